@@ -1,0 +1,1 @@
+//! Gamekeeper, a ZooKeeper server.
