@@ -1,1 +1,3 @@
 //! Gamekeeper, a ZooKeeper server.
+
+pub mod config;
