@@ -1,22 +1,20 @@
-//! From settings to options: reads every value, holds the values against each other, collects all that is wrong.
+//! From settings to options: holds the values against each other and puts them into the units of their consumers.
 //!
-//! In: [`RawConfig`]. Out: [`Config`] with the warnings, or every error at once. A value that cannot be read counts as its
-//! default while the rest is checked, so that one mistake does not hide another; no option leaves here then.
+//! In: [`RawConfig`]. Out: [`Config`] with the warnings, or every error at once; no option leaves here then.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
-    keys::{Effect, Key, client, ensemble, security, storage, tree},
-    membership,
+    keys::{Key, client, security, storage, tree},
     options::{
         AuthOptions, ClientListen, Config, ConnectionThrottle, ContainerOptions, DigestAlgorithm,
-        DigestOptions, LargeRequests, ListenAddress, ListenHost, PurgeOptions, RequestThrottle,
-        Secret, SessionOptions, SessionWeights, SnapshotCompression, StorageOptions,
-        ThrottleOptions, TreeOptions, Whitelist, WireLimits,
+        DigestOptions, LargeRequests, PurgeOptions, RequestThrottle, Secret, SessionOptions,
+        SessionWeights, SnapshotCompression, StorageOptions, ThrottleOptions, TreeOptions,
+        Whitelist, WireLimits,
     },
-    raw::{RawConfig, Setting},
-    report::{ConfigError, Origin, Rejection, Remark, Warning},
-    value::{Parsed, Reading},
+    raw::RawConfig,
+    report::{ConfigError, Origin, Rejection, Warning, shown},
+    values::{Values, default_int},
 };
 
 /// Turns what was written into what is meant. `file` is where a missing key should have stood; without one there are
@@ -49,15 +47,6 @@ pub(super) fn build(
     }
 }
 
-/// Settings with their values read, and the reports so far.
-struct Values {
-    settings: BTreeMap<String, Setting>,
-    parsed: BTreeMap<String, Parsed>,
-    file: Option<Origin>,
-    errors: Vec<ConfigError>,
-    warnings: Vec<Warning>,
-}
-
 /// The sections of [`Config`].
 impl Values {
     fn listen(&mut self) -> ClientListen {
@@ -81,9 +70,10 @@ impl Values {
         };
         let mut unread_bytes_max = natural(self.int(&client::UNREAD_BYTES_MAX));
         if unread_bytes_max < u64::from(jute_max_buffer) {
-            if let Some(setting) = self.setting(&client::UNREAD_BYTES_MAX) {
+            let keys = [&client::JUTE_MAXBUFFER, &client::UNREAD_BYTES_MAX];
+            if self.setting(&client::UNREAD_BYTES_MAX).is_some() && self.readable(&keys) {
                 let text = format!("expected at least jute.maxbuffer, which is {jute_max_buffer}");
-                self.errors.push(ConfigError::new(setting.remark(text)));
+                self.error(&client::UNREAD_BYTES_MAX, text);
             }
             unread_bytes_max = u64::from(jute_max_buffer);
         }
@@ -102,7 +92,12 @@ impl Values {
         };
         let min = timeout(self, &client::MIN_SESSION_TIMEOUT, 2);
         let max = timeout(self, &client::MAX_SESSION_TIMEOUT, 20);
-        if min > max {
+        let keys = [
+            &client::TICK_TIME,
+            &client::MIN_SESSION_TIMEOUT,
+            &client::MAX_SESSION_TIMEOUT,
+        ];
+        if min > max && self.readable(&keys) {
             let text = format!(
                 "minSessionTimeout must not be larger than maxSessionTimeout ({min} > {max})"
             );
@@ -210,7 +205,7 @@ impl Values {
     }
 
     fn four_letter(&mut self) -> Whitelist {
-        let mut words = std::collections::BTreeSet::from(["srvr"]);
+        let mut words = BTreeSet::from(["srvr"]);
         if self.bool(&client::READ_ONLY_MODE) {
             words.insert("isro");
         }
@@ -226,7 +221,7 @@ impl Values {
             } else if let Some(word) = FOUR_LETTER_WORDS.iter().find(|word| **word == item) {
                 words.insert(word);
             } else {
-                unknown.push(super::report::shown(item));
+                unknown.push(shown(item));
             }
         }
         if !unknown.is_empty() {
@@ -264,13 +259,13 @@ impl Values {
         }
     }
 
-    fn enforced_schemes(&mut self, digest: bool) -> Option<std::collections::BTreeSet<String>> {
+    fn enforced_schemes(&mut self, digest: bool) -> Option<BTreeSet<String>> {
         if !self.bool(&security::ENFORCE_AUTH) {
             return None;
         }
         let available: &[&str] = if digest { &["digest", "ip"] } else { &["ip"] };
         let text = self.text(&security::ENFORCE_AUTH_SCHEMES);
-        let schemes: std::collections::BTreeSet<String> = text
+        let schemes: BTreeSet<String> = text
             .split(',')
             .map(str::trim)
             .filter(|scheme| !scheme.is_empty())
@@ -284,7 +279,7 @@ impl Values {
             if !available.contains(&scheme.as_str()) {
                 let text = format!(
                     "Authentication scheme {} is not available; expected {}",
-                    super::report::shown(scheme),
+                    shown(scheme),
                     available.join(" or ")
                 );
                 self.error(&security::ENFORCE_AUTH_SCHEMES, text);
@@ -399,221 +394,6 @@ impl Values {
         };
         let log_dir = written(self, &storage::DATA_LOG_DIR).unwrap_or_else(|| snapshot_dir.clone());
         (snapshot_dir, log_dir)
-    }
-}
-
-/// Where the client port is.
-impl Values {
-    /// `clientPort` with `clientPortAddress`, or the client part of the only `server.N` line; both must agree, as
-    /// `QuorumPeerConfig.setupClientPort` has it.
-    fn client_address(&mut self) -> ListenAddress {
-        let from_member = self.member_address();
-        let port = self
-            .set_int(&client::CLIENT_PORT)
-            .and_then(|port| u16::try_from(port).ok());
-        let host = self
-            .setting(&client::CLIENT_PORT_ADDRESS)
-            .map(|setting| setting.value.clone());
-        let host = match host.as_deref().map(membership::host) {
-            None => ListenHost::All,
-            Some(Ok(host)) => host,
-            Some(Err(expected)) => {
-                self.error(&client::CLIENT_PORT_ADDRESS, format!("expected {expected}"));
-                ListenHost::All
-            }
-        };
-        match (port, from_member) {
-            (Some(port), None) => ListenAddress { host, port },
-            (Some(port), Some((setting, member))) => {
-                let agree = port == member.port && (host == ListenHost::All || host == member.host);
-                if !agree {
-                    let text = "the client address differs from clientPort and clientPortAddress"
-                        .to_owned();
-                    self.errors.push(ConfigError::new(setting.remark(text)));
-                }
-                member
-            }
-            (None, Some((_, member))) => member,
-            (None, None) => self.default_client_address(host),
-        }
-    }
-
-    fn default_client_address(&mut self, host: ListenHost) -> ListenAddress {
-        // A clientPort that could not be read has been reported; without a file there is a default.
-        if let (None, Some(origin)) = (self.setting(&client::CLIENT_PORT), self.file.clone()) {
-            if self.setting(&client::CLIENT_PORT_ADDRESS).is_some() {
-                let text = "clientPortAddress is set but clientPort is not set";
-                self.error(&client::CLIENT_PORT_ADDRESS, text.to_owned());
-            } else {
-                self.missing(origin, "clientPort is not set: no client could connect");
-            }
-        }
-        ListenAddress {
-            host,
-            port: u16::try_from(default_int(&client::CLIENT_PORT)).unwrap_or(0),
-        }
-    }
-
-    /// The client part of the only `server.N` line. Several lines make an ensemble, which is an error here.
-    fn member_address(&mut self) -> Option<(Setting, ListenAddress)> {
-        let members: Vec<Setting> = self.family(&ensemble::SERVERS).cloned().collect();
-        let (first, others) = members.split_first()?;
-        if !others.is_empty() {
-            let first = members
-                .iter()
-                .min_by(|a, b| a.origin.cmp(&b.origin))
-                .unwrap_or(first);
-            let text = format!(
-                "an ensemble is not supported by this version, and {} servers are listed; \
-                 leave the server lines out to run a standalone server",
-                members.len()
-            );
-            self.errors.push(ConfigError::new(first.remark(text)));
-            return None;
-        }
-        match membership::member(&first.name, &first.value) {
-            Ok(member) => Some((first.clone(), member.client?)),
-            Err(text) => {
-                self.errors.push(ConfigError::new(first.remark(text)));
-                None
-            }
-        }
-    }
-}
-
-/// Reading settings.
-impl Values {
-    fn read(raw: RawConfig, file: Option<Origin>) -> Self {
-        let mut values = Self {
-            settings: raw.settings,
-            parsed: BTreeMap::new(),
-            file,
-            errors: raw.errors,
-            warnings: raw.warnings,
-        };
-        for setting in values.settings.values() {
-            let reading = match setting.key.kind.read(&setting.value) {
-                Ok(reading) => reading,
-                Err(expected) => {
-                    let text = format!("expected {expected}");
-                    values.errors.push(ConfigError::new(setting.remark(text)));
-                    continue;
-                }
-            };
-            let (value, odd) = match reading {
-                Reading::Plain(value) => (Some(value), None),
-                Reading::Odd(value, text) => (Some(value), Some(text)),
-                Reading::Unset(text) => (None, Some(text)),
-            };
-            if let Some(text) = odd {
-                values.warnings.push(Warning::new(setting.remark(text)));
-            }
-            let Some(value) = value else { continue };
-            let differs = setting.key.default_value().as_ref() != Some(&value);
-            match setting.key.effect {
-                Effect::Ignored(reason) if differs => {
-                    let text = format!("ignored: {reason}");
-                    values.warnings.push(Warning::new(setting.remark(text)));
-                }
-                Effect::Refused(reason) if differs => {
-                    values.errors.push(ConfigError::new(setting.remark(reason)));
-                }
-                _ => {}
-            }
-            values.parsed.insert(setting.name.clone(), value);
-        }
-        values
-    }
-
-    fn setting(&self, key: &Key) -> Option<&Setting> {
-        self.settings.get(key.name)
-    }
-
-    fn family(&self, key: &'static Key) -> impl Iterator<Item = &Setting> {
-        self.settings
-            .values()
-            .filter(move |setting| setting.key.name == key.name)
-    }
-
-    fn bool(&self, key: &Key) -> bool {
-        match self.parsed.get(key.name) {
-            Some(Parsed::Bool(value)) => *value,
-            _ => key.default_value() == Some(Parsed::Bool(true)),
-        }
-    }
-
-    fn int(&self, key: &Key) -> i64 {
-        self.set_int(key).unwrap_or_else(|| default_int(key))
-    }
-
-    /// The number that was written, for keys whose default is no fixed number.
-    fn set_int(&self, key: &Key) -> Option<i64> {
-        match self.parsed.get(key.name) {
-            Some(Parsed::Int(value)) => Some(*value),
-            _ => None,
-        }
-    }
-
-    fn fraction(&self, key: &Key) -> f64 {
-        match self
-            .parsed
-            .get(key.name)
-            .cloned()
-            .or_else(|| key.default_value())
-        {
-            Some(Parsed::Fraction(value)) => value,
-            _ => 0.0,
-        }
-    }
-
-    fn text(&self, key: &Key) -> String {
-        match self.parsed.get(key.name) {
-            Some(Parsed::Text(value)) => value.clone(),
-            _ => key.default.to_owned(),
-        }
-    }
-
-    /// Raises a number to the least that makes sense, as Apache does, and says so.
-    fn at_least(&mut self, key: &'static Key, written: i64, least: i64) -> i64 {
-        if written < least {
-            self.warn(key, format!("less than {least}; raised to {least}"));
-        }
-        written.max(least)
-    }
-
-    fn warn(&mut self, key: &Key, text: String) {
-        if let Some(setting) = self.settings.get(key.name) {
-            self.warnings.push(Warning::new(setting.remark(text)));
-        }
-    }
-
-    fn error(&mut self, key: &Key, text: String) {
-        let remark = match self.setting(key) {
-            Some(setting) => setting.remark(text),
-            None => Remark {
-                origin: self.file.clone().unwrap_or(Origin::Default),
-                key: key.name.to_owned(),
-                value: None,
-                text,
-            },
-        };
-        self.errors.push(ConfigError::new(remark));
-    }
-
-    fn missing(&mut self, origin: Origin, text: &str) {
-        self.errors.push(ConfigError::new(Remark {
-            origin,
-            key: String::new(),
-            value: None,
-            text: text.to_owned(),
-        }));
-    }
-}
-
-fn default_int(key: &Key) -> i64 {
-    match key.default_value() {
-        Some(Parsed::Int(value)) => value,
-        _ => 0,
     }
 }
 

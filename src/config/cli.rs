@@ -1,9 +1,14 @@
 //! The command line of the one binary, with Java-style `-Dname=value` pairs as Apache's scripts pass them on.
 
-use std::path::PathBuf;
+use std::{
+    fmt::{self, Debug, Formatter},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+
+use super::report::shown;
 
 /// Everything the process was started with.
 #[derive(Debug, Parser)]
@@ -44,12 +49,19 @@ pub struct CommandLine {
 }
 
 /// One `-Dname=value`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Property {
     /// What stands before the first `=`.
     pub name: String,
     /// What stands after it; empty when there is none, as in Java.
     pub value: String,
+}
+
+/// Leaves the value out: it may be a password.
+impl Debug for Property {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "-D{}=..", self.name)
+    }
 }
 
 impl Arguments {
@@ -58,12 +70,15 @@ impl Arguments {
         Self::parse()
     }
 
-    /// What to log: `--log-level`, else the given value of `RUST_LOG` if it can be read, else `info`.
-    pub fn log_filter(&self, rust_log: Option<&str>) -> String {
-        self.log_level
-            .clone()
-            .or_else(|| rust_log.and_then(|filter| log_filter(filter).ok()))
-            .unwrap_or_else(|| "info".to_owned())
+    /// What to log: `--log-level`, else the given value of `RUST_LOG`, else `info`. `Err` is a sentence about a `RUST_LOG`
+    /// that cannot be read.
+    pub fn log_filter(&self, rust_log: Option<&str>) -> Result<String, String> {
+        match (&self.log_level, rust_log) {
+            (Some(filter), _) => Ok(filter.clone()),
+            (None, Some(text)) if !text.is_empty() => log_filter(text)
+                .map_err(|reason| format!("environment: RUST_LOG = \"{}\": {reason}", shown(text))),
+            _ => Ok("info".to_owned()),
+        }
     }
 }
 

@@ -15,12 +15,14 @@
 mod build;
 pub mod cli;
 mod keys;
+mod listen;
 mod membership;
 mod options;
 mod properties;
 mod raw;
 mod report;
 mod value;
+mod values;
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,23 @@ pub(super) struct RawConfig {
 }
 
 impl Setting {
+    /// A setting by a flag of our own, which wins over everything.
+    fn flag(key: &'static Key, spelling: &str, value: &str) -> Self {
+        Self {
+            key,
+            name: key.name.to_owned(),
+            spelling: spelling.to_owned(),
+            value: value.to_owned(),
+            origin: Origin::CommandLine,
+            weight: Weight::FLAG,
+        }
+    }
+
+    /// Whether a flag of our own set it, which the file has no say in.
+    pub(super) fn is_flag(&self) -> bool {
+        self.weight == Weight::FLAG
+    }
+
     /// A remark about this setting; a secret value stays out of it.
     pub(super) fn remark(&self, text: impl Into<String>) -> Remark {
         Remark {
@@ -70,20 +87,15 @@ impl RawConfig {
                 origin: Origin::CommandLine,
             });
         }
-        let port = command_line.client_port.map(|port| port.to_string());
-        let flags = [
-            (&client::CLIENT_PORT, port),
-            (&storage::DATA_DIR, command_line.data_dir.clone()),
-        ];
-        for (key, value) in flags {
-            if let Some(value) = value {
-                raw.take(Written {
-                    source: Source::Flag,
-                    spelling: key.name,
-                    value: &value,
-                    origin: Origin::CommandLine,
-                });
-            }
+        if let Some(port) = command_line.client_port {
+            raw.place(Setting::flag(
+                &client::CLIENT_PORT,
+                "--client-port",
+                &port.to_string(),
+            ));
+        }
+        if let Some(dir) = &command_line.data_dir {
+            raw.place(Setting::flag(&storage::DATA_DIR, "--data-dir", dir));
         }
         raw
     }
@@ -122,6 +134,10 @@ impl RawConfig {
             );
             self.warnings.push(Warning::new(setting.remark(text)));
         }
+        self.place(setting);
+    }
+
+    fn place(&mut self, setting: Setting) {
         match self.settings.remove(&setting.name) {
             None => {
                 self.settings.insert(setting.name.clone(), setting);
@@ -166,7 +182,6 @@ struct Written<'a> {
 enum Source {
     File,
     Property,
-    Flag,
 }
 
 /// Who wins: the source first, then how the name was spelled.
@@ -174,6 +189,13 @@ enum Source {
 struct Weight {
     source: u8,
     spelling: u8,
+}
+
+impl Weight {
+    const FLAG: Self = Self {
+        source: 4,
+        spelling: 0,
+    };
 }
 
 impl Written<'_> {
@@ -192,7 +214,6 @@ impl Written<'_> {
         };
         let weight = Weight {
             source: match (self.source, key.bare) {
-                (Source::Flag, _) => 4,
                 (Source::File, false) => 3,
                 (Source::Property, _) => 2,
                 (Source::File, true) => 1,

@@ -40,7 +40,7 @@ rows! {
     LARGE_REQUEST_THRESHOLD = int(ANY, BYTES), "largeRequestThreshold", "-1";
     /// Bytes of large requests in flight; one more closes its connection.
     LARGE_REQUEST_MAX_BYTES = int(ANY, BYTES), "largeRequestMaxBytes", "104857600";
-    /// Requests in the pipeline above which further ones wait; 0 for no limit.
+    /// Requests in the pipeline above which further ones wait; 0 or less for no limit.
     REQUEST_THROTTLE_MAX = int(ANY, "requests"), "request_throttle_max_requests", "0",
         aliases(&["requestThrottleLimit"]);
     /// How long a request waits before the limit is looked at again.
@@ -55,12 +55,12 @@ rows! {
     /// A request is stale when it is older than its session's timeout.
     REQUEST_STALE_LATENCY = Kind::Loose, "request_stale_latency_check", "false",
         aliases(&["requestStaleLatencyCheck"]);
-    /// Requests that waited longer are answered THROTTLEDOP; 0 for never.
+    /// Requests that waited longer are answered THROTTLEDOP; 0 or less for never.
     THROTTLED_OP_WAIT = int(ANY, MS), "throttled_op_wait_time", "0", aliases(&["throttledOpWaitTime"]);
     /// How long requests in flight may take when the server stops.
     REQUEST_SHUTDOWN_TIMEOUT = int(0, MS), "request_throttler.shutdownTimeout", "10000";
-    /// New sessions that may open at once; 0 for no limit.
-    CONNECTION_TOKENS = int(0, "tokens"), "connection_throttle_tokens", "0", aliases(&["connectionMaxTokens"]);
+    /// New sessions that may open at once; 0 or less for no limit.
+    CONNECTION_TOKENS = int(ANY, "tokens"), "connection_throttle_tokens", "0", aliases(&["connectionMaxTokens"]);
     /// How often tokens are refilled.
     CONNECTION_FILL_TIME = int(1, MS), "connection_throttle_fill_time", "1",
         aliases(&["connectionTokenFillTime"]);

@@ -26,6 +26,8 @@ pub(super) struct Key {
     pub(super) kind: Kind,
     /// The value when nothing is written, as one would write it; empty when there is none.
     pub(super) default: &'static str,
+    /// The value that asks for nothing, as one would write it.
+    pub(super) inert: &'static str,
     pub(super) effect: Effect,
     /// The value is never shown.
     pub(super) secret: bool,
@@ -40,9 +42,9 @@ pub(super) enum Effect {
     Used,
     /// Nothing, and there is nothing to tell: a standalone Apache server does not read it either.
     Quiet(&'static str),
-    /// Nothing, which a warning says when the value is not the default.
+    /// Nothing, which a warning says when the value asks for something.
     Ignored(&'static str),
-    /// It will not start with any value but the default: without what the key asks for it would be unsafe, or another
+    /// It will not start with a value that asks for something: without what the key asks for it would be unsafe, or another
     /// server than the one configured.
     Refused(&'static str),
 }
@@ -55,6 +57,7 @@ impl Key {
             aliases: &[],
             kind,
             default,
+            inert: default,
             effect: Effect::Used,
             secret: false,
             doc,
@@ -68,6 +71,11 @@ impl Key {
 
     const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    const fn inert(mut self, inert: &'static str) -> Self {
+        self.inert = inert;
         self
     }
 
@@ -97,6 +105,11 @@ impl Key {
             Ok(Reading::Plain(value)) => Some(value),
             _ => None,
         }
+    }
+
+    /// Whether a value asks this server for something.
+    pub(super) fn asks(&self, value: &Parsed) -> bool {
+        !matches!(self.kind.read(self.inert), Ok(Reading::Plain(inert)) if inert == *value)
     }
 
     /// The property that sets this key in Apache.

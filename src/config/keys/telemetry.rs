@@ -6,7 +6,7 @@ use crate::config::value::Kind;
 rows! {
     unnamed {
         Key::new("admin.enableServer", Kind::Switch { on: "true", off: "false" }, "true", " The AdminServer.")
-            .quiet(NO_ADMIN);
+            .inert("false").ignored(NO_ADMIN);
         Key::new("admin.serverAddress", Kind::Text, "0.0.0.0", " Address of the AdminServer.").ignored(NO_ADMIN);
         Key::new("admin.serverPort", PORT, "8080", " Port of the AdminServer.").ignored(NO_ADMIN);
         Key::new("admin.commandURL", Kind::Text, "/commands", " Path of the AdminServer's commands.").ignored(NO_ADMIN);
@@ -70,7 +70,7 @@ const fn decimal_long() -> Kind {
 }
 
 const NO_ADMIN: &str = "the AdminServer is not supported by this version";
-const NO_METRICS: &str = "exporting metrics is not supported by this version; mntr shows them";
+const NO_METRICS: &str = "exporting metrics is not supported by this version";
 const NO_JVM: &str = "there is no JVM here";
 const NO_PATH_STATS: &str = "statistics by path are not supported by this version";
 const OWN_LOG: &str =
