@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::report::shown;
 
@@ -82,11 +82,20 @@ impl Arguments {
     }
 }
 
+/// A bare word is a level here, although a filter would take any other one for the name of a module and so hide a typing
+/// error.
 fn log_filter(text: &str) -> Result<String, String> {
-    match EnvFilter::try_new(text) {
-        Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
-        Ok(_) => Err("expected a level or a filter".to_owned()),
-        Err(error) => Err(error.to_string()),
+    let readable = EnvFilter::try_new(text).is_ok()
+        && text
+            .split(',')
+            .all(|part| part.contains(['=', '[']) || part.trim().parse::<LevelFilter>().is_ok());
+    if readable {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "expected off, error, warn, info, debug or trace, or a filter like gamekeeper=debug"
+                .to_owned(),
+        )
     }
 }
 

@@ -223,3 +223,140 @@ fn period_ms(text: &str) -> Option<i64> {
         .unwrap_or((text, 3_600_000));
     decimal(digits.trim_end())?.checked_mul(unit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Parsed, Range, Reading, decoded, period_ms};
+
+    #[test]
+    fn decoded_numbers_are_those_of_java_long_decode() {
+        let table: [(&str, Option<i64>); 22] = [
+            ("0", Some(0)),
+            ("10", Some(10)),
+            ("-10", Some(-10)),
+            ("+10", Some(10)),
+            ("0x10", Some(16)),
+            ("0XfF", Some(255)),
+            ("#10", Some(16)),
+            ("-0x10", Some(-16)),
+            ("-#10", Some(-16)),
+            ("010", Some(8)),
+            ("-010", Some(-8)),
+            ("00", Some(0)),
+            ("08", None),
+            ("0x", None),
+            ("#", None),
+            ("", None),
+            ("-", None),
+            ("--1", None),
+            ("0x-1", None),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(decoded(text), expected, "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn periods_are_hours_unless_they_say_otherwise() {
+        let table: [(&str, Option<i64>); 12] = [
+            ("0", Some(0)),
+            ("1", Some(3_600_000)),
+            ("-1", Some(-3_600_000)),
+            ("30m", Some(1_800_000)),
+            ("5s", Some(5000)),
+            ("7ms", Some(7)),
+            ("2h", Some(7_200_000)),
+            ("1d", Some(86_400_000)),
+            ("m", None),
+            ("1w", None),
+            ("", None),
+            ("9223372036854775807d", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(period_ms(text), expected, "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn booleans_are_strict_loose_or_a_switch() {
+        let plain = |value| Ok(Reading::Plain(Parsed::Bool(value)));
+        for text in ["true", "True", "TRUE"] {
+            assert_eq!(Kind::Strict.read(text), plain(true));
+            assert_eq!(Kind::Loose.read(text), plain(true));
+        }
+        assert_eq!(Kind::Strict.read("false"), plain(false));
+        assert_eq!(Kind::Strict.read("yes"), Err("true or false".to_owned()));
+        assert_eq!(Kind::Strict.read(""), Err("true or false".to_owned()));
+        assert_eq!(Kind::Loose.read("FALSE"), plain(false));
+        let odd = Reading::Odd(
+            Parsed::Bool(false),
+            "neither true nor false; taken as false".to_owned(),
+        );
+        assert_eq!(Kind::Loose.read("yes"), Ok(odd));
+        let switch = Kind::Switch {
+            on: "yes",
+            off: "no",
+        };
+        assert_eq!(switch.read("yes"), plain(true));
+        assert_eq!(switch.read("no"), plain(false));
+        let unset = Reading::Unset("neither yes nor no; the default stays".to_owned());
+        assert_eq!(switch.read("NO"), Ok(unset));
+    }
+
+    #[test]
+    fn bounds_are_part_of_what_is_expected() {
+        let range = |min, max| {
+            Kind::Decimal(Range {
+                min,
+                max,
+                noun: "milliseconds",
+            })
+        };
+        let int = i64::from(i32::MAX);
+        let table = [
+            (
+                range(1, int),
+                "0",
+                "a whole number of milliseconds, at least 1",
+            ),
+            (
+                range(1, int),
+                "2147483648",
+                "a whole number of milliseconds, from 1 to 2147483647",
+            ),
+            (
+                range(0, 9),
+                "10",
+                "a whole number of milliseconds, from 0 to 9",
+            ),
+            (
+                range(i64::MIN, i64::MAX),
+                "x",
+                "a whole number of milliseconds",
+            ),
+            (
+                Kind::Fraction { min: 0.0, max: 1.0 },
+                "1.5",
+                "a decimal number from 0 to 1",
+            ),
+            (
+                Kind::Fraction { min: 0.0, max: 1.0 },
+                "NaN",
+                "a decimal number from 0 to 1",
+            ),
+            (
+                Kind::Choice(&["gz", "snappy", ""]),
+                "zip",
+                r#""gz", "snappy" or """#,
+            ),
+            (Kind::Choice(&["3"]), "1", r#""3""#),
+            (Kind::Path, "", "a path"),
+        ];
+        for (kind, text, expected) in table {
+            assert_eq!(kind.read(text), Err(expected.to_owned()), "of {text:?}");
+        }
+    }
+}
