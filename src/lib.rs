@@ -1,1 +1,4 @@
-//! Gamekeeper, a ZooKeeper server.
+//! Gamekeeper, a ZooKeeper server: Apache ZooKeeper 3.9's protocols and files.
+
+pub mod base;
+pub mod proto;
