@@ -2,3 +2,6 @@
 
 pub mod base;
 pub mod proto;
+
+#[cfg(test)]
+mod tidy;
