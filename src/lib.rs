@@ -5,3 +5,6 @@ pub mod proto;
 
 #[cfg(test)]
 mod tidy;
+//! Gamekeeper, a ZooKeeper server.
+
+pub mod config;
