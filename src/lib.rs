@@ -8,3 +8,4 @@ mod tidy;
 //! Gamekeeper, a ZooKeeper server.
 
 pub mod config;
+pub mod auth;
