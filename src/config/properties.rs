@@ -1,17 +1,20 @@
 //! The grammar of Java `.properties` text, which `zoo.cfg` is written in.
 //!
-//! In: the bytes of a file. Out: its entries in the order written, each with the line its key stands on; an entry with a
-//! broken `\uXXXX` escape comes out as [`Malformed`] and does not hide the ones after it. Nothing is trimmed, merged or
-//! looked up here, and no input makes this panic.
+//! In: the bytes of a file. Out: its entries in the order written, each with the line its key
+//! stands on; an entry with a broken `\uXXXX` escape comes out as [`Malformed`] and does not hide
+//! the ones after it. Nothing is trimmed, merged or looked up here, and no input makes this panic.
 //!
 //! ```text
 //! natural line   bytes up to \n, \r or \r\n
-//! logical line   natural lines joined by an odd run of `\` at the end; blanks at the start of each one are dropped
-//! entry          key [blanks] [`=` | `:`] [blanks] value      comment: first byte `#` or `!`, never continued
+//! logical line   natural lines joined by an odd run of `\` at the end, without the blanks at the
+//!                start of each one
+//! comment        a line whose first byte is `#` or `!`; never continued
+//! entry          key [blanks] [`=` | `:`] [blanks] value
 //! escapes        \t \n \r \f \uXXXX; `\` before anything else gives that character
 //! ```
 //!
-//! Bytes are ISO-8859-1, as `java.util.Properties.load(InputStream)` reads them: every byte is one character.
+//! Bytes are ISO-8859-1, as `java.util.Properties.load(InputStream)` reads them: every byte is one
+//! character.
 
 use nom::{
     IResult, Parser,
@@ -30,7 +33,8 @@ pub(super) struct Entry {
     pub(super) value: String,
 }
 
-/// An entry that holds a `\u` without four hexadecimal digits after it; Java refuses the whole file for it.
+/// An entry that holds a `\u` without four hexadecimal digits after it; Java refuses the whole file
+/// for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Malformed {
     /// The natural line the entry starts on, counted from 1.
@@ -58,8 +62,8 @@ fn logical_lines(mut rest: &[u8]) -> Vec<LogicalLine> {
         rest = after;
         number += 1;
         let natural = drop_blanks(natural);
-        // Java tests for a comment whenever nothing of the logical line has been kept yet, so a comment may also follow
-        // a line that holds nothing but a continuation mark.
+        // Java tests for a comment whenever nothing of the logical line has been kept yet, so a
+        // comment may also follow a line that holds nothing but a continuation mark.
         let nothing_kept = open.as_ref().is_none_or(|line| line.content.is_empty());
         if nothing_kept && (natural.is_empty() || matches!(natural.first(), Some(b'#' | b'!'))) {
             open = None;
@@ -83,7 +87,8 @@ fn logical_lines(mut rest: &[u8]) -> Vec<LogicalLine> {
             }
         }
     }
-    // A continuation mark at the end of the text continues into nothing; as in Java, that is an entry even when empty.
+    // A continuation mark at the end of the text continues into nothing; as in Java, that is an
+    // entry even when empty.
     lines.extend(open);
     lines
 }
@@ -126,7 +131,8 @@ fn entry(line: &LogicalLine) -> Result<Entry, Malformed> {
     }
 }
 
-/// Splits at the first unescaped `=`, `:` or blank; blanks around one separator belong to neither side.
+/// Splits at the first unescaped `=`, `:` or blank; blanks around one separator belong to neither
+/// side.
 fn split(content: &[u8]) -> (&[u8], &[u8]) {
     let mut escaped = false;
     let end = content
@@ -148,8 +154,9 @@ fn after_separator(input: &[u8]) -> IResult<&[u8], ()> {
     Ok((rest, ()))
 }
 
-/// Resolves the escapes; `None` for a broken `\u`. Java's characters are UTF-16 units, so a surrogate pair written as two
-/// escapes is one character here, and a lone surrogate becomes U+FFFD.
+/// Resolves the escapes; `None` for a broken `\u`. Java's characters are UTF-16 units, so a
+/// surrogate pair written as two escapes is one character here, and a lone surrogate becomes
+/// U+FFFD.
 fn unescape(mut text: &[u8]) -> Option<String> {
     let mut units: Vec<u16> = Vec::with_capacity(text.len());
     while let Some((&byte, rest)) = text.split_first() {
@@ -322,12 +329,15 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_give_entries_with_lines_that_rise(bytes: Vec<u8>) {
-            let lines = parse(&bytes).into_iter().map(|entry| entry.map_or_else(|bad| bad.line, |good| good.line));
+            let entries = parse(&bytes).into_iter();
+            let lines = entries.map(|entry| entry.map_or_else(|bad| bad.line, |good| good.line));
             prop_assert!(lines.is_sorted_by(|a, b| a < b));
         }
 
         #[test]
-        fn any_mix_of_the_special_bytes_gives_entries(bytes in "[\\\\=: \t\n\r#!au0-9\u{c}]{0,40}") {
+        fn any_mix_of_special_bytes_gives_entries(
+            bytes in "[\\\\=: \t\n\r#!au0-9\u{c}]{0,40}"
+        ) {
             let newlines = bytes.bytes().filter(|b| matches!(b, b'\n' | b'\r')).count();
             prop_assert!(parse(bytes.as_bytes()).len() <= newlines + 1);
         }

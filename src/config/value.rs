@@ -1,8 +1,9 @@
-//! The grammar of values: what each kind of key accepts, as Apache's parser and the Java getters it uses accept it.
+//! The grammar of values: what each kind of key accepts, as Apache's parser and the Java getters it
+//! uses accept it.
 //!
-//! In: the trimmed text of a value. Out: a [`Parsed`] value, or what was expected. Where Java silently falls back to the
-//! default for a number it cannot read, this reports an error; where Java takes any odd text for `false`, so does this,
-//! with a word of warning.
+//! In: the trimmed text of a value. Out: a [`Parsed`] value, or what was expected. Where Java
+//! silently falls back to the default for a number it cannot read, this reports an error; where
+//! Java takes any odd text for `false`, so does this, with a word of warning.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -111,11 +112,8 @@ impl Kind {
             Self::Strict | Self::Loose => "true or false".to_owned(),
             Self::Switch { on, off } => format!("{on} or {off}"),
             Self::Decimal(range) | Self::Decoded(range) => range.to_string(),
-            Self::Fraction { min, max } if max == f64::MAX => {
-                format!("a decimal number, at least {min}")
-            }
-            Self::Fraction { min, max } if min == f64::MIN => {
-                format!("a decimal number, at most {max}")
+            Self::Fraction { min, max } if min == f64::MIN && max == f64::MAX => {
+                "a decimal number".to_owned()
             }
             Self::Fraction { min, max } => format!("a decimal number from {min} to {max}"),
             Self::Choice(words) => match words.split_last() {
@@ -208,7 +206,8 @@ fn decoded(text: &str) -> Option<i64> {
     i64::try_from(if negative { -magnitude } else { magnitude }).ok()
 }
 
-/// Milliseconds of `autopurge.purgeInterval`. Bare digits are hours, as in 3.9; the units are those of 3.10.
+/// Milliseconds of `autopurge.purgeInterval`. Bare digits are hours, as in 3.9; the units are those
+/// of 3.10.
 fn period_ms(text: &str) -> Option<i64> {
     const UNITS: [(&str, i64); 5] = [
         ("ms", 1),
@@ -351,6 +350,14 @@ mod tests {
                 Kind::Choice(&["gz", "snappy", ""]),
                 "zip",
                 r#""gz", "snappy" or """#,
+            ),
+            (
+                Kind::Fraction {
+                    min: f64::MIN,
+                    max: f64::MAX,
+                },
+                "x",
+                "a decimal number",
             ),
             (Kind::Choice(&["3"]), "1", r#""3""#),
             (Kind::Path, "", "a path"),
