@@ -4,3 +4,4 @@ pub mod base;
 pub mod proto;
 
 pub mod auth;
+pub mod session;
