@@ -3,3 +3,6 @@
 pub mod base;
 pub mod proto;
 pub mod tree;
+
+pub mod auth;
+pub mod session;
