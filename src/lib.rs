@@ -2,7 +2,9 @@
 
 pub mod base;
 pub mod proto;
-pub mod tree;
 
 pub mod auth;
 pub mod session;
+pub mod tree;
+
+pub mod prep;
