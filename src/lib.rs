@@ -2,7 +2,11 @@
 
 pub mod base;
 pub mod proto;
-pub mod tree;
 
 pub mod auth;
 pub mod session;
+pub mod tree;
+
+pub mod watch;
+
+pub mod exec;
