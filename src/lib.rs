@@ -8,3 +8,6 @@ pub mod session;
 pub mod tree;
 
 pub mod prep;
+pub mod watch;
+
+pub mod exec;
