@@ -11,3 +11,5 @@ pub mod prep;
 pub mod watch;
 
 pub mod exec;
+
+pub mod peer;
