@@ -32,6 +32,8 @@ mod reply;
 mod seam;
 mod session;
 mod standalone;
+#[cfg(test)]
+mod tests;
 
 pub use janitor::JanitorOptions;
 pub use options::PeerOptions;
