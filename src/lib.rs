@@ -12,3 +12,12 @@ pub mod config;
 
 #[cfg(test)]
 mod tidy;
+pub mod session;
+pub mod tree;
+
+pub mod prep;
+pub mod watch;
+
+pub mod exec;
+
+pub mod peer;
