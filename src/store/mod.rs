@@ -1,4 +1,5 @@
 //! Files: transaction logs, snapshots, recovery and purge.
+mod container;
 pub mod disk;
 pub mod layout;
 mod log_file;
@@ -8,5 +9,7 @@ pub mod log_writer;
 mod map;
 #[cfg(test)]
 pub(crate) mod sim_disk;
+pub mod snapshot_reader;
+pub mod snapshot_writer;
 #[cfg(test)]
 mod tests;
