@@ -3,3 +3,7 @@
 pub mod base;
 pub mod proto;
 pub mod store;
+pub mod tree;
+
+pub mod auth;
+pub mod session;
