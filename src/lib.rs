@@ -5,6 +5,8 @@
 
 pub mod base;
 pub mod proto;
+pub mod store;
+pub mod tree;
 
 pub mod auth;
 
