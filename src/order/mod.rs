@@ -43,6 +43,8 @@ pub struct Ticket {
     /// `None` for a number that names no operation.
     pub op: Option<Op>,
     pub arrived: Monotonic,
+    /// Length of its frame.
+    pub bytes: usize,
 }
 
 /// Which way a request goes.
@@ -152,10 +154,15 @@ impl<T> ConnectionOrder<T> {
         Some(waiting)
     }
 
-    /// Takes back the request `next` gave last, which was answered without the writer.
-    pub fn withdraw(&mut self) {
-        let ticket = self.sent.pop_back().expect("it was just sent");
-        self.count_out(ticket);
+    /// Makes the next waiting request one that is answered by the connection's own task if
+    /// `refused` says so, as a refusal needs no writer but still its place in the order.
+    pub fn keep_from_writer(&mut self, refused: impl FnOnce(&Waiting<T>) -> bool) {
+        if let Some(first) = self.waiting.front_mut()
+            && first.lane == Lane::Write
+            && refused(first)
+        {
+            first.lane = Lane::Read;
+        }
     }
 
     /// No more requests are to be taken in until some are answered.

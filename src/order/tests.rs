@@ -120,6 +120,7 @@ fn arrival(number: i32, lane: Lane) -> Arrival {
             xid: Xid(number),
             op: None,
             arrived: Monotonic(0),
+            bytes: 8,
         },
         lane,
         last: false,
@@ -165,6 +166,20 @@ fn nothing_follows_the_last_request() {
     assert_eq!(order.admit(arrival(3, Lane::Write), true), Turn::Drop);
     assert_eq!(order.answered().xid, Xid(1));
     assert!(order.next(true).is_none() && order.is_sealed());
+}
+
+#[test]
+fn a_refused_write_still_waits_for_its_place() {
+    let mut order = ConnectionOrder::<()>::default();
+    assert_eq!(order.admit(arrival(1, Lane::Write), true), Turn::Now);
+    assert_eq!(order.admit(arrival(2, Lane::Write), false), Turn::Wait);
+    order.park(arrival(2, Lane::Write), (), 1);
+    order.keep_from_writer(|waiting| waiting.ticket.xid == Xid(2));
+    assert!(order.next(true).is_none());
+    order.answered();
+    let refused = order.next(false).unwrap();
+    assert_eq!((refused.ticket.xid, refused.lane), (Xid(2), Lane::Read));
+    assert_eq!((order.sent(), order.outstanding()), (0, 0));
 }
 
 #[test]
