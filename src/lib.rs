@@ -4,3 +4,5 @@ pub mod base;
 pub mod proto;
 
 pub mod order;
+pub mod auth;
+pub mod session;
