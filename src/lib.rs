@@ -6,3 +6,6 @@ pub mod proto;
 pub mod order;
 pub mod auth;
 pub mod session;
+//! Gamekeeper, a ZooKeeper server.
+
+pub mod config;
