@@ -196,11 +196,13 @@ impl Outbox {
     fn put(&self, put: impl FnOnce(&mut Inner)) -> bool {
         let mut inner = self.inner.lock();
         put(&mut inner);
-        if inner.bytes.len() > self.bytes_max {
+        let overflows = inner.bytes.len() > self.bytes_max;
+        if overflows {
             inner.bytes = BytesMut::new();
             inner.news.close = Some(Closing::AtOnce(SLOW_READER));
         }
-        !self.dirty.swap(true, Ordering::Release)
+        let was_dirty = self.dirty.swap(true, Ordering::Release);
+        overflows || !was_dirty
     }
 }
 
