@@ -1,4 +1,7 @@
 //! Gamekeeper, a ZooKeeper server: Apache ZooKeeper 3.9's protocols and files.
+//!
+//! The modules stand in the order of their ranks; each imports only from those above it.
+//! `ARCHITECTURE.md` draws the picture.
 
 pub mod base;
 
@@ -11,3 +14,8 @@ pub mod session;
 pub mod config;
 
 pub mod net;
+
+pub mod config;
+
+#[cfg(test)]
+mod tidy;

@@ -1,6 +1,8 @@
-//! From settings to options: holds the values against each other and puts them into the units of their consumers.
+//! From settings to options: holds the values against each other and puts them into the units of
+//! their consumers.
 //!
-//! In: [`RawConfig`]. Out: [`Config`] with the warnings, or every error at once; no option leaves here then.
+//! In: [`RawConfig`]. Out: [`Config`] with the warnings, or every error at once; no option leaves
+//! here then.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -17,8 +19,8 @@ use super::{
     values::{Values, default_int},
 };
 
-/// Turns what was written into what is meant. `file` is where a missing key should have stood; without one there are
-/// defaults for everything.
+/// Turns what was written into what is meant. `file` is where a missing key should have stood;
+/// without one there are defaults for everything.
 pub(super) fn build(
     raw: RawConfig,
     file: Option<Origin>,
@@ -152,7 +154,8 @@ impl Values {
         })
     }
 
-    /// As `BlueThrottle`: a weight below 1 falls back to its default, and none is less than that of a local session.
+    /// As `BlueThrottle`: a weight below 1 falls back to its default, and none is less than that of
+    /// a local session.
     fn session_weights(&mut self) -> SessionWeights {
         let mut weight = |key: &'static Key| {
             let written = self.int(key);
@@ -288,7 +291,8 @@ impl Values {
         Some(schemes)
     }
 
-    /// The two schemes that are always there may be named again; any other would be missed silently.
+    /// The two schemes that are always there may be named again; any other would be missed
+    /// silently.
     fn check_auth_providers(&mut self) {
         for setting in self.settings.values() {
             let provider = setting.key.name == security::AUTH_PROVIDERS.name;
@@ -325,7 +329,8 @@ impl Values {
         let (snapshot_dir, log_dir) = self.directories();
         let force_sync = self.bool(&storage::FORCE_SYNC);
         if !force_sync {
-            let text = "writes are acknowledged before they are on disk: a crash of the machine LOSES them";
+            let text = "writes are acknowledged before they are on disk: \
+                        a crash of the machine LOSES them";
             self.warn(&storage::FORCE_SYNC, text.to_owned());
         }
         let flush_delay = self.int(&storage::FLUSH_DELAY);
@@ -397,12 +402,15 @@ impl Values {
     }
 }
 
+/// By a name of the key's row.
 fn digest_algorithm(name: &str) -> DigestAlgorithm {
     match name.trim_start_matches("SHA").trim_start_matches('-') {
         "224" => DigestAlgorithm::Sha224,
         "256" => DigestAlgorithm::Sha256,
         "384" => DigestAlgorithm::Sha384,
         "512" => DigestAlgorithm::Sha512,
+        "512/224" => DigestAlgorithm::Sha512T224,
+        "512/256" => DigestAlgorithm::Sha512T256,
         _ => DigestAlgorithm::Sha1,
     }
 }

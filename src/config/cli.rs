@@ -1,4 +1,5 @@
-//! The command line of the one binary, with Java-style `-Dname=value` pairs as Apache's scripts pass them on.
+//! The command line of the one binary, with Java-style `-Dname=value` pairs as Apache's scripts
+//! pass them on.
 
 use std::{
     fmt::{self, Debug, Formatter},
@@ -6,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::report::shown;
 
@@ -17,7 +18,8 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// What to log: a level (error, warn, info, debug, trace) or a tracing filter; RUST_LOG when not given
+    /// What to log: a level (error, warn, info, debug, trace) or a tracing filter; RUST_LOG when
+    /// not given
     #[arg(long, global = true, value_name = "FILTER", value_parser = log_filter)]
     log_level: Option<String>,
 }
@@ -65,13 +67,14 @@ impl Debug for Property {
 }
 
 impl Arguments {
-    /// Reads the process's arguments. Ends the process after `--help`, `--version` (0) and wrong arguments (2).
+    /// Reads the process's arguments. Ends the process after `--help`, `--version` (0) and wrong
+    /// arguments (2).
     pub fn read() -> Self {
         Self::parse()
     }
 
-    /// What to log: `--log-level`, else the given value of `RUST_LOG`, else `info`. `Err` is a sentence about a `RUST_LOG`
-    /// that cannot be read.
+    /// What to log: `--log-level`, else the given value of `RUST_LOG`, else `info`. `Err` is a
+    /// sentence about a `RUST_LOG` that cannot be read.
     pub fn log_filter(&self, rust_log: Option<&str>) -> Result<String, String> {
         match (&self.log_level, rust_log) {
             (Some(filter), _) => Ok(filter.clone()),
@@ -82,11 +85,20 @@ impl Arguments {
     }
 }
 
+/// A bare word is a level here, although a filter would take any other one for the name of a module
+/// and so hide a typing error.
 fn log_filter(text: &str) -> Result<String, String> {
-    match EnvFilter::try_new(text) {
-        Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
-        Ok(_) => Err("expected a level or a filter".to_owned()),
-        Err(error) => Err(error.to_string()),
+    let readable = EnvFilter::try_new(text).is_ok()
+        && text
+            .split(',')
+            .all(|part| part.contains(['=', '[']) || part.trim().parse::<LevelFilter>().is_ok());
+    if readable {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "expected off, error, warn, info, debug or trace, or a filter like gamekeeper=debug"
+                .to_owned(),
+        )
     }
 }
 

@@ -1,6 +1,8 @@
-//! Where clients connect: `clientPort` with `clientPortAddress`, or the client part of the only `server.N` line.
+//! Where clients connect: `clientPort` with `clientPortAddress`, or the client part of the only
+//! `server.N` line.
 //!
-//! In: the settings. Out: one [`ListenAddress`], and an error for a second server line, since that asks for an ensemble.
+//! In: the settings. Out: one [`ListenAddress`], and an error for a second server line, since that
+//! asks for an ensemble.
 
 use super::{
     keys::{client, ensemble},
@@ -12,8 +14,8 @@ use super::{
 };
 
 impl Values {
-    /// `clientPort` with `clientPortAddress`, or the client part of the only `server.N` line; both must agree, as
-    /// `QuorumPeerConfig.setupClientPort` has it.
+    /// `clientPort` with `clientPortAddress`, or the client part of the only `server.N` line; both
+    /// must agree, as `QuorumPeerConfig.setupClientPort` has it.
     pub(super) fn client_address(&mut self) -> ListenAddress {
         let from_member = self.member_address();
         let port = self
@@ -69,7 +71,8 @@ impl Values {
         }
     }
 
-    /// The client part of the only `server.N` line. Several lines make an ensemble, which is an error here.
+    /// The client part of the only `server.N` line. Several lines make an ensemble, which is an
+    /// error here.
     fn member_address(&mut self) -> Option<(Setting, ListenAddress)> {
         let members: Vec<Setting> = self.family(&ensemble::SERVERS).cloned().collect();
         let (first, others) = members.split_first()?;

@@ -1,16 +1,18 @@
 //! Configuration: what the user wrote, read once, checked as a whole, handed out typed.
 //!
-//! In: the command line ([`CommandLine`]) and the `zoo.cfg` it names, in Apache's syntax with Apache's keys, properties and
-//! defaults. Out: a [`Config`] and the [`Warning`]s to log, or a [`Rejection`] with every error at once, each of which names
-//! file, line, key, value and what was expected; the caller prints it and exits with [`Rejection::EXIT_CODE`].
+//! In: the command line ([`CommandLine`]) and the `zoo.cfg` it names, in Apache's syntax with
+//! Apache's keys, properties and defaults. Out: a [`Config`] and the [`Warning`]s to log, or a
+//! [`Rejection`] with every error at once, each of which names file, line, key, value and what was
+//! expected; the caller prints it and exits with [`Rejection::EXIT_CODE`].
 //!
 //! ```text
 //! bytes -> properties -> RawConfig (one setting per key, with its place) -> Values -> Config
 //! ```
 //!
-//! Invariants: every key this server knows is one row of `keys`; an unknown key is a warning and never silence; a key whose
-//! absence would make this server unsafe or another one than was asked for is an error; no value of a secret key is shown.
-//! Reading the file is the only I/O here. Nothing is looked up later: there are no global settings.
+//! Invariants: every key this server knows is one row of `keys`; an unknown key is a warning and
+//! never silence; a key whose absence would make this server unsafe or another one than was asked
+//! for is an error; no value of a secret key is shown. Reading the file is the only I/O here.
+//! Nothing is looked up later: there are no global settings.
 
 mod build;
 pub mod cli;

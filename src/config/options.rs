@@ -1,7 +1,8 @@
 //! What the program needs to know, typed and checked, in one plain struct per consumer.
 //!
-//! Numbers are in the unit their names end in. "No limit" and "off" are `None`, whichever number Apache spells them with.
-//! Everything here has passed the relations between keys; nobody has to check again.
+//! Numbers are in the unit their names end in. "No limit" and "off" are `None`, whichever number
+//! Apache spells them with. Everything here has passed the relations between keys; nobody has to
+//! check again.
 
 use std::{
     collections::BTreeSet,
@@ -72,8 +73,9 @@ pub enum ListenHost {
 }
 
 impl ListenAddress {
-    /// The addresses to try to bind, best first; the first that can be bound is the one to use. For all addresses these
-    /// are `[::]`, which takes IPv4 as well, and `0.0.0.0` for a machine without IPv6. Asks the resolver for a name.
+    /// The addresses to try to bind, best first; the first that can be bound is the one to use. For
+    /// all addresses these are `[::]`, which takes IPv4 as well, and `0.0.0.0` for a machine
+    /// without IPv6. Asks the resolver for a name.
     pub fn candidates(&self) -> io::Result<Vec<SocketAddr>> {
         match &self.host {
             ListenHost::All => Ok(vec![
@@ -89,12 +91,14 @@ impl ListenAddress {
 /// Sizes on the client's wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireLimits {
-    /// `jute.maxbuffer`: the longest request, and the longest text or buffer inside one. At least 1.
+    /// `jute.maxbuffer`: the longest request, and the longest text or buffer inside one. At least
+    /// 1.
     pub jute_max_buffer: u32,
-    /// `jute.maxbuffer.extrasize`: how much longer than that a record of the log or of a snapshot may be.
+    /// `jute.maxbuffer.extrasize`: how much longer than that a record of the log or of a snapshot
+    /// may be.
     pub jute_extra_size: u32,
-    /// `gamekeeper.client.unreadBytesMax`: bytes of replies and events a client may leave unread before its connection is
-    /// closed. Never less than `jute_max_buffer`.
+    /// `gamekeeper.client.unreadBytesMax`: bytes of replies and events a client may leave unread
+    /// before its connection is closed. Never less than `jute_max_buffer`.
     pub unread_bytes_max: u64,
 }
 
@@ -105,14 +109,16 @@ pub struct SessionOptions {
     pub tick_time_ms: u32,
     /// `minSessionTimeout`, or two ticks.
     pub timeout_min_ms: u32,
-    /// `maxSessionTimeout`, or twenty ticks. Not less than the minimum; both fit the protocol's signed int.
+    /// `maxSessionTimeout`, or twenty ticks. Not less than the minimum; both fit the protocol's
+    /// signed int.
     pub timeout_max_ms: u32,
 }
 
 /// What clients may have in flight, and what happens to the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ThrottleOptions {
-    /// `globalOutstandingLimit`: above this many requests in flight, a connection with one in flight is not read.
+    /// `globalOutstandingLimit`: above this many requests in flight, a connection with one in
+    /// flight is not read.
     pub outstanding_requests_max: u32,
     /// The request throttler.
     pub requests: RequestThrottle,
@@ -133,11 +139,13 @@ pub struct RequestThrottle {
     pub drop_stale: bool,
     /// `request_stale_connection_check`: a request is stale when its connection is gone.
     pub stale_without_connection: bool,
-    /// `request_stale_latency_check`: a request is stale when it is older than its session's timeout.
+    /// `request_stale_latency_check`: a request is stale when it is older than its session's
+    /// timeout.
     pub stale_beyond_timeout: bool,
     /// `throttled_op_wait_time`: requests that waited longer are answered THROTTLEDOP.
     pub op_wait_max_ms: Option<u64>,
-    /// `request_throttler.shutdownTimeout`: how long requests in flight may take when the server stops.
+    /// `request_throttler.shutdownTimeout`: how long requests in flight may take when the server
+    /// stops.
     pub shutdown_timeout_ms: u64,
 }
 
@@ -202,8 +210,8 @@ pub struct AuthOptions {
     pub skip_acl: bool,
     /// The digest scheme; `None` when it is switched off.
     pub digest: Option<DigestOptions>,
-    /// `enforce.auth.schemes`: one of these must have succeeded before anything but authentication; `None` when not
-    /// enforced. Only schemes that this server has.
+    /// `enforce.auth.schemes`: one of these must have succeeded before anything but authentication;
+    /// `None` when not enforced. Only schemes that this server has.
     pub enforced_schemes: Option<BTreeSet<String>>,
 }
 
@@ -212,7 +220,8 @@ pub struct AuthOptions {
 pub struct DigestOptions {
     /// `DigestAuthenticationProvider.digestAlg`.
     pub algorithm: DigestAlgorithm,
-    /// `DigestAuthenticationProvider.superDigest`: the id, `name:hash`, that passes every access list.
+    /// `DigestAuthenticationProvider.superDigest`: the id, `name:hash`, that passes every access
+    /// list.
     pub super_digest: Option<Secret>,
 }
 
@@ -225,6 +234,23 @@ pub enum DigestAlgorithm {
     Sha256,
     Sha384,
     Sha512,
+    Sha512T224,
+    Sha512T256,
+}
+
+impl DigestAlgorithm {
+    /// The name Java knows it under, which is also what `digestAlg` says.
+    pub const fn java_name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SHA1",
+            Self::Sha224 => "SHA-224",
+            Self::Sha256 => "SHA-256",
+            Self::Sha384 => "SHA-384",
+            Self::Sha512 => "SHA-512",
+            Self::Sha512T224 => "SHA-512/224",
+            Self::Sha512T256 => "SHA-512/256",
+        }
+    }
 }
 
 /// A text that must not get into a log.

@@ -1,16 +1,20 @@
 //! What the user wrote: every setting with its place, reduced to one per key.
 //!
-//! In: the text of `zoo.cfg` and the command line. Out: [`RawConfig`], one [`Setting`] per key with its row of the table,
-//! and remarks on what was overridden, misspelled or unknown. Values are not looked at here.
+//! In: the text of `zoo.cfg` and the command line. Out: [`RawConfig`], one [`Setting`] per key with
+//! its row of the table, and remarks on what was overridden, misspelled or unknown. Values are not
+//! looked at here.
 //!
-//! Which setting wins, as in Apache, where a line of the file is copied into the property it stands for:
+//! Which setting wins, as in Apache, where a line of the file is copied into the property it stands
+//! for:
 //! ```text
 //! --client-port, --data-dir
 //! zoo.cfg `key`               for a key whose property is `zookeeper.key`
 //! -Dzookeeper.key, -Dkey
-//! zoo.cfg `key`               for a key whose property has no prefix (`jute.maxbuffer`): Apache reads the property only
+//! zoo.cfg `key`               for a key whose property has no prefix (`jute.maxbuffer`): Apache
+//!                             reads the property only
 //! ```
-//! Between equals, a name Apache reads wins over one it does not, and the later one over the earlier.
+//! Between equals, a name Apache reads wins over one it does not, and the later one over the
+//! earlier.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -158,9 +162,9 @@ impl RawConfig {
         if same_place || kept.value != lost.value {
             let mut remark = lost.remark(match &kept.origin {
                 Origin::File { line, .. } if same_place => {
-                    format!("set again on line {line}, which counts")
+                    format!("also set on line {line}, which counts")
                 }
-                Origin::CommandLine if same_place => "set again later, which counts".to_owned(),
+                _ if same_place => format!("also set as {}, which counts", kept.spelling),
                 origin => format!("overridden by {} on {origin}", kept.spelling),
             });
             remark.value = None;

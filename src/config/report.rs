@@ -1,7 +1,8 @@
-//! What the reader of a configuration has to say: errors, which stop the start with exit code 2, and warnings.
+//! What the reader of a configuration has to say: errors, which stop the start with exit code 2,
+//! and warnings.
 //!
-//! Each names where the setting stands, its key, its value and what was expected, on one line that a person can act on.
-//! The values of secret keys are never shown.
+//! Each names where the setting stands, its key, its value and what was expected, on one line that
+//! a person can act on. The values of secret keys are never shown.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -91,8 +92,8 @@ impl Display for Warning {
     }
 }
 
-/// A configuration the server will not start with: every error found, and the warnings met on the way, since a key that
-/// nobody knows is often the reason of an error elsewhere.
+/// A configuration the server will not start with: every error found, and the warnings met on the
+/// way, since a key that nobody knows is often the reason of an error elsewhere.
 #[derive(Debug)]
 pub struct Rejection {
     /// At least one, in the order of the file, then those of the command line.
@@ -143,7 +144,8 @@ impl Display for Remark {
     }
 }
 
-/// Text from a file made fit for one line of a terminal: no control characters, no more than [`SHOWN_CHARS_MAX`].
+/// Text from a file made fit for one line of a terminal: no control characters, no more than
+/// [`SHOWN_CHARS_MAX`].
 pub(super) fn shown(text: &str) -> String {
     let mut out: String = text
         .chars()

@@ -1,8 +1,9 @@
-//! The grammar of values: what each kind of key accepts, as Apache's parser and the Java getters it uses accept it.
+//! The grammar of values: what each kind of key accepts, as Apache's parser and the Java getters it
+//! uses accept it.
 //!
-//! In: the trimmed text of a value. Out: a [`Parsed`] value, or what was expected. Where Java silently falls back to the
-//! default for a number it cannot read, this reports an error; where Java takes any odd text for `false`, so does this,
-//! with a word of warning.
+//! In: the trimmed text of a value. Out: a [`Parsed`] value, or what was expected. Where Java
+//! silently falls back to the default for a number it cannot read, this reports an error; where
+//! Java takes any odd text for `false`, so does this, with a word of warning.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -111,11 +112,8 @@ impl Kind {
             Self::Strict | Self::Loose => "true or false".to_owned(),
             Self::Switch { on, off } => format!("{on} or {off}"),
             Self::Decimal(range) | Self::Decoded(range) => range.to_string(),
-            Self::Fraction { min, max } if max == f64::MAX => {
-                format!("a decimal number, at least {min}")
-            }
-            Self::Fraction { min, max } if min == f64::MIN => {
-                format!("a decimal number, at most {max}")
+            Self::Fraction { min, max } if min == f64::MIN && max == f64::MAX => {
+                "a decimal number".to_owned()
             }
             Self::Fraction { min, max } => format!("a decimal number from {min} to {max}"),
             Self::Choice(words) => match words.split_last() {
@@ -208,7 +206,8 @@ fn decoded(text: &str) -> Option<i64> {
     i64::try_from(if negative { -magnitude } else { magnitude }).ok()
 }
 
-/// Milliseconds of `autopurge.purgeInterval`. Bare digits are hours, as in 3.9; the units are those of 3.10.
+/// Milliseconds of `autopurge.purgeInterval`. Bare digits are hours, as in 3.9; the units are those
+/// of 3.10.
 fn period_ms(text: &str) -> Option<i64> {
     const UNITS: [(&str, i64); 5] = [
         ("ms", 1),
@@ -222,4 +221,149 @@ fn period_ms(text: &str) -> Option<i64> {
         .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)))
         .unwrap_or((text, 3_600_000));
     decimal(digits.trim_end())?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Parsed, Range, Reading, decoded, period_ms};
+
+    #[test]
+    fn decoded_numbers_are_those_of_java_long_decode() {
+        let table: [(&str, Option<i64>); 22] = [
+            ("0", Some(0)),
+            ("10", Some(10)),
+            ("-10", Some(-10)),
+            ("+10", Some(10)),
+            ("0x10", Some(16)),
+            ("0XfF", Some(255)),
+            ("#10", Some(16)),
+            ("-0x10", Some(-16)),
+            ("-#10", Some(-16)),
+            ("010", Some(8)),
+            ("-010", Some(-8)),
+            ("00", Some(0)),
+            ("08", None),
+            ("0x", None),
+            ("#", None),
+            ("", None),
+            ("-", None),
+            ("--1", None),
+            ("0x-1", None),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(decoded(text), expected, "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn periods_are_hours_unless_they_say_otherwise() {
+        let table: [(&str, Option<i64>); 12] = [
+            ("0", Some(0)),
+            ("1", Some(3_600_000)),
+            ("-1", Some(-3_600_000)),
+            ("30m", Some(1_800_000)),
+            ("5s", Some(5000)),
+            ("7ms", Some(7)),
+            ("2h", Some(7_200_000)),
+            ("1d", Some(86_400_000)),
+            ("m", None),
+            ("1w", None),
+            ("", None),
+            ("9223372036854775807d", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(period_ms(text), expected, "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn booleans_are_strict_loose_or_a_switch() {
+        let plain = |value| Ok(Reading::Plain(Parsed::Bool(value)));
+        for text in ["true", "True", "TRUE"] {
+            assert_eq!(Kind::Strict.read(text), plain(true));
+            assert_eq!(Kind::Loose.read(text), plain(true));
+        }
+        assert_eq!(Kind::Strict.read("false"), plain(false));
+        assert_eq!(Kind::Strict.read("yes"), Err("true or false".to_owned()));
+        assert_eq!(Kind::Strict.read(""), Err("true or false".to_owned()));
+        assert_eq!(Kind::Loose.read("FALSE"), plain(false));
+        let odd = Reading::Odd(
+            Parsed::Bool(false),
+            "neither true nor false; taken as false".to_owned(),
+        );
+        assert_eq!(Kind::Loose.read("yes"), Ok(odd));
+        let switch = Kind::Switch {
+            on: "yes",
+            off: "no",
+        };
+        assert_eq!(switch.read("yes"), plain(true));
+        assert_eq!(switch.read("no"), plain(false));
+        let unset = Reading::Unset("neither yes nor no; the default stays".to_owned());
+        assert_eq!(switch.read("NO"), Ok(unset));
+    }
+
+    #[test]
+    fn bounds_are_part_of_what_is_expected() {
+        let range = |min, max| {
+            Kind::Decimal(Range {
+                min,
+                max,
+                noun: "milliseconds",
+            })
+        };
+        let int = i64::from(i32::MAX);
+        let table = [
+            (
+                range(1, int),
+                "0",
+                "a whole number of milliseconds, at least 1",
+            ),
+            (
+                range(1, int),
+                "2147483648",
+                "a whole number of milliseconds, from 1 to 2147483647",
+            ),
+            (
+                range(0, 9),
+                "10",
+                "a whole number of milliseconds, from 0 to 9",
+            ),
+            (
+                range(i64::MIN, i64::MAX),
+                "x",
+                "a whole number of milliseconds",
+            ),
+            (
+                Kind::Fraction { min: 0.0, max: 1.0 },
+                "1.5",
+                "a decimal number from 0 to 1",
+            ),
+            (
+                Kind::Fraction { min: 0.0, max: 1.0 },
+                "NaN",
+                "a decimal number from 0 to 1",
+            ),
+            (
+                Kind::Choice(&["gz", "snappy", ""]),
+                "zip",
+                r#""gz", "snappy" or """#,
+            ),
+            (
+                Kind::Fraction {
+                    min: f64::MIN,
+                    max: f64::MAX,
+                },
+                "x",
+                "a decimal number",
+            ),
+            (Kind::Choice(&["3"]), "1", r#""3""#),
+            (Kind::Path, "", "a path"),
+        ];
+        for (kind, text, expected) in table {
+            assert_eq!(kind.read(text), Err(expected.to_owned()), "of {text:?}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Settings with their values read, and the reports so far.
 //!
-//! In: [`RawConfig`]. Out: for each key its value, written or by default. A value that cannot be read is reported and counts
-//! as its default from then on, so that one mistake does not hide another.
+//! In: [`RawConfig`]. Out: for each key its value, written or by default. A value that cannot be
+//! read is reported and counts as its default from then on, so that one mistake does not hide
+//! another.
 
 use std::collections::BTreeMap;
 
@@ -67,8 +68,8 @@ impl Values {
         self.settings.get(key.name)
     }
 
-    /// Whether every one of these keys has a value, written or by default: relations between others are not worth a
-    /// report on top of the one there is.
+    /// Whether every one of these keys has a value, written or by default: relations between others
+    /// are not worth a report on top of the one there is.
     pub(super) fn readable(&self, keys: &[&Key]) -> bool {
         keys.iter()
             .all(|key| self.setting(key).is_none() || self.parsed.contains_key(key.name))

@@ -1,4 +1,5 @@
-//! Rows of the client port: where it listens, whom it lets in, how much they may ask for, and their sessions.
+//! Rows of the client port: where it listens, whom it lets in, how much they may ask for, and their
+//! sessions.
 
 use super::{ANY, BYTES, Key, MS, PORT, decimal, int, long, rows};
 use crate::config::value::Kind;
@@ -26,14 +27,18 @@ rows! {
     MAX_SESSION_TIMEOUT = decimal(-1, MS), "maxSessionTimeout", "-1";
     /// Longest request, and longest text or buffer in one; a longer one closes its connection.
     JUTE_MAXBUFFER = int(1, BYTES), "jute.maxbuffer", "1048575", bare();
-    /// What a transaction may be longer than jute.maxbuffer; jute.maxbuffer again when not set, 1024 at least.
+    /// What a transaction may be longer than jute.maxbuffer; jute.maxbuffer again when not set,
+    /// 1024 at least.
     JUTE_MAXBUFFER_EXTRASIZE = int(ANY, BYTES), "jute.maxbuffer.extrasize", "";
-    /// Replies and events a client may leave unread before its connection is closed; jute.maxbuffer at least.
-    UNREAD_BYTES_MAX = long(1, i64::MAX, BYTES), "gamekeeper.client.unreadBytesMax", "67108864", bare();
+    /// Replies and events a client may leave unread before its connection is closed; jute.maxbuffer
+    /// at least.
+    UNREAD_BYTES_MAX = long(1, i64::MAX, BYTES), "gamekeeper.client.unreadBytesMax", "67108864",
+        bare();
     /// Four-letter words that are answered, separated by commas; * for all. srvr always is.
     FOUR_LETTER_WORDS = Kind::Text, "4lw.commands.whitelist", "srvr";
     /// Serve reads without a quorum; a standalone server only answers isro for it.
-    READ_ONLY_MODE = Kind::Switch { on: "true", off: "false" }, "readonlymode.enabled", "false", bare();
+    READ_ONLY_MODE = Kind::Switch { on: "true", off: "false" }, "readonlymode.enabled", "false",
+        bare();
     /// Requests in flight above which connections with a request in flight are not read.
     GLOBAL_OUTSTANDING_LIMIT = int(0, "requests"), "globalOutstandingLimit", "1000";
     /// Size above which a request counts as large; -1 for never.
@@ -56,11 +61,13 @@ rows! {
     REQUEST_STALE_LATENCY = Kind::Loose, "request_stale_latency_check", "false",
         aliases(&["requestStaleLatencyCheck"]);
     /// Requests that waited longer are answered THROTTLEDOP; 0 or less for never.
-    THROTTLED_OP_WAIT = int(ANY, MS), "throttled_op_wait_time", "0", aliases(&["throttledOpWaitTime"]);
+    THROTTLED_OP_WAIT = int(ANY, MS), "throttled_op_wait_time", "0",
+        aliases(&["throttledOpWaitTime"]);
     /// How long requests in flight may take when the server stops.
     REQUEST_SHUTDOWN_TIMEOUT = int(0, MS), "request_throttler.shutdownTimeout", "10000";
     /// New sessions that may open at once; 0 or less for no limit.
-    CONNECTION_TOKENS = int(ANY, "tokens"), "connection_throttle_tokens", "0", aliases(&["connectionMaxTokens"]);
+    CONNECTION_TOKENS = int(ANY, "tokens"), "connection_throttle_tokens", "0",
+        aliases(&["connectionMaxTokens"]);
     /// How often tokens are refilled.
     CONNECTION_FILL_TIME = int(1, MS), "connection_throttle_fill_time", "1",
         aliases(&["connectionTokenFillTime"]);
@@ -71,14 +78,14 @@ rows! {
     CONNECTION_FREEZE_TIME = int(-1, MS), "connection_throttle_freeze_time", "-1",
         aliases(&["connectionFreezeTime"]);
     /// What a shortage adds to the chance of refusing.
-    CONNECTION_DROP_INCREASE = Kind::Fraction { min: 0.0, max: 1.0 }, "connection_throttle_drop_increase", "0.02",
-        aliases(&["connectionDropIncrease"]);
+    CONNECTION_DROP_INCREASE = Kind::Fraction { min: 0.0, max: 1.0 },
+        "connection_throttle_drop_increase", "0.02", aliases(&["connectionDropIncrease"]);
     /// What plenty takes off the chance of refusing.
-    CONNECTION_DROP_DECREASE = Kind::Fraction { min: 0.0, max: 1.0 }, "connection_throttle_drop_decrease", "0.002",
-        aliases(&["connectionDropDecrease"]);
+    CONNECTION_DROP_DECREASE = Kind::Fraction { min: 0.0, max: 1.0 },
+        "connection_throttle_drop_decrease", "0.002", aliases(&["connectionDropDecrease"]);
     /// Share of tokens in use below which the chance of refusing falls.
-    CONNECTION_DECREASE_RATIO = Kind::Fraction { min: 0.0, max: 1.0 }, "connection_throttle_decrease_ratio", "0",
-        aliases(&["connectionDecreaseRatio"]);
+    CONNECTION_DECREASE_RATIO = Kind::Fraction { min: 0.0, max: 1.0 },
+        "connection_throttle_decrease_ratio", "0", aliases(&["connectionDecreaseRatio"]);
     /// Sessions cost tokens by their kind.
     CONNECTION_WEIGHTS = Kind::Loose, "connection_throttle_weight_enabled", "false";
     /// Tokens a new global session costs.
@@ -88,31 +95,35 @@ rows! {
     /// Tokens a renewed session costs.
     RENEW_SESSION_WEIGHT = int(ANY, "tokens"), "connection_throttle_renew_session_weight", "2";
     unnamed {
-        Key::new("serverCnxnFactory", Kind::Choice(&[
+        Key::new("serverCnxnFactory",
+            Kind::Choice(&[
+                "org.apache.zookeeper.server.NIOServerCnxnFactory",
+                "org.apache.zookeeper.server.NettyServerCnxnFactory",
+            ]),
             "org.apache.zookeeper.server.NIOServerCnxnFactory",
-            "org.apache.zookeeper.server.NettyServerCnxnFactory",
-        ]), "org.apache.zookeeper.server.NIOServerCnxnFactory", " Java class that serves connections.")
+            "Java class that serves connections.")
             .quiet("both classes behave alike to a client; there is one implementation here");
-        Key::new("nio.numSelectorThreads", int(0, "threads"), "", " Threads that poll sockets.")
+        Key::new("nio.numSelectorThreads", int(0, "threads"), "", "Threads that poll sockets.")
             .quiet(OWN_THREADS);
-        Key::new("nio.numWorkerThreads", int(0, "threads"), "", " Threads that read and write sockets.")
+        Key::new("nio.numWorkerThreads", int(0, "threads"), "",
+            "Threads that read and write sockets.").quiet(OWN_THREADS);
+        Key::new("nio.directBufferBytes", int(0, BYTES), "65536", "Size of a gather buffer.")
             .quiet(OWN_THREADS);
-        Key::new("nio.directBufferBytes", int(0, BYTES), "65536", " Size of a gather buffer.")
-            .quiet(OWN_THREADS);
-        Key::new("nio.shutdownTimeout", long(0, i64::MAX, MS), "5000", " How long worker threads may take to stop.")
-            .quiet(OWN_THREADS);
-        Key::new("netty.advancedFlowControl.enabled", Kind::Loose, "false", " Pause reading by bytes in flight.")
-            .aliases(&["advancedFlowControlEnabled"])
+        Key::new("nio.shutdownTimeout", long(0, i64::MAX, MS), "5000",
+            "How long worker threads may take to stop.").quiet(OWN_THREADS);
+        Key::new("netty.advancedFlowControl.enabled", Kind::Loose, "false",
+            "Pause reading by bytes in flight.").aliases(&["advancedFlowControlEnabled"])
             .quiet("reads always pause by what is in flight");
-        Key::new("intBufferStartingSizeBytes", int(32, BYTES), "1024", " First size of a reply buffer.")
-            .quiet(OWN_BUFFERS);
-        Key::new("maxResponseCacheSize", int(ANY, "replies"), "400", " Replies of getData kept encoded.")
-            .quiet(NO_RESPONSE_CACHE);
-        Key::new("maxGetChildrenResponseCacheSize", int(ANY, "replies"), "400", " Replies of getChildren kept encoded.")
-            .quiet(NO_RESPONSE_CACHE);
-        Key::new("localSessionsEnabled", Kind::Strict, "false", " Sessions known to one server only.")
-            .quiet("only an ensemble has local sessions");
-        Key::new("localSessionsUpgradingEnabled", Kind::Strict, "false", " Make a local session global when it must be.")
+        Key::new("intBufferStartingSizeBytes", int(32, BYTES), "1024",
+            "First size of a reply buffer.").quiet(OWN_BUFFERS);
+        Key::new("maxResponseCacheSize", int(ANY, "replies"), "400",
+            "Replies of getData kept encoded.").quiet(NO_RESPONSE_CACHE);
+        Key::new("maxGetChildrenResponseCacheSize", int(ANY, "replies"), "400",
+            "Replies of getChildren kept encoded.").quiet(NO_RESPONSE_CACHE);
+        Key::new("localSessionsEnabled", Kind::Strict, "false",
+            "Sessions known to one server only.").quiet("only an ensemble has local sessions");
+        Key::new("localSessionsUpgradingEnabled", Kind::Strict, "false",
+            "Make a local session global when it must be.")
             .quiet("only an ensemble has local sessions");
     }
 }

@@ -1,8 +1,9 @@
 //! The table of configuration keys: one row per key that Apache 3.9 knows, and our own.
 //!
-//! A row says how the key is spelled in `zoo.cfg` and as a property, which values it takes, its default in Apache's units
-//! and spelling, what this server does with it, and its meaning. Everything else asks the table: no key is named in two
-//! places. A name that ends in `*` stands for a family (`authProvider.*`).
+//! A row says how the key is spelled in `zoo.cfg` and as a property, which values it takes, its
+//! default in Apache's units and spelling, what this server does with it, and its meaning.
+//! Everything else asks the table: no key is named in two places. A name that ends in `*` stands
+//! for a family (`authProvider.*`).
 
 pub(super) mod client;
 pub(super) mod ensemble;
@@ -18,8 +19,8 @@ use super::value::{Kind, Parsed, Range, Reading};
 pub(super) struct Key {
     /// As `zoo.cfg` spells it.
     pub(super) name: &'static str,
-    /// The Java property is the bare name, not `zookeeper.` and the name; `-D` wins over `zoo.cfg`, which Apache never
-    /// looks up for such a key.
+    /// The Java property is the bare name, not `zookeeper.` and the name; `-D` wins over `zoo.cfg`,
+    /// which Apache never looks up for such a key.
     pub(super) bare: bool,
     /// Names that Apache's documents give but its code does not read; accepted with a warning.
     pub(super) aliases: &'static [&'static str],
@@ -40,12 +41,13 @@ pub(super) struct Key {
 pub(super) enum Effect {
     /// It does what Apache's does.
     Used,
-    /// Nothing, and there is nothing to tell: a standalone Apache server does not read it either.
+    /// Nothing, and there is nothing to tell: a standalone Apache server would not behave otherwise
+    /// for it either.
     Quiet(&'static str),
     /// Nothing, which a warning says when the value asks for something.
     Ignored(&'static str),
-    /// It will not start with a value that asks for something: without what the key asks for it would be unsafe, or another
-    /// server than the one configured.
+    /// It will not start with a value that asks for something: without what the key asks for it
+    /// would be unsafe, or another server than the one configured.
     Refused(&'static str),
 }
 
@@ -210,7 +212,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Declares named rows and collects them, with the unnamed ones after them, into the file's `ROWS`.
 macro_rules! rows {
-    ($($(#[doc = $doc:literal])+ $id:ident = $kind:expr, $name:literal, $default:literal $(, $with:ident($($arg:expr),*))*;)*
+    ($($(#[doc = $doc:literal])+ $id:ident = $kind:expr, $name:literal, $default:literal
+            $(, $with:ident($($arg:expr),*))*;)*
      $(unnamed { $($other:expr;)* })?) => {
         $($(#[doc = $doc])+ pub(in crate::config) static $id: Key =
             Key::new($name, $kind, $default, concat!($($doc),+)) $(.$with($($arg),*))*;)*

@@ -21,21 +21,22 @@ rows! {
     /// Containers and expired nodes that may be deleted in a minute.
     CONTAINER_MAX_PER_MINUTE = int(1, "nodes"), "znode.container.maxPerMinute", "10000", bare();
     /// Age at which a container that never had a child is deleted; 0 or less for never.
-    CONTAINER_NEVER_USED = long(i64::MIN, i64::MAX, MS), "znode.container.maxNeverUsedIntervalMs", "0", bare();
+    CONTAINER_NEVER_USED = long(i64::MIN, i64::MAX, MS), "znode.container.maxNeverUsedIntervalMs",
+        "0", bare();
     unnamed {
         Key::new("watchManagerName", Kind::Text, "org.apache.zookeeper.server.watch.WatchManager",
-            " Java class that stores watches.").quiet(OWN_WATCHES);
-        Key::new("watcherCleanThreadsNum", int(ANY, "threads"), "2", " Threads that forget dead watchers.")
-            .quiet(OWN_WATCHES);
-        Key::new("watcherCleanThreshold", int(ANY, "watchers"), "1000", " Dead watchers that start a sweep.")
-            .quiet(OWN_WATCHES);
-        Key::new("watcherCleanIntervalInSeconds", int(ANY, "seconds"), "600", " Longest time between sweeps.")
-            .quiet(OWN_WATCHES);
-        Key::new("maxInProcessingDeadWatchers", int(ANY, "watchers"), "-1", " Dead watchers that stop new ones.")
-            .quiet(OWN_WATCHES);
-        Key::new("test.allowDiscontinuousProposals", Kind::Loose, "false", " Switch of Apache's own tests.")
-            .ignored("it serves Apache's own tests only");
-        Key::new("testingonly.initialZxid", Kind::Text, "", " Switch of Apache's own tests.")
+            "Java class that stores watches.").quiet(OWN_WATCHES);
+        Key::new("watcherCleanThreadsNum", int(ANY, "threads"), "2",
+            "Threads that forget dead watchers.").quiet(OWN_WATCHES);
+        Key::new("watcherCleanThreshold", int(ANY, "watchers"), "1000",
+            "Dead watchers that start a sweep.").quiet(OWN_WATCHES);
+        Key::new("watcherCleanIntervalInSeconds", int(ANY, "seconds"), "600",
+            "Longest time between sweeps.").quiet(OWN_WATCHES);
+        Key::new("maxInProcessingDeadWatchers", int(ANY, "watchers"), "-1",
+            "Dead watchers that stop new ones.").quiet(OWN_WATCHES);
+        Key::new("test.allowDiscontinuousProposals", Kind::Loose, "false",
+            "Switch of Apache's own tests.").ignored("it serves Apache's own tests only");
+        Key::new("testingonly.initialZxid", Kind::Text, "", "Switch of Apache's own tests.")
             .ignored("it serves Apache's own tests only");
     }
 }
