@@ -19,3 +19,4 @@ pub mod config;
 
 #[cfg(test)]
 mod tidy;
+pub mod store;
