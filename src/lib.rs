@@ -12,11 +12,11 @@ pub mod order;
 pub mod session;
 
 pub mod config;
+pub mod store;
 
-pub mod net;
-
-pub mod config;
+pub mod admin;
+//pub mod net;
+pub mod telemetry;
 
 #[cfg(test)]
 mod tidy;
-pub mod store;
