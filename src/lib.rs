@@ -6,6 +6,7 @@
 pub mod base;
 
 pub mod proto;
+pub mod tree;
 
 pub mod auth;
 pub mod order;
