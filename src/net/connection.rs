@@ -51,10 +51,9 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, link: Arc<Link
         dialogue: Dialogue::new(link),
     };
     tracing::debug!(peer = %connection.dialogue.link().peer, "accepted");
-    let ending = poll_fn(|cx| {
-        SCRATCH.with_borrow_mut(|scratch| connection.poll(&server, cx, scratch))
-    })
-    .await;
+    let ending =
+        poll_fn(|cx| SCRATCH.with_borrow_mut(|scratch| connection.poll(&server, cx, scratch)))
+            .await;
     connection.log(&ending);
     connection.dialogue.hang_up(&server);
     if matches!(ending, Ending::Closed(_) | Ending::Malformed(_)) {
@@ -109,7 +108,8 @@ impl Connection {
             if let Some(word) = self.dialogue.word() {
                 let answer = ready!(Pin::new(word).poll(cx));
                 self.unsent.extend_from_slice(&answer.unwrap_or_default());
-                self.dialogue.end(Ending::Closed("a four-letter word was answered"));
+                self.dialogue
+                    .end(Ending::Closed("a four-letter word was answered"));
                 continue;
             }
             let received = match self.poll_receive(server, cx, scratch) {
@@ -132,7 +132,11 @@ impl Connection {
 
     fn register(&mut self, cx: &Context<'_>) {
         let waker = cx.waker();
-        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             self.dialogue.link().outbox.register(waker);
             self.waker = Some(waker.clone());
         }
@@ -192,7 +196,8 @@ impl Connection {
             }
             Poll::Pending => 0,
         };
-        self.unsent.extend_from_slice(out.get(sent..).unwrap_or_default());
+        self.unsent
+            .extend_from_slice(out.get(sent..).unwrap_or_default());
         out.clear();
         if out.capacity() > OUT_CAPACITY_KEPT {
             *out = BytesMut::with_capacity(limits::REPLY_BYTES_PER_BATCH);

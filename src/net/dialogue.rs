@@ -422,13 +422,7 @@ impl Dialogue {
     }
 
     /// Answers a request that needs no writer. `ids` is who asks, if not who the client is now.
-    fn read(
-        &mut self,
-        batch: &mut Batch<'_>,
-        ticket: Ticket,
-        body: &[u8],
-        ids: Option<&AuthIds>,
-    ) {
+    fn read(&mut self, batch: &mut Batch<'_>, ticket: Ticket, body: &[u8], ids: Option<&AuthIds>) {
         let db: &Database = batch.state.as_ref().expect("the caller has locked it");
         let last_zxid = db.last_zxid();
         match ticket.op {
@@ -547,4 +541,3 @@ impl Dialogue {
 fn content_max(server: &Server) -> usize {
     server.options.wire.jute_max_buffer as usize
 }
-

@@ -89,7 +89,10 @@ fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
             tracing::warn!("Too many connections from {} - max is {max}", peer.ip());
         }
         Err(Refusal::Server(max)) => {
-            tracing::warn!("Too many connections, refusing {} - max is {max}", peer.ip());
+            tracing::warn!(
+                "Too many connections, refusing {} - max is {max}",
+                peer.ip()
+            );
         }
     }
 }

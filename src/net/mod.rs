@@ -14,8 +14,8 @@
 //!
 //! What four-letter words answer is not known here: [`Words`] is filled in from above.
 
-mod dialogue;
 mod connection;
+mod dialogue;
 mod frames;
 mod links;
 mod listen;

@@ -211,7 +211,8 @@ struct EncodedEvent {
 
 impl EncodedEvent {
     fn frame_of(&mut self, event: &Arc<NodeEvent>, zxid: Zxid) -> &[u8] {
-        let is_same = |(other, at): &(Arc<NodeEvent>, Zxid)| Arc::ptr_eq(other, event) && *at == zxid;
+        let is_same =
+            |(other, at): &(Arc<NodeEvent>, Zxid)| Arc::ptr_eq(other, event) && *at == zxid;
         if !self.of.as_ref().is_some_and(is_same) {
             self.frame.clear();
             encode_event(event, zxid, &mut self.frame);
