@@ -4,6 +4,7 @@
 //! so what a crash tore stays at the end of an older one for ever: the reader goes on with the
 //! next file, and [`LogReader::next`] refuses when what follows leaves a hole.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::vec;
@@ -58,6 +59,26 @@ pub enum LogRemark {
         last: Zxid,
         found: Zxid,
     },
+}
+
+impl fmt::Display for LogRemark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TornEnd {
+                path,
+                offset,
+                last,
+                flaw,
+            } => write!(
+                f,
+                "log {path:?} is torn at byte {offset} behind {last}, dropping the rest: {flaw}"
+            ),
+            Self::RemovedEmpty { path } => write!(f, "removed log {path:?}, which was empty"),
+            Self::OutOfOrder { path, last, found } => {
+                write!(f, "log {path:?} has {found} behind {last}")
+            }
+        }
+    }
 }
 
 /// A record as it lies in the log.
