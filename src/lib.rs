@@ -13,10 +13,13 @@ pub mod order;
 pub mod session;
 
 pub mod config;
+pub mod exec;
+pub mod peer;
 pub mod store;
+pub mod watch;
 
 pub mod admin;
-//pub mod net;
+pub mod net;
 pub mod telemetry;
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use crate::net::outbox::Closing;
 use crate::net::server::Server;
 use crate::net::stats::BatchCount;
 use crate::order::{Arrival, ConnectionOrder, Lane, Ticket, Turn, Waiting};
-use crate::peer::{ConnectAsk, Input};
+use crate::peer::{ConnectAsk, Input, Write};
 use crate::proto::{ErrorCode, Op, OpClass, WriteRequest, reply};
 use crate::session::SessionHandle;
 use crate::tree::Database;
@@ -400,14 +400,14 @@ impl Dialogue {
     fn hand_over(&mut self, batch: &mut Batch<'_>, ticket: Ticket, body: Bytes, ids: AuthIds) {
         let op = ticket.op.expect("only known operations are writes");
         batch.write_bytes += body.len();
-        batch.writes.push(Input::Write {
+        batch.writes.push(Input::Write(Write {
             conn: self.link.id,
             session: self.session(),
             xid: ticket.xid,
             op,
             request: WriteRequest::decode(op, &body),
             ids,
-        });
+        }));
     }
 
     /// Takes the shared lock for the rest of the batch. Events that came before it was had go out

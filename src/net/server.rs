@@ -63,7 +63,7 @@ pub struct Server {
     pub state: RwLock<Database>,
     /// Locked after `state`, never before it.
     pub watches: Mutex<WatchTable>,
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     pub submissions: Submissions,
     pub clock: Arc<dyn Clock>,
     pub(super) words: Arc<dyn Words>,
@@ -83,7 +83,7 @@ pub struct Woken(Vec<Arc<Link>>);
 impl Server {
     pub fn new(
         database: Database,
-        policy: Policy,
+        policy: Arc<Policy>,
         options: NetOptions,
         clock: Arc<dyn Clock>,
         words: Arc<dyn Words>,
@@ -93,7 +93,7 @@ impl Server {
         let in_flight_max = throttle.requests.requests_max.map(|max| max as usize);
         Self {
             state: RwLock::new(database),
-            watches: Mutex::new(WatchTable::default()),
+            watches: Mutex::new(WatchTable::new()),
             policy,
             submissions: Submissions::new(in_flight_max),
             clock,

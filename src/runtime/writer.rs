@@ -17,9 +17,11 @@ use parking_lot::Mutex;
 use crate::base::{Zxid, limits};
 use crate::net::{Server, Woken};
 use crate::peer::{ClientOutput, Input, Output, Peer};
+use crate::runtime::Failure;
 use crate::runtime::clock::SystemClock;
+use crate::runtime::reports::Reports;
 use crate::runtime::snapshots::Snapshots;
-use crate::store::log_writer::{LogCounters, LogWriteError, LogWriter};
+use crate::store::log_writer::LogWriter;
 
 /// The writer's side of the server, on its own thread.
 pub(super) struct Writer {
@@ -28,8 +30,8 @@ pub(super) struct Writer {
     /// Shared with those who answer questions about sessions.
     pub(super) peer: Arc<Mutex<Peer>>,
     pub(super) log: LogWriter,
-    pub(super) log_counters: Arc<Mutex<LogCounters>>,
     pub(super) snapshots: Snapshots,
+    pub(super) reports: Arc<Reports>,
     pub(super) batch: BatchLimits,
 }
 
@@ -54,13 +56,15 @@ struct Buffers {
 impl Writer {
     /// Works until the queue is closed and empty, or the log fails. Nothing is acknowledged after
     /// a failure.
-    pub(super) fn run(mut self) -> Result<(), LogWriteError> {
+    pub(super) fn run(mut self) -> Result<(), Failure> {
         let mut buffers = Buffers::default();
         loop {
             let mut taken = std::mem::take(&mut buffers.inputs);
             let is_open = self.server.submissions.take(&mut taken, self.time_to_wake());
             if !is_open {
-                return self.log.sync().map(|_| ());
+                self.log.sync()?;
+                self.snapshots.finish();
+                return Ok(());
             }
             let mut rest = taken.drain(..);
             loop {
@@ -85,7 +89,7 @@ impl Writer {
         &mut self,
         inputs: &mut std::vec::Drain<'_, Input>,
         buffers: &mut Buffers,
-    ) -> Result<(), LogWriteError> {
+    ) -> Result<(), Failure> {
         let requests = self.prepare(inputs, buffers);
         let appended = self.append(&mut buffers.outputs)?;
         let mut peer = self.peer.lock();
@@ -137,22 +141,23 @@ impl Writer {
     }
 
     /// Makes the transactions durable. The last of them, if there were any.
-    fn append(&mut self, outputs: &mut Vec<Output>) -> Result<Option<Zxid>, LogWriteError> {
+    fn append(&mut self, outputs: &mut Vec<Output>) -> Result<Option<Zxid>, Failure> {
         if outputs.is_empty() {
             return Ok(None);
         }
-        let mut bytes = 0;
-        let records = outputs.len();
+        let mut snapshot_is_due = false;
         for output in outputs.drain(..) {
             let Output::Append { zxid, payload } = output;
             self.log.append(zxid, &payload)?;
-            bytes += payload.len();
+            if self.snapshots.count(payload.len()) {
+                self.log.roll();
+                snapshot_is_due = true;
+            }
         }
         let durable = self.log.sync()?;
-        *self.log_counters.lock() = self.log.counters();
-        if self.snapshots.is_due_after(records, bytes) {
-            self.log.roll();
-            self.snapshots.start();
+        self.reports.count_sync(self.log.counters());
+        if snapshot_is_due {
+            self.snapshots.start().map_err(Failure::Thread)?;
         }
         Ok(Some(durable))
     }
