@@ -6,7 +6,6 @@
 pub mod base;
 
 pub mod proto;
-pub mod tree;
 
 pub mod auth;
 pub mod order;
@@ -24,3 +23,8 @@ pub mod telemetry;
 
 #[cfg(test)]
 mod tidy;
+pub mod tree;
+
+pub mod watch;
+
+pub mod exec;
