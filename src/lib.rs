@@ -25,6 +25,9 @@ pub mod telemetry;
 mod tidy;
 pub mod tree;
 
+pub mod prep;
 pub mod watch;
 
 pub mod exec;
+
+pub mod peer;
