@@ -10,19 +10,6 @@ pub mod proto;
 pub mod auth;
 pub mod order;
 pub mod session;
-
-pub mod config;
-pub mod exec;
-pub mod peer;
-pub mod store;
-pub mod watch;
-
-pub mod admin;
-pub mod net;
-pub mod telemetry;
-
-#[cfg(test)]
-mod tidy;
 pub mod tree;
 
 pub mod prep;
@@ -31,3 +18,15 @@ pub mod watch;
 pub mod exec;
 
 pub mod peer;
+
+pub mod config;
+pub mod store;
+
+pub mod admin;
+pub mod net;
+pub mod telemetry;
+
+pub mod runtime;
+
+#[cfg(test)]
+mod tidy;

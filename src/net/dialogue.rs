@@ -436,7 +436,7 @@ impl Dialogue {
                     conn: self.link.id,
                     session: self.session(),
                 };
-                exec::read(reader, op, ticket.xid, body, batch.out);
+                exec::read(&reader, op, ticket.xid, body, batch.out);
             }
             _ => {
                 let code = ErrorCode::Unimplemented.number();

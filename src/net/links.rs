@@ -191,6 +191,13 @@ impl Links {
         links.iter().map(|link| link.report()).collect()
     }
 
+    pub(super) fn sessions(&self) -> HashMap<ConnId, SessionId> {
+        self.with(|all| {
+            let with_session = |link: &Arc<Link>| Some((link.id, link.session()?.0));
+            all.values().filter_map(with_session).collect()
+        })
+    }
+
     pub(super) fn reset_stats(&self) {
         self.with(|all| all.values().for_each(|link| link.stats.reset()));
     }

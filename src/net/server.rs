@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 use tokio::task::JoinHandle;
 
@@ -12,7 +13,7 @@ use jute::Encode;
 use jute::proto::{ReplyHeader, WatcherEvent};
 
 use crate::auth::Policy;
-use crate::base::{ConnId, Now, Xid, Zxid};
+use crate::base::{ConnId, Now, SessionId, Xid, Zxid};
 use crate::config::{ClientListen, ThrottleOptions, WireLimits};
 use crate::net::links::{ConnReport, Link, Links};
 use crate::net::outbox::Closing;
@@ -93,7 +94,7 @@ impl Server {
         let in_flight_max = throttle.requests.requests_max.map(|max| max as usize);
         Self {
             state: RwLock::new(database),
-            watches: Mutex::new(WatchTable::new()),
+            watches: Mutex::new(WatchTable::default()),
             policy,
             submissions: Submissions::new(in_flight_max),
             clock,
@@ -167,6 +168,11 @@ impl Server {
     /// All connections, oldest first.
     pub fn connections(&self) -> Vec<ConnReport> {
         self.links.report()
+    }
+
+    /// The session of each connection that has one.
+    pub fn sessions(&self) -> HashMap<ConnId, SessionId> {
+        self.links.sessions()
     }
 
     pub fn connection_count(&self) -> usize {

@@ -84,7 +84,10 @@ impl Facts {
 
     pub(super) fn connections(&self, server: &Server) -> Vec<ConnFacts> {
         let reports = server.connections();
-        reports.iter().map(|report| self.connection(report)).collect()
+        reports
+            .iter()
+            .map(|report| self.connection(report))
+            .collect()
     }
 
     fn connection(&self, report: &ConnReport) -> ConnFacts {
@@ -162,7 +165,10 @@ impl Facts {
             (peer.counters(), peer.session_count())
         };
         let server_facts = self.server(server);
-        let watch_count = server.watches.lock().watch_count();
+        let watch_count = {
+            let watches = server.watches.lock();
+            watches.data_watch_count() + watches.child_watch_count()
+        };
         let state = server.state.read();
         let (open_files, open_files_max) = open_files();
         MonitorFacts {
@@ -210,17 +216,23 @@ fn open_files() -> (i64, i64) {
         // Reading the directory takes one itself.
         i64::try_from(entries.count()).map_or(-1, |count| count - 1)
     });
-    let max = fs::read_to_string("/proc/self/limits").ok().and_then(|limits| {
-        let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
-        line.split_whitespace().nth(3)?.parse().ok()
-    });
+    let max = fs::read_to_string("/proc/self/limits")
+        .ok()
+        .and_then(|limits| {
+            let line = limits
+                .lines()
+                .find(|line| line.starts_with("Max open files"))?;
+            line.split_whitespace().nth(3)?.parse().ok()
+        });
     (open, max.unwrap_or(-1))
 }
 
 /// The environment, under the keys Apache's server has for it.
 pub(super) fn environment() -> Vec<(&'static str, String)> {
     const UNKNOWN: &str = "<NA>";
-    let read = |path: &str| fs::read_to_string(path).map_or(UNKNOWN.to_owned(), |text| text.trim().to_owned());
+    let read = |path: &str| {
+        fs::read_to_string(path).map_or(UNKNOWN.to_owned(), |text| text.trim().to_owned())
+    };
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| UNKNOWN.to_owned());
     let dir = std::env::current_dir().map_or(UNKNOWN.to_owned(), |dir| dir.display().to_string());
     let (free, total) = memory_mb();

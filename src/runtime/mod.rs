@@ -248,11 +248,7 @@ impl Stop {
     }
 }
 
-fn bring_back(
-    disk: &dyn Disk,
-    config: &Config,
-    clock: &SystemClock,
-) -> Result<Recovered, Failure> {
+fn bring_back(disk: &dyn Disk, config: &Config, clock: &SystemClock) -> Result<Recovered, Failure> {
     let storage = &config.storage;
     let wire = &config.wire;
     let field_bytes_max = wire.jute_max_buffer as usize + wire.jute_extra_size as usize;

@@ -22,8 +22,13 @@ pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
         Some(DigestAlgorithm::Sha256) => "SHA-256".to_owned(),
         Some(DigestAlgorithm::Sha384) => "SHA-384".to_owned(),
         Some(DigestAlgorithm::Sha512) => "SHA-512".to_owned(),
+        Some(DigestAlgorithm::Sha512T224) => "SHA-512/224".to_owned(),
+        Some(DigestAlgorithm::Sha512T256) => "SHA-512/256".to_owned(),
     };
-    let super_digest = auth.digest.as_ref().and_then(|digest| digest.super_digest.as_ref());
+    let super_digest = auth
+        .digest
+        .as_ref()
+        .and_then(|digest| digest.super_digest.as_ref());
     let schemes = auth.enforced_schemes.as_ref();
     Policy::new(&AuthOptions {
         skip_acl: auth.skip_acl,
@@ -89,12 +94,15 @@ pub(super) fn log(config: &Config) -> LogOptions {
 pub(super) fn dirs(config: &Config) -> DataDirs {
     let absolute = |dir: &Path| std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
     let storage = &config.storage;
-    DataDirs::new(&absolute(&storage.snapshot_dir), &absolute(&storage.log_dir))
+    DataDirs::new(
+        &absolute(&storage.snapshot_dir),
+        &absolute(&storage.log_dir),
+    )
 }
 
 pub(super) fn compression(config: &Config) -> Compression {
     match config.storage.compression {
-        SnapshotCompression::None => Compression::None,
+        SnapshotCompression::None => Compression::Plain,
         SnapshotCompression::Gzip => Compression::Gzip,
         SnapshotCompression::Snappy => Compression::Snappy,
     }

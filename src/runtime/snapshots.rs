@@ -87,13 +87,7 @@ impl SnapshotJob {
         let cursor = SnapshotCursor::new(&self.server.state.read());
         let zxid = cursor.zxid();
         let mut source = LiveState { job: self, cursor };
-        let written = write_snapshot(
-            &*self.disk,
-            &self.dirs,
-            zxid,
-            &mut source,
-            self.compression,
-        )?;
+        let written = write_snapshot(&*self.disk, &self.dirs, zxid, &mut source, self.compression)?;
         let took_ms = self.clock.now().monotonic.since(started);
         self.reports.count_snapshot(took_ms);
         tracing::info!(

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::word::{TELNET_INTERRUPT, TELNET_NAME, refusal};
 use crate::admin::{self, NOT_SERVING, Word};
+use crate::base::{ConnId, SessionId};
 use crate::config::Whitelist;
 use crate::net::{Server, Words};
 use crate::runtime::facts::{self, Facts};
@@ -38,7 +39,9 @@ impl FourLetterWords {
     }
 
     fn allows_all(&self) -> bool {
-        Word::ALL.iter().all(|word| self.whitelist.allows(word.text()))
+        Word::ALL
+            .iter()
+            .all(|word| self.whitelist.allows(word.text()))
     }
 }
 
@@ -67,7 +70,9 @@ impl Words for FourLetterWords {
         }
         tracing::info!("Processing {} command from /{from}", word.text());
         let (server, sources) = (server.clone(), self.sources.clone());
-        let mask = argument.first_chunk().map(|bytes| i64::from_be_bytes(*bytes));
+        let mask = argument
+            .first_chunk()
+            .map(|bytes| i64::from_be_bytes(*bytes));
         // Facts may take long to gather, and none of it waits for anything but the disk.
         tokio::task::spawn_blocking(move || Bytes::from(sources.answer(word, mask, &server)))
     }
@@ -123,3 +128,33 @@ impl Sources {
 
 /// The mask Apache's server starts with: client requests, server packets, sessions, warnings.
 const TRACE_MASK_DEFAULT: i64 = 306;
+
+/// The words about watches, which tell of those on data only.
+fn watches(word: Word, server: &Server) -> String {
+    let sessions = server.sessions();
+    let session_of = |conn: ConnId| sessions.get(&conn).copied().unwrap_or(SessionId::NONE);
+    let table = server.watches.lock();
+    match word {
+        Word::Wchs => {
+            let summary = table.summary();
+            admin::wchs(summary.connections, summary.paths, summary.watches)
+        }
+        Word::Wchp => {
+            let by_path = table.by_path().into_iter().map(|(path, conns)| {
+                (path.to_owned(), conns.into_iter().map(session_of).collect())
+            });
+            let by_path: Vec<_> = by_path.collect();
+            drop(table);
+            admin::wchp(&by_path)
+        }
+        _ => {
+            let by_session = table.by_connection().into_iter().map(|(conn, paths)| {
+                let paths = paths.into_iter().map(str::to_owned);
+                (session_of(conn), paths.collect())
+            });
+            let by_session: Vec<_> = by_session.collect();
+            drop(table);
+            admin::wchc(&by_session)
+        }
+    }
+}

@@ -60,11 +60,17 @@ impl Writer {
         let mut buffers = Buffers::default();
         loop {
             let mut taken = std::mem::take(&mut buffers.inputs);
-            let is_open = self.server.submissions.take(&mut taken, self.time_to_wake());
+            let is_open = self
+                .server
+                .submissions
+                .take(&mut taken, self.time_to_wake());
             if !is_open {
                 self.log.sync()?;
                 self.snapshots.finish();
                 return Ok(());
+            }
+            if self.batch.delay_ms > 0 && !taken.is_empty() {
+                self.await_company(&mut taken);
             }
             let mut rest = taken.drain(..);
             loop {
@@ -82,6 +88,20 @@ impl Writer {
         let deadline = self.peer.lock().next_deadline()?;
         let now = self.clock.monotonic();
         Some(Duration::from_millis(deadline.since(now)))
+    }
+
+    /// Waits for others to share the sync with.
+    fn await_company(&self, taken: &mut Vec<Input>) {
+        let deadline = self.clock.monotonic().after(self.batch.delay_ms);
+        let mut more = Vec::new();
+        while taken.len() < self.batch.writes_max {
+            let left_ms = deadline.since(self.clock.monotonic());
+            let left = Duration::from_millis(left_ms);
+            if left_ms == 0 || !self.server.submissions.take(&mut more, Some(left)) {
+                return;
+            }
+            taken.append(&mut more);
+        }
     }
 
     /// Carries some of `inputs`, or all, from preparation to reply.
@@ -115,18 +135,17 @@ impl Writer {
     }
 
     /// Feeds inputs to the peer, as many as make a batch. How many of them were requests.
-    fn prepare(
-        &mut self,
-        inputs: &mut std::vec::Drain<'_, Input>,
-        buffers: &mut Buffers,
-    ) -> usize {
+    fn prepare(&mut self, inputs: &mut std::vec::Drain<'_, Input>, buffers: &mut Buffers) -> usize {
         let now = self.server.clock.now();
         let mut peer = self.peer.lock();
         let db = self.server.state.read();
         let Buffers {
             outputs, client, ..
         } = buffers;
-        if peer.next_deadline().is_some_and(|deadline| deadline <= now.monotonic) {
+        if peer
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= now.monotonic)
+        {
             peer.handle(now, &db, Input::Wake, outputs, client);
         }
         let mut requests = 0;
