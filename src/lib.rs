@@ -4,16 +4,11 @@
 //! `ARCHITECTURE.md` draws the picture.
 
 pub mod base;
+
 pub mod proto;
-pub mod store;
-pub mod tree;
 
 pub mod auth;
-
-pub mod config;
-
-#[cfg(test)]
-mod tidy;
+pub mod order;
 pub mod session;
 pub mod tree;
 
@@ -23,3 +18,15 @@ pub mod watch;
 pub mod exec;
 
 pub mod peer;
+
+pub mod config;
+pub mod store;
+
+pub mod admin;
+pub mod net;
+pub mod telemetry;
+
+pub mod runtime;
+
+#[cfg(test)]
+mod tidy;
