@@ -49,6 +49,7 @@ pub(crate) mod err {
     pub(crate) const NO_CHILDREN_FOR_EPHEMERALS: i32 = -108;
     pub(crate) const NODE_EXISTS: i32 = -110;
     pub(crate) const NOT_EMPTY: i32 = -111;
+    pub(crate) const SESSION_EXPIRED: i32 = -112;
     pub(crate) const INVALID_ACL: i32 = -114;
     pub(crate) const AUTH_FAILED: i32 = -115;
     pub(crate) const NO_WATCHER: i32 = -121;

@@ -147,7 +147,7 @@ const THROTTLED: OptionSet = OptionSet {
     options: || {
         ServerOptions::new()
             .property("zookeeper.request_throttle_max_requests", 1)
-            .property("zookeeper.throttled_op_wait_time", 1)
+            .property("zookeeper.throttled_op_wait_time", 5)
     },
     scenarios: &[limits::THROTTLED],
 };
