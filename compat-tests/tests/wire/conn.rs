@@ -120,6 +120,15 @@ impl Conn {
         self.awaited.push_back(op);
     }
 
+    /// The bytes of a request whose reply will be read, for sending many in one piece.
+    pub(crate) fn framed(&mut self, op: i32, body: &Body) -> Vec<u8> {
+        let xid = self.next_xid;
+        self.next_xid += 1;
+        self.awaited.push_back(op);
+        let payload = Body::new().int(xid).int(op).append(body);
+        Body::new().buffer(payload.bytes()).into_bytes()
+    }
+
     #[track_caller]
     pub(crate) fn call(&mut self, op: i32, body: &Body) -> Reply {
         self.send(op, body);

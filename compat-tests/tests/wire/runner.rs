@@ -4,8 +4,9 @@ use std::{
     any::Any,
     cell::RefCell,
     collections::BTreeMap,
-    env,
+    env, fs,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     rc::Rc,
     thread,
 };
@@ -130,6 +131,7 @@ fn run_on(kind: Kind, set: &OptionSet) -> Outcomes {
         .filter(|one| wanted(one, kind))
     {
         let outcome = run_scenario(&server, &options, scenario);
+        dump(kind, scenario.name, &outcome);
         let outcome = outcome.map_err(|why| {
             let ended = server.borrow_mut().has_ended();
             if ended {
@@ -154,6 +156,14 @@ fn run_on(kind: Kind, set: &OptionSet) -> Outcomes {
 fn wanted(scenario: &Scenario, kind: Kind) -> bool {
     let named = env::var("GAMEKEEPER_WIRE_ONLY").is_ok_and(|word| !scenario.name.contains(&word));
     !named && (scenario.on == On::Both || kind == Kind::Ours)
+}
+
+/// `GAMEKEEPER_WIRE_DUMP=directory` keeps every transcript there: for reading what was compared.
+fn dump(kind: Kind, scenario: &str, outcome: &Result<Vec<String>, String>) {
+    if let (Some(directory), Ok(lines)) = (env::var_os("GAMEKEEPER_WIRE_DUMP"), outcome) {
+        let file = Path::new(&directory).join(format!("{scenario}.{kind}"));
+        fs::write(&file, lines.join("\n")).expect("the directory for transcripts exists");
+    }
 }
 
 fn run_scenario(

@@ -3,14 +3,16 @@
 //! Each set is one test with a server of each kind, so the scenarios of a set share their servers and
 //! run one after the other; sets run beside each other.
 
+use std::net::{Ipv6Addr, TcpListener};
+
 use compat_tests::server::ServerOptions;
 
 use crate::{
     runner::{self, OptionSet},
     scenarios::{
         auth, connect, create, delete, encoding, expiry, four_letter, framing, hazards, header,
-        limits, multi, paths, permissions, quota, reads, sequence, session, set, ttl, watch_reset,
-        watches,
+        limits, multi, paths, permissions, quota, random, reads, sequence, session, set, ttl,
+        watch_reset, watches,
     },
 };
 
@@ -29,6 +31,8 @@ pub(crate) const SETS: &[&OptionSet] = &[
     &CONNECT_TOKENS,
     &FEW_OUTSTANDING,
     &THROTTLED,
+    &RANDOM,
+    &BOTH_FAMILIES,
 ];
 
 const DEFAULT: OptionSet = OptionSet {
@@ -152,6 +156,30 @@ const THROTTLED: OptionSet = OptionSet {
     scenarios: &[limits::THROTTLED],
 };
 
+const RANDOM: OptionSet = OptionSet {
+    name: "random",
+    options: || {
+        ServerOptions::new()
+            .config("maxClientCnxns", 0)
+            .config("extendedTypesEnabled", true)
+            .config("enforceQuota", true)
+    },
+    scenarios: &[random::SCENARIOS],
+};
+
+const BOTH_FAMILIES: OptionSet = OptionSet {
+    name: "both families",
+    options: || {
+        let address = if has_v6() { "::" } else { "127.0.0.1" };
+        ServerOptions::new().config("clientPortAddress", address)
+    },
+    scenarios: &[auth::OVER_V6],
+};
+
+pub(crate) fn has_v6() -> bool {
+    TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
 #[test]
 fn default_options() {
     runner::run(&DEFAULT);
@@ -195,4 +223,14 @@ fn few_outstanding() {
 #[test]
 fn throttled() {
     runner::run(&THROTTLED);
+}
+
+#[test]
+fn random_requests() {
+    runner::run(&RANDOM);
+}
+
+#[test]
+fn both_address_families() {
+    runner::run(&BOTH_FAMILIES);
 }

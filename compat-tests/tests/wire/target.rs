@@ -1,6 +1,11 @@
 //! One server as a scenario sees it: connections, a subtree of its own, a transcript.
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    net::{Ipv6Addr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
 
 use compat_tests::{
     eventually::{eventually, within},
@@ -11,6 +16,7 @@ use compat_tests::{
 use crate::{
     conn::Conn,
     ops::{self, OPEN, op},
+    sets::has_v6,
     transcript::Transcript,
 };
 
@@ -75,6 +81,13 @@ impl Target {
     #[track_caller]
     pub(crate) fn conn_with_timeout(&self, timeout_ms: i32) -> Conn {
         self.tcp().open(timeout_ms)
+    }
+
+    /// As [`Self::conn`] from the IPv6 loopback address, if there is one.
+    #[track_caller]
+    pub(crate) fn conn_over_v6(&self) -> Option<Conn> {
+        let address = SocketAddr::from((Ipv6Addr::LOCALHOST, self.address().port()));
+        has_v6().then(|| Conn::new(address, &self.transcript).open(SESSION_TIMEOUT_MS))
     }
 
     /// A connection with a session, and the scenario's own node made with it.

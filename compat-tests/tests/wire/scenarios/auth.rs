@@ -26,6 +26,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 /// For a server with `enforce.auth.enabled` and the scheme digest.
 pub(crate) const ENFORCED: &[Scenario] = &[Scenario::both("enforced_auth", &[207], enforced_auth)];
 
+/// For a server that listens on the addresses of both families.
+pub(crate) const OVER_V6: &[Scenario] =
+    &[Scenario::both("ip_acls_over_v6", &[201], ip_acls_over_v6)];
+
 /// For a server with `skipACL=yes`.
 pub(crate) const SKIPPED: &[Scenario] = &[Scenario::both("skipped_acls", &[206], skipped_acls)];
 
@@ -192,6 +196,29 @@ fn ip_acls(t: &mut Target) {
         ("ten", "10.0.0.0/8", err::NO_AUTH),
         ("v6", "::1", err::NO_AUTH),
         ("v6-all", "::/0", err::NO_AUTH),
+    ] {
+        conn.create_acl(&t.path(name), &[(READ, "ip", id)]).ok();
+        conn.get(&t.path(name)).fails(code);
+    }
+}
+
+fn ip_acls_over_v6(t: &mut Target) {
+    let Some(mut conn) = t.conn_over_v6() else {
+        t.note("this machine has no IPv6 loopback");
+        return;
+    };
+    conn.create_mode(&t.root(), ops::PLAIN).ok();
+    conn.who_am_i().ok();
+    for (name, id, code) in [
+        ("exact", "::1", 0),
+        ("long", "0:0:0:0:0:0:0:1", 0),
+        ("net", "::/64", 0),
+        ("all", "::/0", 0),
+        ("odd-bits", "::2/126", 0),
+        ("other", "::2", err::NO_AUTH),
+        ("other-net", "1::/16", err::NO_AUTH),
+        ("v4", "127.0.0.1", err::NO_AUTH),
+        ("v4-all", "0.0.0.0/0", err::NO_AUTH),
     ] {
         conn.create_acl(&t.path(name), &[(READ, "ip", id)]).ok();
         conn.get(&t.path(name)).fails(code);

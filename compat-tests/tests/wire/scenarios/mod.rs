@@ -15,6 +15,7 @@ pub(crate) mod multi;
 pub(crate) mod paths;
 pub(crate) mod permissions;
 pub(crate) mod quota;
+pub(crate) mod random;
 pub(crate) mod reads;
 pub(crate) mod sequence;
 pub(crate) mod session;
