@@ -18,6 +18,7 @@
 mod conn;
 mod coverage;
 mod ops;
+mod reply;
 mod runner;
 mod sets;
 mod target;
