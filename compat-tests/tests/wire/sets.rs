@@ -18,6 +18,7 @@ use crate::{
 
 pub(crate) const SHORT_TICK_MS: i32 = 200;
 
+const SUPER_DIGEST_KEY: &str = "zookeeper.DigestAuthenticationProvider.superDigest";
 /// Of `super:secret`, as `DigestAuthenticationProvider.generateDigest` prints it.
 const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
 
@@ -75,10 +76,7 @@ const EXTENDED: OptionSet = OptionSet {
             .config("enforceQuota", true)
             .config("reconfigEnabled", true)
             .property("znode.container.checkIntervalMs", 200)
-            .property(
-                "zookeeper.DigestAuthenticationProvider.superDigest",
-                SUPER_DIGEST,
-            )
+            .property(SUPER_DIGEST_KEY, SUPER_DIGEST)
     },
     scenarios: &[
         four_letter::WITH_ALL,
@@ -163,6 +161,7 @@ const RANDOM: OptionSet = OptionSet {
             .config("maxClientCnxns", 0)
             .config("extendedTypesEnabled", true)
             .config("enforceQuota", true)
+            .property(SUPER_DIGEST_KEY, SUPER_DIGEST)
     },
     scenarios: &[random::SCENARIOS],
 };

@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario::both("flag_and_what_follows", &[], flag_and_what_follows),
     Scenario::both("new_session", &[25, 27, 33, 34, 35], new_session),
     Scenario::both("connect_without_the_flag", &[26], connect_without_the_flag),
     Scenario::both("timeout_is_clamped", &[28, 29], timeout_is_clamped),
@@ -205,6 +206,23 @@ fn truncated_connect(t: &mut Target) {
         let mut conn = t.tcp();
         conn.client().send_frame(&whole[..length]);
         conn.closed();
+    }
+    for length in [-2, 17, i32::MAX] {
+        let mut conn = t.tcp();
+        let head = Body::new().int(0).long(0).int(10_000).long(0).int(length);
+        conn.client().send_frame(head.raw(&[0; 16]).bytes());
+        conn.closed();
+    }
+}
+
+/// To a server that writes, the flag is only a sign of a client that knows it.
+fn flag_and_what_follows(t: &mut Target) {
+    for flag in [1, 0x7f] {
+        let mut conn = t.tcp();
+        let request = connect_request(0, 10_000, 0, Some(&[0; 16]), None);
+        let session = conn.handshake(&request.byte(flag).raw(b"and more"));
+        assert_eq!(session.expect("a ConnectResponse").read_only, Some(0));
+        conn.create_mode(&t.root(), ops::SEQUENTIAL).ok();
     }
 }
 

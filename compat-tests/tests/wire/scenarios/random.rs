@@ -14,12 +14,14 @@ use crate::{
     target::Target,
 };
 
-/// For a server with `extendedTypesEnabled` and `enforceQuota`, which cleans no containers meanwhile.
+/// For a server with `extendedTypesEnabled`, `enforceQuota` and the super user of `auth`, which cleans
+/// no containers meanwhile.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::both("random_1", &[], |t| random(t, 1)),
     Scenario::both("random_2", &[], |t| random(t, 2)),
     Scenario::both("random_3", &[], |t| random(t, 3)),
     Scenario::both("random_4", &[], |t| random(t, 4)),
+    Scenario::both("random_and_restart", &[], random_and_restart),
     Scenario::both("pipelined_1", &[], |t| pipelined(t, 1)),
     Scenario::both("pipelined_2", &[], |t| pipelined(t, 2)),
     Scenario::both("pipelined_3", &[], |t| pipelined(t, 3)),
@@ -79,12 +81,36 @@ impl Dice {
 }
 
 fn random(t: &mut Target, seed: u64) {
-    let mut requests = Requests {
-        dice: Dice::new(seed),
-        root: t.root(),
-        base_zxid: t.base_zxid(),
-        pipelined: false,
-    };
+    for mut conn in act(t, seed) {
+        conn.quietly(|conn| conn.close().ok());
+    }
+}
+
+/// What was there before a crash is there after it, to the last Stat and ACL.
+fn random_and_restart(t: &mut Target) {
+    let conns = act(t, 5);
+    t.crash_and_restart();
+    drop(conns);
+    let mut conn = t.conn();
+    conn.auth("digest", b"super:secret").ok();
+    let quota = format!("/zookeeper/quota{}", t.root());
+    let mut paths = vec!["/zookeeper".to_owned(), quota, t.root()];
+    while let Some(path) = paths.pop() {
+        let names = conn
+            .call(op::GET_CHILDREN2, &ops::path_watch(&path, false))
+            .ok()
+            .names();
+        conn.get(&path).ok();
+        conn.get_acl(&path).ok();
+        if path != "/zookeeper" {
+            paths.extend(names.iter().map(|name| format!("{path}/{name}")));
+        }
+    }
+}
+
+/// Random requests on three connections, which are handed back open.
+fn act(t: &mut Target, seed: u64) -> Vec<Conn> {
+    let mut requests = Requests::new(t, seed, false);
     let mut conns = vec![t.conn_at_root(), t.conn(), t.conn()];
     with_quota(&mut conns[0], t);
     for step in 0..STEPS {
@@ -103,18 +129,11 @@ fn random(t: &mut Target, seed: u64) {
             conn.ping();
         }
     }
-    for mut conn in conns {
-        conn.quietly(|conn| conn.close().ok());
-    }
+    conns
 }
 
 fn pipelined(t: &mut Target, seed: u64) {
-    let mut requests = Requests {
-        dice: Dice::new(seed),
-        root: t.root(),
-        base_zxid: t.base_zxid(),
-        pipelined: true,
-    };
+    let mut requests = Requests::new(t, seed, true);
     let mut conn = t.conn_at_root();
     let mut bytes = Vec::new();
     for _ in 0..STEPS {
@@ -175,6 +194,15 @@ struct Requests {
 }
 
 impl Requests {
+    fn new(t: &Target, seed: u64, pipelined: bool) -> Self {
+        Self {
+            dice: Dice::new(seed),
+            root: t.root(),
+            base_zxid: t.base_zxid(),
+            pipelined,
+        }
+    }
+
     /// A request; now and then only the first part of its body.
     fn maybe_torn(&mut self) -> (i32, Body) {
         let (op, body) = self.request();

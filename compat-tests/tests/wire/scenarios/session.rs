@@ -103,7 +103,7 @@ fn replies_in_request_order(t: &mut Target) {
 
 fn xids_are_echoed(t: &mut Target) {
     let mut conn = t.conn_at_root();
-    for xid in [5, 5, 5, 0, -7, -100, i32::MIN, i32::MAX, 4] {
+    for xid in [5, 5, 5, 0, -2, -4, -7, -8, -100, i32::MIN, i32::MAX, 4] {
         assert_eq!(
             conn.call_as(xid, op::SYNC, &ops::path_only("/")).ok().xid,
             xid
