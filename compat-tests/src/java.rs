@@ -26,6 +26,21 @@ pub struct Java {
 impl Java {
     /// Starts a class with small heap; `properties` are `-D` definitions.
     pub fn start(&self, class: &str, properties: &[(&str, &str)], arguments: &[&str]) -> Program {
+        Program::start(self.command(class, properties, arguments))
+    }
+
+    /// Starts a class that prints both its standard output and its errors into `output`.
+    pub fn start_into(
+        &self,
+        class: &str,
+        properties: &[(&str, &str)],
+        arguments: &[&str],
+        output: &fs::File,
+    ) -> Program {
+        Program::start_into(self.command(class, properties, arguments), output)
+    }
+
+    fn command(&self, class: &str, properties: &[(&str, &str)], arguments: &[&str]) -> Command {
         let mut command = Command::new("java");
         command
             .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
@@ -37,7 +52,7 @@ impl Java {
             )
             .args(["-cp", &self.classpath, class])
             .args(arguments);
-        Program::start(command)
+        command
     }
 }
 

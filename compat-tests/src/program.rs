@@ -6,7 +6,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Duration,
@@ -30,12 +30,10 @@ pub struct Program {
 impl Program {
     pub fn start(mut command: Command) -> Self {
         let stderr = NamedTempFile::new().expect("a temporary file");
-        let mut child = command
-            .stdin(Stdio::piped())
+        command
             .stdout(Stdio::piped())
-            .stderr(stderr.reopen().expect("a second handle of the file"))
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+            .stderr(stderr.reopen().expect("a second handle of the file"));
+        let mut child = spawn(&mut command);
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().expect("standard output is piped");
         let (sender, lines) = channel();
@@ -51,6 +49,21 @@ impl Program {
             stdin,
             lines,
             stderr,
+        }
+    }
+
+    /// Starts a program that prints everything into `output`, so that the order of both streams is kept.
+    /// It has no lines to read.
+    pub fn start_into(mut command: Command, output: &fs::File) -> Self {
+        let second = || output.try_clone().expect("a second handle of the file");
+        command.stdout(second()).stderr(second());
+        let mut child = spawn(&mut command);
+        let stdin = child.stdin.take();
+        Self {
+            child,
+            stdin,
+            lines: channel().1,
+            stderr: NamedTempFile::new().expect("a temporary file"),
         }
     }
 
@@ -103,9 +116,24 @@ impl Program {
         lines
     }
 
+    /// Closes its standard input and waits for its end, good or bad.
+    pub fn finish_anyhow(mut self) -> ExitStatus {
+        self.stdin = None;
+        eventually("the program ends", SILENCE, || {
+            self.child.try_wait().expect("the child is ours")
+        })
+    }
+
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.stderr.path()).unwrap_or_default()
     }
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
 }
 
 impl Drop for Program {
