@@ -2,6 +2,12 @@
 //!
 //! One server serves all scenarios of a test; each works below a path of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::{future::Future, time::Duration};
 
 use compat_tests::{
