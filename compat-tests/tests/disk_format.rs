@@ -250,6 +250,8 @@ fn expect_no_complaints(server: &mut Server) {
     let log = server.log();
     let complaints: Vec<&str> = log
         .lines()
+        // Apache's answer to a four-letter word races with our end of the connection.
+        .filter(|line| !line.contains("Error closing a command socket"))
         .filter(|line| line.contains("ERROR") || line.to_lowercase().contains("digest mismatch"))
         .collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
