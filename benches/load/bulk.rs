@@ -2,12 +2,14 @@
 //!
 //! In: a server without data. Out: resident memory and restart times, after checking that every node came back.
 
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use crate::{
     drive::{Fleet, Load},
     error::LoadError,
-    process,
     server::Server,
     wire::{self, Reply},
     workload::create_all,
@@ -35,44 +37,43 @@ pub(crate) fn measure(
     nodes: usize,
     restarts: usize,
 ) -> Result<Bulk, LoadError> {
-    let pid = server.subject().pid;
-    let resident_bytes_empty = process::resident_bytes(pid)?;
-    let cpu_before = process::cpu_time(pid)?;
-    fill(server, nodes)?;
-    let cpu = process::cpu_time(pid)?.saturating_sub(cpu_before);
-    check(server, nodes)?;
-    let resident_bytes_loaded = process::resident_bytes(pid)?;
+    let subject = server.subject();
+    let resident_bytes_empty = subject.resident_bytes()?;
+    let cpu_before = subject.cpu_time()?;
+    fill(&subject.targets, nodes)?;
+    let cpu = subject.cpu_time()?.saturating_sub(cpu_before);
+    check(&subject.targets, nodes)?;
+    let resident_bytes_loaded = subject.resident_bytes()?;
     let mut times = Vec::with_capacity(restarts);
     for _ in 0..restarts {
         times.push(server.restart()?);
-        check(server, nodes)?;
+        check(&server.subject().targets, nodes)?;
     }
     Ok(Bulk {
         nodes,
         cpu_micros_per_create: cpu.as_secs_f64() * 1e6 / nodes.max(1) as f64,
         resident_bytes_empty,
         resident_bytes_loaded,
-        resident_bytes_restarted: process::resident_bytes(server.subject().pid)?,
+        resident_bytes_restarted: server.subject().resident_bytes()?,
         restarts: times,
     })
 }
 
-fn fill(server: &Server<'_>, nodes: usize) -> Result<(), LoadError> {
-    let target = server.subject().target;
-    create_all(target, std::iter::once((ROOT.to_owned(), Vec::new())))?;
+fn fill(targets: &[SocketAddr], nodes: usize) -> Result<(), LoadError> {
+    create_all(targets, std::iter::once((ROOT.to_owned(), Vec::new())))?;
     let parents = 0..nodes.div_ceil(NODES_PER_PARENT);
     create_all(
-        target,
+        targets,
         parents.map(|parent| (parent_path(parent), Vec::new())),
     )?;
     create_all(
-        target,
+        targets,
         (0..nodes).map(|node| (node_path(node), vec![b'v'; VALUE_BYTES])),
     )
 }
 
 /// The number of nodes must be right, and a sample of them must hold their values.
-fn check(server: &Server<'_>, nodes: usize) -> Result<(), LoadError> {
+fn check(targets: &[SocketAddr], nodes: usize) -> Result<(), LoadError> {
     let expected = nodes + nodes.div_ceil(NODES_PER_PARENT);
     let samples = (0..nodes).step_by(nodes.div_ceil(1000).max(1)).collect();
     let mut check = Check {
@@ -81,7 +82,7 @@ fn check(server: &Server<'_>, nodes: usize) -> Result<(), LoadError> {
         counted: false,
         asked_count: false,
     };
-    let mut fleet = Fleet::open(server.subject().target, 1, 1)?;
+    let mut fleet = Fleet::open(targets, 1, 1)?;
     fleet.run(&mut check)?;
     fleet.close()
 }
@@ -106,12 +107,7 @@ impl Load for Check {
             .is_some()
     }
 
-    fn answered(
-        &mut self,
-        reply: &Reply<'_>,
-        _: std::time::Instant,
-        _: std::time::Instant,
-    ) -> Result<(), LoadError> {
+    fn answered(&mut self, reply: &Reply<'_>, _: Instant, _: Instant) -> Result<(), LoadError> {
         if reply.error != 0 {
             return Err(LoadError::Refused {
                 xid: reply.xid,

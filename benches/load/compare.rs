@@ -19,6 +19,8 @@ const WARM_UP_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// What to run.
 pub(crate) struct Plan {
     pub(crate) installations: Vec<Installation>,
+    /// Servers that form one ensemble; 1 is a standalone server.
+    pub(crate) ensemble: usize,
     pub(crate) cores: Option<Cores>,
     pub(crate) workloads: Vec<Workload>,
     pub(crate) timing: Timing,
@@ -54,7 +56,7 @@ pub(crate) fn run(
     run_workloads(plan, scratch, &mut findings, progress)?;
     if plan.bulk_nodes > 0 {
         for (installation, findings) in plan.installations.iter().zip(&mut findings) {
-            let mut server = Server::start(installation, scratch, plan.cores)?;
+            let mut server = Server::start(installation, plan.ensemble, scratch, plan.cores)?;
             let bulk = bulk::measure(&mut server, plan.bulk_nodes, plan.restarts)?;
             progress(format!("{}: {bulk:?}", server.name()));
             findings.bulk = Some(bulk);
@@ -74,8 +76,8 @@ fn run_workloads(
     }
     let mut servers = Vec::new();
     for installation in &plan.installations {
-        let server = Server::start(installation, scratch, plan.cores)?;
-        workload::set_up(server.subject().target)?;
+        let server = Server::start(installation, plan.ensemble, scratch, plan.cores)?;
+        workload::set_up(&server.subject().targets)?;
         servers.push(server);
     }
     for (index, &workload) in plan.workloads.iter().enumerate() {
@@ -85,7 +87,7 @@ fn run_workloads(
                 timing.warm_up = timing.warm_up.min(WARM_UP_AGAIN_MAX);
             }
             for (server, findings) in servers.iter().zip(findings.iter_mut()) {
-                let sample = workload::measure(server.subject(), workload, timing)?;
+                let sample = workload::measure(&server.subject(), workload, timing)?;
                 progress(format!(
                     "{} {workload:?} {round}: {sample:?}",
                     server.name()

@@ -33,7 +33,7 @@ pub(crate) trait Load {
     ) -> Result<(), LoadError>;
 }
 
-/// A set of connections to one server.
+/// A set of connections to one server, or spread over the members of one ensemble.
 pub(crate) struct Fleet {
     poll: Poll,
     conns: Vec<Conn>,
@@ -41,12 +41,16 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Opens `size` sessions that will each have up to `depth` requests in flight.
-    pub(crate) fn open(target: SocketAddr, size: usize, depth: usize) -> Result<Self, LoadError> {
+    /// Opens `size` sessions, dealt out over `targets`, that will each have up to `depth` requests in flight.
+    pub(crate) fn open(
+        targets: &[SocketAddr],
+        size: usize,
+        depth: usize,
+    ) -> Result<Self, LoadError> {
         let poll = Poll::new().doing("open epoll")?;
         let mut conns = Vec::with_capacity(size);
-        for index in 0..size {
-            let mut conn = Conn::open(target)?;
+        for (index, target) in targets.iter().cycle().take(size).enumerate() {
+            let mut conn = Conn::open(*target)?;
             poll.registry()
                 .register(
                     conn.source(),

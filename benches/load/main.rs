@@ -52,12 +52,12 @@ enum Action {
 
 #[derive(Args)]
 struct RunArgs {
-    /// Client address of the server
-    #[arg(long)]
-    target: SocketAddr,
-    /// Process id of the server, whose processor time and memory are read
-    #[arg(long)]
-    pid: u32,
+    /// Client address of the server; several for the members of an ensemble
+    #[arg(long, value_delimiter = ',', required = true)]
+    target: Vec<SocketAddr>,
+    /// Process id of the server, whose processor time and memory are read; as many as there are servers
+    #[arg(long, value_delimiter = ',', required = true)]
+    pid: Vec<u32>,
     #[arg(long)]
     workload: Workload,
     #[arg(long, default_value_t = 5.0)]
@@ -72,6 +72,9 @@ struct CompareArgs {
     /// Which servers; the last is the one that others are compared with
     #[arg(long, value_delimiter = ',', default_value = "apache,gamekeeper")]
     servers: Vec<ServerKind>,
+    /// How many servers form one ensemble; the processor times of its members are summed
+    #[arg(long, default_value_t = 1)]
+    ensemble: usize,
     /// Our binary; without it the one beside this program
     #[arg(long)]
     gamekeeper: Option<PathBuf>,
@@ -129,12 +132,12 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> Result<(), LoadError> {
     let subject = Subject {
-        target: args.target,
-        pid: args.pid,
+        targets: args.target.clone(),
+        pids: args.pid.clone(),
     };
-    workload::set_up(subject.target)?;
+    workload::set_up(&subject.targets)?;
     let timing = timing(args.warm_up, args.seconds)?;
-    let sample = workload::measure(subject, args.workload, timing)?;
+    let sample = workload::measure(&subject, args.workload, timing)?;
     print(&format!(
         "{}: {} requests, {:.0}/s, p50 {:?}, p99 {:?}\nserver CPU {:.2} us/request (generator {:.2}), resident {} MB\n",
         args.workload.title(),
@@ -153,6 +156,7 @@ fn compare(args: CompareArgs) -> Result<(), LoadError> {
     let scratch = fs::canonicalize(&args.dir).doing("resolve the data directory")?;
     let plan = Plan {
         installations: installations(&args, &scratch)?,
+        ensemble: args.ensemble.max(1),
         cores: cores(args.no_pin),
         timing: timing(args.warm_up, args.seconds)?,
         rounds: args.rounds,

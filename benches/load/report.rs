@@ -118,7 +118,7 @@ impl Report {
         // The budget speaks of processor time, which is the first figure.
         let has_budget = figure.title == FIGURES[0].title;
         for (index, workload) in plan.workloads.iter().enumerate() {
-            let budget = workload.budget_micros().filter(|_| has_budget);
+            let budget = workload.budget_micros(plan.ensemble).filter(|_| has_budget);
             let values = findings.iter().map(|findings| {
                 let samples = findings.samples.get(index).map_or(&[][..], Vec::as_slice);
                 median(samples.iter().map(figure.of))
@@ -242,6 +242,7 @@ mod tests {
     fn the_report_compares_and_names_what_is_worse() {
         let plan = Plan {
             installations: Vec::new(),
+            ensemble: 1,
             cores: None,
             workloads: vec![Workload::Get16x16],
             timing: Timing {

@@ -1,7 +1,7 @@
 //! Starting and stopping the servers that are compared.
 //!
 //! In: how to start each of the two, where data may lie. Out: processes that serve on a loopback port, with the same
-//! zoo.cfg but for port and directory. A server is killed, and its directory removed, when it is dropped.
+//! zoo.cfg but for ports and directory. A server is killed, and its directory removed, when it is dropped.
 
 use std::{
     fs::{self, File},
@@ -87,36 +87,57 @@ pub(crate) struct Cores {
     pub(crate) load: usize,
 }
 
-/// A standalone server in a directory of its own.
+/// A standalone server, or an ensemble of several that count as one.
 pub(crate) struct Server<'a> {
     installation: &'a Installation,
     cores: Option<Cores>,
+    members: Vec<Member>,
+}
+
+/// One process in a directory of its own.
+struct Member {
     dir: PathBuf,
     address: SocketAddr,
     child: Child,
 }
 
 impl<'a> Server<'a> {
-    /// Starts a server without data and waits until it serves.
+    /// Starts `size` servers without data and waits until all of them serve; a single one is standalone.
     pub(crate) fn start(
         installation: &'a Installation,
+        size: usize,
         scratch: &Path,
         cores: Option<Cores>,
     ) -> Result<Self, LoadError> {
-        let dir = scratch.join(installation.name);
-        remove_dir(&dir)?;
-        fs::create_dir_all(&dir).doing(format!("create {}", dir.display()))?;
-        let address = free_address()?;
-        fs::write(dir.join("zoo.cfg"), zoo_cfg(&dir, address.port())).doing("write zoo.cfg")?;
-        let child = spawn(installation, &dir, cores)?;
         let mut server = Self {
             installation,
             cores,
-            dir,
-            address,
-            child,
+            members: Vec::new(),
         };
-        server.wait_until_serving()?;
+        // Ports are drawn before any server starts, since each member's zoo.cfg names those of all.
+        let addresses = free_addresses(size * 3)?;
+        let (clients, peers) = addresses.split_at(size);
+        for (index, address) in clients.iter().copied().enumerate() {
+            let dir = scratch.join(format!("{}-{}", installation.name, address.port()));
+            remove_dir(&dir)?;
+            let data = dir.join("data");
+            fs::create_dir_all(&data).doing(format!("create {}", data.display()))?;
+            let mut config = zoo_cfg(&data, address.port());
+            if size > 1 {
+                config.push_str(&ensemble_cfg(peers));
+                fs::write(data.join("myid"), (index + 1).to_string()).doing("write myid")?;
+            }
+            fs::write(dir.join("zoo.cfg"), config).doing("write zoo.cfg")?;
+            let child = spawn(installation, &dir, cores)?;
+            server.members.push(Member {
+                dir,
+                address,
+                child,
+            });
+        }
+        for member in &mut server.members {
+            member.wait_until_serving(installation.name)?;
+        }
         Ok(server)
     }
 
@@ -126,14 +147,34 @@ impl<'a> Server<'a> {
 
     pub(crate) fn subject(&self) -> Subject {
         Subject {
-            target: self.address,
-            pid: self.child.id(),
+            targets: self.members.iter().map(|member| member.address).collect(),
+            pids: self
+                .members
+                .iter()
+                .map(|member| member.child.id())
+                .collect(),
         }
     }
 
-    /// Stops the server with SIGTERM, starts it again on its data, and returns how long the start took until it
-    /// granted a session.
+    /// Stops the servers with SIGTERM, starts them again on their data, and returns how long the start took until
+    /// all of them granted a session.
     pub(crate) fn restart(&mut self) -> Result<Duration, LoadError> {
+        for member in &mut self.members {
+            member.stop(self.installation.name)?;
+        }
+        let started = Instant::now();
+        for member in &mut self.members {
+            member.child = spawn(self.installation, &member.dir, self.cores)?;
+        }
+        for member in &mut self.members {
+            member.wait_until_serving(self.installation.name)?;
+        }
+        Ok(started.elapsed())
+    }
+}
+
+impl Member {
+    fn stop(&mut self, name: &str) -> Result<(), LoadError> {
         process::terminate(self.child.id())?;
         let deadline = Instant::now() + STOP_MAX;
         while self
@@ -143,45 +184,39 @@ impl<'a> Server<'a> {
             .is_none()
         {
             if Instant::now() > deadline {
-                return Err(self.failure("does not stop"));
-            }
-            thread::sleep(POLL_INTERVAL);
-        }
-        let started = Instant::now();
-        self.child = spawn(self.installation, &self.dir, self.cores)?;
-        self.wait_until_serving()?;
-        Ok(started.elapsed())
-    }
-
-    fn wait_until_serving(&mut self) -> Result<(), LoadError> {
-        let deadline = Instant::now() + START_MAX;
-        while !conn::is_serving(self.address) {
-            if self.child.try_wait().doing("watch the server")?.is_some() {
-                return Err(self.failure("ended"));
-            }
-            if Instant::now() > deadline {
-                return Err(self.failure("does not serve"));
+                return Err(self.failure(name, "does not stop"));
             }
             thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }
 
-    fn failure(&self, what: &str) -> LoadError {
+    fn wait_until_serving(&mut self, name: &str) -> Result<(), LoadError> {
+        let deadline = Instant::now() + START_MAX;
+        while !conn::is_serving(self.address) {
+            if self.child.try_wait().doing("watch the server")?.is_some() {
+                return Err(self.failure(name, "ended"));
+            }
+            if Instant::now() > deadline {
+                return Err(self.failure(name, "does not serve"));
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        Ok(())
+    }
+
+    fn failure(&self, name: &str, what: &str) -> LoadError {
         let log = fs::read_to_string(self.dir.join("server.log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines
             .get(lines.len().saturating_sub(5)..)
             .unwrap_or_default()
             .join("\n");
-        LoadError::Failed(format!(
-            "{} {what}; the end of its log:\n{tail}",
-            self.name()
-        ))
+        LoadError::Failed(format!("{name} {what}; the end of its log:\n{tail}"))
     }
 }
 
-impl Drop for Server<'_> {
+impl Drop for Member {
     fn drop(&mut self) {
         // A server that has already ended is what we want; a directory that stays is only litter.
         let _ = self.child.kill();
@@ -221,18 +256,35 @@ fn spawn(
 
 /// Everything that costs time is left at the defaults both servers share: fsync on, snapshots every 100,000
 /// transactions, 64 MiB of preallocated log.
-fn zoo_cfg(dir: &Path, port: u16) -> String {
+fn zoo_cfg(data: &Path, port: u16) -> String {
     format!(
         "tickTime=2000\ndataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
          maxClientCnxns=0\nadmin.enableServer=false\n",
-        dir.join("data").display()
+        data.display()
     )
 }
 
-fn free_address() -> Result<SocketAddr, LoadError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .doing("find a free port")
+/// The server lines, from two addresses for each member.
+fn ensemble_cfg(peers: &[SocketAddr]) -> String {
+    let mut text = "initLimit=10\nsyncLimit=5\n".to_owned();
+    for (index, ports) in peers.chunks_exact(2).enumerate() {
+        let ports: Vec<String> = ports.iter().map(|peer| peer.port().to_string()).collect();
+        text.push_str(&format!(
+            "server.{}=127.0.0.1:{}\n",
+            index + 1,
+            ports.join(":")
+        ));
+    }
+    text
+}
+
+/// Held open together, so that no port comes twice.
+fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, LoadError> {
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listeners: io::Result<Vec<TcpListener>> = (0..count).map(|_| bind()).collect();
+    listeners
+        .and_then(|listeners| listeners.iter().map(TcpListener::local_addr).collect())
+        .doing("find free ports")
 }
 
 fn remove_dir(dir: &Path) -> Result<(), LoadError> {

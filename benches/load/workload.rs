@@ -50,13 +50,16 @@ impl Workload {
         }
     }
 
-    /// Server processor time per request the design allows, in microseconds.
-    pub(crate) fn budget_micros(self) -> Option<f64> {
-        match self {
-            Self::Get16x16 => Some(2.0),
-            Self::Get64x1 => Some(9.0),
-            Self::Set16x16 => Some(4.0),
-            Self::Set16x1 | Self::Create16x16 | Self::Mixed16x16 => None,
+    /// Server processor time per request the design allows, in microseconds: of a standalone server, or summed over
+    /// the three of an ensemble.
+    pub(crate) fn budget_micros(self, ensemble: usize) -> Option<f64> {
+        match (ensemble, self) {
+            (1, Self::Get16x16) => Some(2.0),
+            (1, Self::Get64x1) => Some(9.0),
+            (1, Self::Set16x16) => Some(4.0),
+            (3, Self::Set16x16) => Some(12.0),
+            (3, Self::Create16x16) => Some(16.0),
+            _ => None,
         }
     }
 
@@ -73,11 +76,23 @@ impl Workload {
     }
 }
 
-/// The server under measurement.
-#[derive(Clone, Copy)]
+/// The server under measurement, or the members of an ensemble, whose costs are summed.
 pub(crate) struct Subject {
-    pub(crate) target: SocketAddr,
-    pub(crate) pid: u32,
+    pub(crate) targets: Vec<SocketAddr>,
+    pub(crate) pids: Vec<u32>,
+}
+
+impl Subject {
+    pub(crate) fn cpu_time(&self) -> Result<Duration, LoadError> {
+        self.pids.iter().map(|&pid| process::cpu_time(pid)).sum()
+    }
+
+    pub(crate) fn resident_bytes(&self) -> Result<u64, LoadError> {
+        self.pids
+            .iter()
+            .map(|&pid| process::resident_bytes(pid))
+            .sum()
+    }
 }
 
 /// How long to load before measuring, and how long to measure.
@@ -101,46 +116,46 @@ pub(crate) struct Sample {
 }
 
 /// Creates the nodes that the workloads read and write; those already there stay.
-pub(crate) fn set_up(target: SocketAddr) -> Result<(), LoadError> {
+pub(crate) fn set_up(targets: &[SocketAddr]) -> Result<(), LoadError> {
     let value = value();
     let root = std::iter::once((ROOT.to_owned(), Vec::new()));
-    create_all(target, root)?;
+    create_all(targets, root)?;
     create_all(
-        target,
+        targets,
         (0..NODES).map(|node| (node_path(node), value.clone())),
     )
 }
 
 /// Loads the server with one workload and measures it.
 pub(crate) fn measure(
-    subject: Subject,
+    subject: &Subject,
     workload: Workload,
     timing: Timing,
 ) -> Result<Sample, LoadError> {
     let sequence_parent = format!("{ROOT}/sequence-{}", std::process::id());
     if workload == Workload::Create16x16 {
         create_all(
-            subject.target,
+            &subject.targets,
             std::iter::once((sequence_parent.clone(), Vec::new())),
         )?;
     }
-    let mut fleet = Fleet::open(subject.target, workload.conns(), workload.depth())?;
+    let mut fleet = Fleet::open(&subject.targets, workload.conns(), workload.depth())?;
     let mut requests = Requests::new(workload, format!("{sequence_parent}/n-"));
-    let mut window = Window::new(subject.pid, timing, &mut requests);
+    let mut window = Window::new(subject, timing, &mut requests);
     fleet.run(&mut window)?;
     let sample = window.into_sample()?;
     fleet.close()?;
     if workload == Workload::Create16x16 {
         let children = (0..requests.made).map(|number| format!("{sequence_parent}/n-{number:010}"));
-        delete_all(subject.target, children)?;
-        delete_all(subject.target, std::iter::once(sequence_parent))?;
+        delete_all(&subject.targets, children)?;
+        delete_all(&subject.targets, std::iter::once(sequence_parent))?;
     }
     Ok(sample)
 }
 
 /// Creates all of `nodes` (path and value), many at a time; nodes that exist already stay as they are.
 pub(crate) fn create_all(
-    target: SocketAddr,
+    targets: &[SocketAddr],
     nodes: impl Iterator<Item = (String, Vec<u8>)>,
 ) -> Result<(), LoadError> {
     let mut batch = Batch {
@@ -150,20 +165,23 @@ pub(crate) fn create_all(
             wire::create(out, xid, &path, &value, false);
         },
     };
-    run_batch(target, &mut batch)
+    run_batch(targets, &mut batch)
 }
 
-fn delete_all(target: SocketAddr, paths: impl Iterator<Item = String>) -> Result<(), LoadError> {
+fn delete_all(
+    targets: &[SocketAddr],
+    paths: impl Iterator<Item = String>,
+) -> Result<(), LoadError> {
     let mut batch = Batch {
         items: paths,
         tolerated: 0,
         write: |xid, path: String, out: &mut Vec<u8>| wire::delete(out, xid, &path),
     };
-    run_batch(target, &mut batch)
+    run_batch(targets, &mut batch)
 }
 
-fn run_batch(target: SocketAddr, batch: &mut impl Load) -> Result<(), LoadError> {
-    let mut fleet = Fleet::open(target, SETUP_CONNS, SETUP_DEPTH)?;
+fn run_batch(targets: &[SocketAddr], batch: &mut impl Load) -> Result<(), LoadError> {
+    let mut fleet = Fleet::open(targets, SETUP_CONNS, SETUP_DEPTH)?;
     fleet.run(batch)?;
     fleet.close()
 }
@@ -261,7 +279,7 @@ impl Requests {
 
 /// Runs a workload's requests through warm-up and measurement: what is answered during the latter is counted.
 struct Window<'a> {
-    pid: u32,
+    subject: &'a Subject,
     requests: &'a mut Requests,
     timing: Timing,
     phase: Phase,
@@ -291,12 +309,12 @@ struct Reading {
 }
 
 impl<'a> Window<'a> {
-    fn new(pid: u32, timing: Timing, requests: &'a mut Requests) -> Self {
+    fn new(subject: &'a Subject, timing: Timing, requests: &'a mut Requests) -> Self {
         let phase = Phase::WarmUp {
             since: Instant::now(),
         };
         Self {
-            pid,
+            subject,
             requests,
             timing,
             phase,
@@ -308,7 +326,7 @@ impl<'a> Window<'a> {
         let load_cpu = process::cpu_time(std::process::id())?;
         Ok(Reading {
             at,
-            server_cpu: process::cpu_time(self.pid)?,
+            server_cpu: self.subject.cpu_time()?,
             load_cpu,
         })
     }
@@ -325,7 +343,7 @@ impl<'a> Window<'a> {
             requests_per_second: requests as f64 / (end.at - start.at).as_secs_f64(),
             p50: self.latencies.percentile(50),
             p99: self.latencies.percentile(99),
-            resident_bytes: process::resident_bytes(self.pid)?,
+            resident_bytes: self.subject.resident_bytes()?,
             load_cpu_micros_per_request: micros_each(end.load_cpu.saturating_sub(start.load_cpu)),
         })
     }
@@ -405,7 +423,11 @@ mod tests {
             warm_up: second,
             measure: second,
         };
-        let mut window = Window::new(std::process::id(), timing, &mut requests);
+        let subject = Subject {
+            targets: Vec::new(),
+            pids: vec![std::process::id()],
+        };
+        let mut window = Window::new(&subject, timing, &mut requests);
         let Phase::WarmUp { since } = window.phase else {
             panic!("not warming up")
         };
