@@ -1,0 +1,24 @@
+//! Who a connection is and what it may do: identities, authentication packets, access control
+//! lists.
+//!
+//! In: a connection's address, the packets it authenticates with, the lists it gives and the lists
+//! of nodes. Out: identities, lists fit to be stored, yes or no. Nothing here keeps state between
+//! calls: a connection carries its identities as [`AuthIds`], a snapshot that each request takes
+//! along, so that an authentication affects only what was read from the socket after it.
+//!
+//! Schemes are variants of one enum (`scheme.rs`): `ip` and `digest`. `world`, `auth` and `super`
+//! are not schemes one can authenticate with but rules of [`Policy`]. Deliberately absent until
+//! their transports are there: `sasl` and `x509`, which become further variants, and the
+//! identities that a TLS handshake gives, which join [`Policy::initial`].
+
+mod digest;
+mod ip;
+mod options;
+mod policy;
+mod scheme;
+#[cfg(test)]
+mod tests;
+
+pub use digest::HashAlgorithm;
+pub use options::{AuthOptions, AuthOptionsError};
+pub use policy::{AuthIds, AuthRefused, Policy};

@@ -1,0 +1,42 @@
+//! What an operator may choose about authentication, and why a choice is refused.
+
+/// The settings of `auth`, as the configuration gives them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthOptions {
+    /// `zookeeper.skipACL`: every check of a list passes.
+    pub skip_acl: bool,
+    /// `zookeeper.DigestAuthenticationProvider.enabled`.
+    pub digest_enabled: bool,
+    /// `zookeeper.DigestAuthenticationProvider.digestAlg`, by the names Java gives them.
+    pub digest_alg: String,
+    /// `zookeeper.DigestAuthenticationProvider.superDigest`: who shows this digest is super.
+    pub super_digest: Option<String>,
+    /// `zookeeper.enforce.auth.schemes` when `zookeeper.enforce.auth.enabled`, else `None`.
+    pub enforce_schemes: Option<Vec<String>>,
+    /// `zookeeper.sessionRequireClientSASLAuth`: stands for enforcing `sasl` alone.
+    pub session_require_client_sasl_auth: bool,
+}
+
+impl Default for AuthOptions {
+    fn default() -> Self {
+        Self {
+            skip_acl: false,
+            digest_enabled: true,
+            digest_alg: "SHA1".to_owned(),
+            super_digest: None,
+            enforce_schemes: None,
+            session_require_client_sasl_auth: false,
+        }
+    }
+}
+
+/// Settings a server must not start with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthOptionsError {
+    #[error("don't support this ACL digest algorithm: {0}")]
+    UnknownHash(String),
+    #[error("zookeeper.enforce.auth.enabled is true: zookeeper.enforce.auth.schemes must be set")]
+    NoSchemesToEnforce,
+    #[error("authentication scheme {0} is not available")]
+    SchemeNotAvailable(String),
+}

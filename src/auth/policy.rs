@@ -1,0 +1,224 @@
+//! The rules: who is let, which lists may be stored, what an authentication packet gives.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::auth::digest::{self, HashAlgorithm};
+use crate::auth::ip;
+use crate::auth::options::{AuthOptions, AuthOptionsError};
+use crate::auth::scheme::Scheme;
+use crate::base::{Acl, AclList, Identity, perms};
+use crate::proto::ErrorCode;
+
+/// The identities of a connection at one moment, without duplicates.
+pub type AuthIds = Arc<[Identity]>;
+
+/// What an authentication packet was refused for. Either way the client is answered `AuthFailed`
+/// and the connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthRefused {
+    /// No such scheme, or it is switched off, or not one to authenticate with by packet.
+    #[error("the scheme is not available")]
+    SchemeNotAvailable,
+    /// The scheme needs a token and there is none.
+    #[error("the token is missing")]
+    TokenMissing,
+}
+
+/// The rules of this server. Cheap to ask, never changes.
+#[derive(Debug)]
+pub struct Policy {
+    skip_acl: bool,
+    digest_enabled: bool,
+    hash: HashAlgorithm,
+    super_digest: Option<Box<str>>,
+    /// Schemes of which a connection must have one; `None` when anyone may make requests.
+    enforced: Option<Vec<Box<str>>>,
+    /// The list most nodes have, so that it is not allocated for each.
+    open: AclList,
+}
+
+impl Policy {
+    /// Refuses settings that Apache's server does not start with.
+    pub fn new(options: &AuthOptions) -> Result<Self, AuthOptionsError> {
+        let hash = HashAlgorithm::from_java_name(&options.digest_alg)
+            .ok_or_else(|| AuthOptionsError::UnknownHash(options.digest_alg.clone()))?;
+        let enforced = if options.session_require_client_sasl_auth {
+            Some(vec![Box::from("sasl")])
+        } else {
+            let schemes = options.enforce_schemes.as_deref();
+            schemes.map(|names| names.iter().map(|name| Box::from(name.trim())).collect())
+        };
+        let policy = Self {
+            skip_acl: options.skip_acl,
+            digest_enabled: options.digest_enabled,
+            hash,
+            super_digest: options.super_digest.as_deref().map(Box::from),
+            enforced,
+            open: Arc::from([Acl::anyone(perms::ALL)]),
+        };
+        if let Some(schemes) = &policy.enforced {
+            if schemes.is_empty() {
+                return Err(AuthOptionsError::NoSchemesToEnforce);
+            }
+            if let Some(name) = schemes.iter().find(|name| policy.scheme(name).is_none()) {
+                return Err(AuthOptionsError::SchemeNotAvailable(name.to_string()));
+            }
+        }
+        Ok(policy)
+    }
+
+    /// What every connection is before it says anything.
+    pub fn initial(peer: IpAddr) -> AuthIds {
+        Arc::from([Identity::new("ip", &ip::text_of(peer))])
+    }
+
+    /// Whether lists are not checked at all.
+    pub fn skips_acl(&self) -> bool {
+        self.skip_acl
+    }
+
+    /// Whether `ids` may do something that takes any of the bits in `wanted` on a node with `acl`,
+    /// as `ZooKeeperServer.checkACL`. No list and an empty one are open to all.
+    pub fn permits(&self, ids: &[Identity], acl: Option<&[Acl]>, wanted: i32) -> bool {
+        let entries = acl.unwrap_or_default();
+        self.skip_acl
+            || entries.is_empty()
+            || entries
+                .iter()
+                .any(|entry| entry.perms & wanted != 0 && self.fits(ids, &entry.id))
+            || ids.iter().any(|id| &*id.scheme == "super")
+    }
+
+    fn fits(&self, ids: &[Identity], entry: &Identity) -> bool {
+        if is_anyone(entry) {
+            return true;
+        }
+        let Some(scheme) = self.scheme(&entry.scheme) else {
+            return false;
+        };
+        ids.iter()
+            .any(|id| id.scheme == entry.scheme && scheme.matches(&id.id, &entry.id))
+    }
+
+    /// The list to store for the one a client gave: exact duplicates dropped, `auth` replaced by
+    /// who the client is, every id checked, as `PrepRequestProcessor.fixupACL`.
+    pub fn fix_acl(&self, ids: &[Identity], acl: Option<&[Acl]>) -> Result<AclList, ErrorCode> {
+        let given = acl.unwrap_or_default();
+        if *given == *self.open {
+            return Ok(self.open.clone());
+        }
+        let mut fixed = Vec::with_capacity(given.len());
+        for (position, entry) in given.iter().enumerate() {
+            if given.iter().take(position).any(|earlier| earlier == entry) {
+                continue;
+            }
+            if is_anyone(&entry.id) {
+                fixed.push(entry.clone());
+            } else if &*entry.id.scheme == "auth" {
+                self.expand_auth(ids, entry.perms, &mut fixed)?;
+            } else {
+                let scheme = self.scheme(&entry.id.scheme);
+                if !scheme.is_some_and(|scheme| scheme.is_valid_id(&entry.id.id)) {
+                    return Err(ErrorCode::InvalidAcl);
+                }
+                fixed.push(entry.clone());
+            }
+        }
+        if fixed.is_empty() {
+            return Err(ErrorCode::InvalidAcl);
+        }
+        Ok(fixed.into())
+    }
+
+    fn expand_auth(
+        &self,
+        ids: &[Identity],
+        perms: i32,
+        fixed: &mut Vec<Acl>,
+    ) -> Result<(), ErrorCode> {
+        let before = fixed.len();
+        for id in ids {
+            if self
+                .scheme(&id.scheme)
+                .is_some_and(Scheme::is_authenticating)
+            {
+                fixed.push(Acl {
+                    perms,
+                    id: id.clone(),
+                });
+            }
+        }
+        if fixed.len() == before {
+            return Err(ErrorCode::InvalidAcl);
+        }
+        Ok(())
+    }
+
+    /// The identities of a connection after an authentication packet: what it had and what the
+    /// packet shows. `peer` is the connection's address, `token` the packet's bytes, which may be
+    /// null.
+    pub fn authenticate(
+        &self,
+        ids: &AuthIds,
+        scheme: &str,
+        token: Option<&[u8]>,
+        peer: IpAddr,
+    ) -> Result<AuthIds, AuthRefused> {
+        match self.scheme(scheme).ok_or(AuthRefused::SchemeNotAvailable)? {
+            Scheme::Ip => Ok(joined(ids, [Identity::new("ip", &ip::text_of(peer))])),
+            Scheme::Digest => {
+                let token = token.ok_or(AuthRefused::TokenMissing)?;
+                let shown = digest::id_of(self.hash, token);
+                let is_super = self.super_digest.as_deref() == Some(shown.as_str());
+                let also = is_super.then(|| Identity::new("super", ""));
+                let identity = Identity::new("digest", &shown);
+                Ok(joined(ids, also.into_iter().chain([identity])))
+            }
+        }
+    }
+
+    /// Whether requests of a connection with these identities are refused, all but those that
+    /// authenticate.
+    pub fn refuses_unauthenticated(&self, ids: &[Identity]) -> bool {
+        self.enforced.as_deref().is_some_and(|schemes| {
+            let is_listed = |id: &Identity| schemes.contains(&id.scheme);
+            !ids.iter().any(is_listed)
+        })
+    }
+
+    /// Scheme and user of each identity; a scheme without users of its own has an empty one.
+    pub fn who_am_i<'a>(&self, ids: &'a [Identity]) -> Vec<(&'a str, &'a str)> {
+        let tell = |id: &'a Identity| {
+            let scheme = self.scheme(&id.scheme);
+            let user = scheme.map_or("", |scheme| scheme.user_of(&id.id));
+            (&*id.scheme, user)
+        };
+        ids.iter().map(tell).collect()
+    }
+
+    /// The scheme of this name, if this server has it switched on.
+    fn scheme(&self, name: &str) -> Option<Scheme> {
+        Scheme::from_name(name).filter(|scheme| match scheme {
+            Scheme::Ip => true,
+            Scheme::Digest => self.digest_enabled,
+        })
+    }
+}
+
+fn is_anyone(id: &Identity) -> bool {
+    &*id.scheme == "world" && &*id.id == "anyone"
+}
+
+fn joined(ids: &AuthIds, more: impl IntoIterator<Item = Identity>) -> AuthIds {
+    let mut all = ids.to_vec();
+    for id in more {
+        if !all.contains(&id) {
+            all.push(id);
+        }
+    }
+    if all.len() == ids.len() {
+        return ids.clone();
+    }
+    all.into()
+}

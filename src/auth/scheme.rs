@@ -1,0 +1,53 @@
+//! The schemes a client can authenticate with and a list can name, one variant each.
+
+use crate::auth::{digest, ip};
+
+/// An authentication scheme that is there at all. Whether this server has it switched on is
+/// `Policy`'s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Ip,
+    Digest,
+}
+
+impl Scheme {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "ip" => Some(Self::Ip),
+            "digest" => Some(Self::Digest),
+            _ => None,
+        }
+    }
+
+    /// Whether its ids say who someone is, and so stand in for an `auth` entry.
+    pub(super) fn is_authenticating(self) -> bool {
+        match self {
+            Self::Ip => false,
+            Self::Digest => true,
+        }
+    }
+
+    /// Whether an entry of a list may have this id.
+    pub(super) fn is_valid_id(self, id: &str) -> bool {
+        match self {
+            Self::Ip => ip::is_valid_id(id),
+            Self::Digest => digest::is_valid_id(id),
+        }
+    }
+
+    /// Whether the caller's id fits an entry's, both of this scheme.
+    pub(super) fn matches(self, caller: &str, entry: &str) -> bool {
+        match self {
+            Self::Ip => ip::matches(caller, entry),
+            Self::Digest => caller == entry,
+        }
+    }
+
+    /// What `whoAmI` tells of an id.
+    pub(super) fn user_of(self, id: &str) -> &str {
+        match self {
+            Self::Ip => id,
+            Self::Digest => digest::user_of(id),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Bounds of ours, where Apache has none or leaves them to memory. What Apache has a setting for
+//! is in `config`. What happens at a bound is written beside it.
+
+/// Requests of one connection that wait behind its own unanswered writes. At the bound the
+/// connection is not read until some are answered.
+pub const REQUESTS_WAITING_PER_CONNECTION: usize = 1024;
+
+/// Bytes taken from a socket at one go, before what they hold is worked off.
+pub const SOCKET_READ_BYTES: usize = 64 * 1024;
+
+/// Requests in the queue to the writer. At the bound connections wait to hand theirs over.
+pub const WRITER_QUEUE: usize = 4096;
+
+/// Transactions prepared and appended in one go before the writer looks at what else came in.
+pub const WRITES_PER_BATCH: usize = 1000;
+
+/// Transactions appended and not yet durable. At the bound the writer prepares no more until the
+/// disk has caught up.
+pub const TRANSACTIONS_IN_FLIGHT: usize = 16 * 1024;
+
+/// Bytes of transactions appended and not yet durable; as above.
+pub const TRANSACTION_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
+
+/// Watches of one connection. A request that would set more is answered with a marshalling error.
+pub const WATCHES_PER_CONNECTION: usize = 16 * 1024 * 1024;
+
+/// Bytes of one slice of a snapshot, serialized under the shared lock in one go.
+pub const SNAPSHOT_SLICE_BYTES: usize = 256 * 1024;
+
+const _: () = assert!(WRITES_PER_BATCH <= TRANSACTIONS_IN_FLIGHT);
+const _: () = assert!(jute::MAX_BUFFER_DEFAULT < TRANSACTION_BYTES_IN_FLIGHT);

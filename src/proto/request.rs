@@ -1,0 +1,393 @@
+//! Requests that go to the writer, as owned values. Reads are decoded where they are executed and
+//! borrow from their frame.
+//!
+//! Paths and flags are taken as they came: which rule of theirs is checked when, and with which
+//! error, is part of the protocol and belongs to `prep`.
+
+use bytes::Bytes;
+
+use jute::proto as wire;
+use jute::{Decode, DecodeError, Reader};
+
+use crate::base::Acl;
+use crate::proto::Op;
+
+/// A request that needs its place in the order of writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteRequest {
+    Create(Create),
+    Delete(Delete),
+    SetData(SetData),
+    SetAcl(SetAcl),
+    Multi(Vec<MultiOp>),
+    Reconfig(Reconfig),
+    /// Takes its place behind earlier writes and echoes its path, which may be null.
+    Sync {
+        path: Option<Box<str>>,
+    },
+    CloseSession,
+    /// A body that cannot be read. It is refused in its place, so that replies stay in order.
+    Malformed,
+}
+
+/// `create`, `create2`, `createContainer` or `createTTL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Create {
+    /// Which of the four; in a multi, the one it was normalised to.
+    pub op: Op,
+    pub path: Box<str>,
+    pub data: Option<Bytes>,
+    /// `None` for a null list; entries with a null scheme or id have it empty.
+    pub acl: Option<Vec<Acl>>,
+    pub flags: i32,
+    /// Milliseconds, -1 for all but `createTTL`.
+    pub ttl: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delete {
+    pub path: Box<str>,
+    pub version: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetData {
+    pub path: Box<str>,
+    pub data: Option<Bytes>,
+    pub version: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAcl {
+    pub path: Box<str>,
+    pub acl: Option<Vec<Acl>>,
+    pub version: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub path: Box<str>,
+    pub version: i32,
+}
+
+/// Membership changes; texts are checked by `prep`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconfig {
+    pub joining: Option<Box<str>>,
+    pub leaving: Option<Box<str>>,
+    pub new_members: Option<Box<str>>,
+    pub config_version: i64,
+}
+
+/// One part of a multi.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MultiOp {
+    Create(Create),
+    Delete(Delete),
+    SetData(SetData),
+    Check(Check),
+}
+
+impl WriteRequest {
+    /// Reads the body of a request of class [`Write`](crate::proto::OpClass::Write) or
+    /// [`Sync`](crate::proto::OpClass::Sync). Data of nodes keeps sharing `body`'s allocation.
+    pub fn decode(op: Op, body: &Bytes) -> Self {
+        let mut reader = Reader::new(body);
+        match op {
+            Op::Multi => decode_multi(body, &mut reader).map(Self::Multi),
+            Op::CloseSession => Ok(Self::CloseSession),
+            Op::Sync => wire::SyncRequest::decode(&mut reader).map(|sync| Self::Sync {
+                path: sync.path.as_deref().map(Box::from),
+            }),
+            Op::Delete => decode_delete(&mut reader).map(Self::Delete),
+            Op::SetData => decode_set_data(body, &mut reader).map(Self::SetData),
+            Op::SetAcl => decode_set_acl(&mut reader).map(Self::SetAcl),
+            Op::Reconfig => decode_reconfig(&mut reader).map(Self::Reconfig),
+            _ => decode_create(op, body, &mut reader).map(Self::Create),
+        }
+        .unwrap_or(Self::Malformed)
+    }
+}
+
+fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create, DecodeError> {
+    let wire::CreateRequest {
+        path,
+        data,
+        acl,
+        flags,
+    } = Decode::decode(reader)?;
+    let ttl = if op == Op::CreateTtl {
+        i64::decode(reader)?
+    } else {
+        -1
+    };
+    Ok(Create {
+        op,
+        path: required(path)?,
+        data: shared(body, data),
+        acl: acl.as_deref().map(owned_acl),
+        flags,
+        ttl,
+    })
+}
+
+fn decode_delete(reader: &mut Reader<'_>) -> Result<Delete, DecodeError> {
+    let wire::DeleteRequest { path, version } = Decode::decode(reader)?;
+    Ok(Delete {
+        path: required(path)?,
+        version,
+    })
+}
+
+fn decode_set_data(body: &Bytes, reader: &mut Reader<'_>) -> Result<SetData, DecodeError> {
+    let wire::SetDataRequest {
+        path,
+        data,
+        version,
+    } = Decode::decode(reader)?;
+    Ok(SetData {
+        path: required(path)?,
+        data: shared(body, data),
+        version,
+    })
+}
+
+fn decode_set_acl(reader: &mut Reader<'_>) -> Result<SetAcl, DecodeError> {
+    let wire::SetAclRequest { path, acl, version } = Decode::decode(reader)?;
+    Ok(SetAcl {
+        path: required(path)?,
+        acl: acl.as_deref().map(owned_acl),
+        version,
+    })
+}
+
+fn decode_reconfig(reader: &mut Reader<'_>) -> Result<Reconfig, DecodeError> {
+    let request = wire::ReconfigRequest::decode(reader)?;
+    Ok(Reconfig {
+        joining: request.joining_servers.as_deref().map(Box::from),
+        leaving: request.leaving_servers.as_deref().map(Box::from),
+        new_members: request.new_members.as_deref().map(Box::from),
+        config_version: request.cur_config_id,
+    })
+}
+
+/// Reads the parts of a multi up to the first header that says done, whatever else it says.
+///
+/// Everything that makes Apache's `MultiOperationRecord` throw makes the whole request malformed:
+/// an unknown part, a reading part, flags out of range, a null path or list in a creation.
+fn decode_multi(body: &Bytes, reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, DecodeError> {
+    let mut ops = Vec::new();
+    loop {
+        let header = wire::MultiHeader::decode(reader)?;
+        if header.done {
+            return Ok(ops);
+        }
+        ops.push(match Op::from_number(header.op) {
+            Some(op @ (Op::Create | Op::Create2 | Op::CreateContainer | Op::CreateTtl)) => {
+                MultiOp::Create(normalised(decode_create(op, body, reader)?)?)
+            }
+            Some(Op::Delete) => MultiOp::Delete(decode_delete(reader)?),
+            Some(Op::SetData) => MultiOp::SetData(decode_set_data(body, reader)?),
+            Some(Op::Check) => {
+                let wire::CheckVersionRequest { path, version } = Decode::decode(reader)?;
+                MultiOp::Check(Check {
+                    path: required(path)?,
+                    version,
+                })
+            }
+            _ => return Err(DecodeError::UnknownTag(header.op)),
+        });
+    }
+}
+
+/// Which creation a part of a multi is depends on its flags too, as `Op.create` decides it while
+/// the parts are read. A part of type createTTL is never malformed for its flags: what is wrong
+/// with them becomes the result of that part.
+fn normalised(create: Create) -> Result<Create, DecodeError> {
+    let flags = create.flags;
+    let has_ttl = matches!(flags, 5 | 6);
+    let op = match create.op {
+        Op::CreateTtl if has_ttl => return Ok(create),
+        Op::CreateTtl if flags != 4 => Op::Create,
+        Op::CreateTtl => Op::CreateContainer,
+        _ if create.acl.is_none() => return Err(DecodeError::BadLength(-1)),
+        _ if has_ttl || !(0..=6).contains(&flags) => return Err(DecodeError::UnknownTag(flags)),
+        _ if flags == 4 => Op::CreateContainer,
+        other => other,
+    };
+    Ok(Create {
+        op,
+        ttl: -1,
+        ..create
+    })
+}
+
+fn required(path: jute::Ustring<'_>) -> Result<Box<str>, DecodeError> {
+    path.map(|text| text.into_owned().into_boxed_str())
+        .ok_or(DecodeError::BadLength(-1))
+}
+
+fn shared(body: &Bytes, data: jute::Buffer<'_>) -> Option<Bytes> {
+    data.map(|slice| body.slice_ref(slice))
+}
+
+fn owned_acl(acl: &[jute::data::Acl<'_>]) -> Vec<Acl> {
+    acl.iter().map(Acl::from_record).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jute::Encode;
+
+    use super::*;
+
+    fn part(op: i32, body: &impl Encode) -> Vec<u8> {
+        [
+            wire::MultiHeader {
+                op,
+                done: false,
+                err: -1,
+            }
+            .to_vec(),
+            body.to_vec(),
+        ]
+        .concat()
+    }
+
+    fn create_record(flags: i32) -> wire::CreateRequest<'static> {
+        let acl = Some(vec![jute::data::Acl::default()]);
+        wire::CreateRequest {
+            path: Some("/a".into()),
+            data: Some(b"x"),
+            acl,
+            flags,
+        }
+    }
+
+    fn create(op: i32, flags: i32) -> Vec<u8> {
+        part(op, &create_record(flags))
+    }
+
+    fn create_ttl(flags: i32) -> Vec<u8> {
+        let wire::CreateRequest {
+            path,
+            data,
+            acl,
+            flags,
+        } = create_record(flags);
+        part(
+            21,
+            &wire::CreateTtlRequest {
+                path,
+                data,
+                acl,
+                flags,
+                ttl: 9,
+            },
+        )
+    }
+
+    fn decoded(parts: &[Vec<u8>]) -> WriteRequest {
+        let body = [parts.concat(), wire::MultiHeader::END.to_vec()].concat();
+        WriteRequest::decode(Op::Multi, &Bytes::from(body))
+    }
+
+    #[test]
+    fn parts_of_a_multi_are_the_creations_that_apache_makes_of_them() {
+        let cases = [
+            (create(1, 0), Op::Create, -1),
+            (create(1, 3), Op::Create, -1),
+            (create(15, 1), Op::Create2, -1),
+            (create(1, 4), Op::CreateContainer, -1),
+            (create(19, 0), Op::CreateContainer, -1),
+            (create_ttl(5), Op::CreateTtl, 9),
+            (create_ttl(4), Op::CreateContainer, -1),
+            (create_ttl(0), Op::Create, -1),
+            (create_ttl(77), Op::Create, -1),
+        ];
+        for (bytes, op, ttl) in cases {
+            let WriteRequest::Multi(ops) = decoded(&[bytes]) else {
+                panic!("{op:?} is readable")
+            };
+            let [MultiOp::Create(create)] = &ops[..] else {
+                panic!("one creation: {ops:?}")
+            };
+            assert_eq!((create.op, create.ttl), (op, ttl));
+        }
+    }
+
+    #[test]
+    fn parts_that_apache_cannot_read_make_the_whole_multi_malformed() {
+        let read = wire::GetDataRequest {
+            path: Some("/a".into()),
+            watch: false,
+        };
+        let null_acl = wire::CreateRequest {
+            acl: None,
+            ..create_record(0)
+        };
+        let cases = [
+            create(1, 7),
+            create(15, -1),
+            create(1, 5),
+            create(19, 6),
+            part(1, &null_acl),
+            part(4, &read),
+            part(7, &wire::SetAclRequest::default()),
+            part(20, &wire::DeleteRequest::default()),
+            part(
+                2,
+                &wire::DeleteRequest {
+                    path: None,
+                    version: 0,
+                },
+            ),
+            part(2, &5_i32),
+        ];
+        for bytes in cases {
+            assert_eq!(
+                decoded(&[create(1, 0), bytes.clone()]),
+                WriteRequest::Malformed,
+                "{bytes:?}"
+            );
+        }
+        assert_eq!(decoded(&[]), WriteRequest::Multi(Vec::new()));
+    }
+
+    #[test]
+    fn the_list_ends_at_the_first_header_that_says_done() {
+        let end = wire::MultiHeader {
+            op: 7,
+            done: true,
+            err: 3,
+        }
+        .to_vec();
+        let WriteRequest::Multi(ops) = decoded(&[create(1, 0), end, create(1, 99)]) else {
+            panic!("what follows the end is not read")
+        };
+        assert_eq!(ops.len(), 1);
+    }
+
+    #[test]
+    fn data_is_shared_with_the_frame_and_a_null_path_is_malformed() {
+        let frame = Bytes::from(
+            wire::SetDataRequest {
+                path: Some("/a".into()),
+                data: Some(b"value"),
+                version: 4,
+            }
+            .to_vec(),
+        );
+        let WriteRequest::SetData(set) = WriteRequest::decode(Op::SetData, &frame) else {
+            panic!("readable")
+        };
+        let data = set.data.unwrap();
+        assert_eq!(&data[..], b"value");
+        assert!(frame.as_ptr_range().contains(&data.as_ptr()));
+        let null = Bytes::from(wire::SetDataRequest::default().to_vec());
+        assert_eq!(
+            WriteRequest::decode(Op::SetData, &null),
+            WriteRequest::Malformed
+        );
+    }
+}
