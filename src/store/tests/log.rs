@@ -1,6 +1,6 @@
 //! The transaction log: what is written reads back, what is cut or damaged is judged.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,30 +12,9 @@ use crate::store::log_file::Flaw;
 use crate::store::log_reader::{LogReadError, LogReader, LogRemark};
 use crate::store::log_writer::{LogOptions, LogWriteError, LogWriter};
 use crate::store::sim_disk::{Fault, SimDisk};
+use crate::store::tests::{dirs, options, sim_disk, writer};
 
 const PAYLOAD_MAX: usize = 4096;
-
-pub(super) fn dirs() -> DataDirs {
-    DataDirs::new(Path::new("/data"), Path::new("/data"))
-}
-
-pub(super) fn sim_disk(seed: u64) -> SimDisk {
-    let disk = SimDisk::new(seed);
-    dirs().prepare(&disk, true).unwrap();
-    disk
-}
-
-pub(super) fn options(preallocation_bytes: u64) -> LogOptions {
-    LogOptions {
-        preallocation_bytes,
-        ..LogOptions::default()
-    }
-}
-
-pub(super) fn writer(disk: &SimDisk, options: LogOptions, last: Zxid) -> LogWriter {
-    let clock = Box::new(|| Monotonic(0));
-    LogWriter::new(Arc::new(disk.clone()), dirs().logs, options, last, clock)
-}
 
 /// A payload that differs with the zxid, in content and length.
 pub(super) fn payload(zxid: i64) -> Vec<u8> {
