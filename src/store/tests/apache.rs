@@ -1,14 +1,13 @@
 //! Files written by a server of Apache 3.9.5 (see `testdata/MakeFixture.java`), and ours compared
 //! with them.
 
-use std::fmt::Write;
 use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 
-use crate::base::{Acl, Zxid};
+use crate::base::Zxid;
 use crate::proto::{Txn, TxnRecord};
 use crate::store::disk::Disk;
 use crate::store::layout::Compression;
@@ -17,8 +16,8 @@ use crate::store::log_writer::LogOptions;
 use crate::store::recover::{Recovered, StorageOptions, recover};
 use crate::store::sim_disk::SimDisk;
 use crate::store::snapshot_writer::write_snapshot;
-use crate::store::tests::{Still, dirs, sim_disk, storage, writer};
-use crate::tree::{Database, TreeOptions};
+use crate::store::tests::{Still, describe, dirs, sim_disk, storage, writer};
+use crate::tree::TreeOptions;
 
 const EXPECTED: &str = include_str!("../testdata/3.9.5/expected.txt");
 const SNAPSHOT_0: &[u8] = include_bytes!("../testdata/3.9.5/snapshot.0.gz");
@@ -63,55 +62,6 @@ fn apache_disk(names: &[&str]) -> SimDisk {
 
 fn recovered(disk: &dyn Disk) -> Recovered {
     recover(disk, &storage(), EXTENDED).unwrap()
-}
-
-/// The state in the words of `MakeFixture.java`.
-fn describe(database: &Database) -> String {
-    let mut text = String::new();
-    writeln!(text, "zxid {:x}", database.last_zxid().0).unwrap();
-    writeln!(text, "digest {:x}", database.tree.digest()).unwrap();
-    for (session, timeout_ms) in &database.sessions {
-        writeln!(text, "session {:x} {timeout_ms}", session.0).unwrap();
-    }
-    describe_node(database, "/", &mut text);
-    text
-}
-
-fn describe_node(database: &Database, path: &str, text: &mut String) {
-    let node = database.tree.node(path).unwrap();
-    let hex = |data: &[u8]| {
-        data.iter().fold("=".to_owned(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        })
-    };
-    let data = node.data().map_or_else(|| "null".to_owned(), hex);
-    let stat = node.persisted();
-    write!(
-        text,
-        "node {path} {data} {:x} {:x} {} {} {} {} {} {:x} {:x}",
-        stat.czxid,
-        stat.mzxid,
-        stat.ctime,
-        stat.mtime,
-        stat.version,
-        stat.cversion,
-        stat.aversion,
-        stat.ephemeral_owner,
-        stat.pzxid
-    )
-    .unwrap();
-    let open = [Acl::anyone(31)];
-    for entry in node.acl().map_or(&open[..], |list| &list[..]) {
-        write!(text, " {}:{}:{}", entry.perms, entry.id.scheme, entry.id.id).unwrap();
-    }
-    text.push('\n');
-    let mut children: Vec<String> = node.children().map(|name| name.to_string()).collect();
-    children.sort();
-    let parent = path.trim_end_matches('/');
-    for name in children {
-        describe_node(database, &format!("{parent}/{name}"), text);
-    }
 }
 
 #[test]

@@ -5,10 +5,13 @@ mod crash;
 mod log;
 mod recovery;
 
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::{Monotonic, Zxid, limits};
+use crate::base::{Acl, AclList, Identity, Monotonic, SessionId, WallMillis, Xid, Zxid, limits};
+use crate::proto::txn::{CreateKind, CreateTxn, SetDataTxn};
+use crate::proto::{SubTxn, Txn, TxnRecord};
 use crate::store::disk::Disk;
 use crate::store::layout::DataDirs;
 use crate::store::log_writer::{LogOptions, LogWriter};
@@ -70,5 +73,181 @@ impl SnapshotSource for Still<'_> {
             digest: Some((zxid, self.database.tree.digest())),
             last_processed: Some(zxid),
         }
+    }
+}
+
+/// The state in the words of `MakeFixture.java`.
+fn describe(database: &Database) -> String {
+    let mut text = String::new();
+    writeln!(text, "zxid {:x}", database.last_zxid().0).unwrap();
+    writeln!(text, "digest {:x}", database.tree.digest()).unwrap();
+    for (session, timeout_ms) in &database.sessions {
+        writeln!(text, "session {:x} {timeout_ms}", session.0).unwrap();
+    }
+    describe_node(database, "/", &mut text);
+    text
+}
+
+fn describe_node(database: &Database, path: &str, text: &mut String) {
+    let node = database.tree.node(path).unwrap();
+    let hex = |data: &[u8]| {
+        data.iter().fold("=".to_owned(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").unwrap();
+            hex
+        })
+    };
+    let data = node.data().map_or_else(|| "null".to_owned(), hex);
+    let stat = node.persisted();
+    write!(
+        text,
+        "node {path} {data} {:x} {:x} {} {} {} {} {} {:x} {:x}",
+        stat.czxid,
+        stat.mzxid,
+        stat.ctime,
+        stat.mtime,
+        stat.version,
+        stat.cversion,
+        stat.aversion,
+        stat.ephemeral_owner,
+        stat.pzxid
+    )
+    .unwrap();
+    let open = [Acl::anyone(31)];
+    for entry in node.acl().map_or(&open[..], |list| &list[..]) {
+        write!(text, " {}:{}:{}", entry.perms, entry.id.scheme, entry.id.id).unwrap();
+    }
+    text.push('\n');
+    let mut children: Vec<String> = node.children().map(|name| name.to_string()).collect();
+    children.sort();
+    let parent = path.trim_end_matches('/');
+    for name in children {
+        describe_node(database, &format!("{parent}/{name}"), text);
+    }
+}
+
+/// Numbers that look random and are the same for a seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    /// One of few, so that they meet again.
+    fn path(&mut self) -> Box<str> {
+        let mut path = format!("/n{}", self.below(6));
+        for _ in 0..self.below(3) {
+            write!(path, "/n{}", self.below(4)).unwrap();
+        }
+        path.into()
+    }
+
+    fn data(&mut self) -> Option<bytes::Bytes> {
+        let len = [0, 3, 40, 700][usize::try_from(self.below(4)).unwrap()];
+        let byte = u8::try_from(self.below(4)).unwrap();
+        (self.below(8) != 0).then(|| vec![byte; len].into())
+    }
+
+    fn acl(&mut self) -> AclList {
+        let entry = |perms, id: &str| Acl {
+            perms,
+            id: Identity::new("digest", id),
+        };
+        match self.below(4) {
+            0 => [entry(31, "one:x")].into(),
+            1 => [entry(1, "one:x"), entry(31, "two:y")].into(),
+            _ => [Acl::anyone(31)].into(),
+        }
+    }
+
+    fn create(&mut self) -> CreateTxn {
+        let kind = match self.below(8) {
+            0 => CreateKind::Container,
+            1 => CreateKind::Ttl { ttl_ms: 5000 },
+            other => CreateKind::Plain {
+                op_is_create2: other > 4,
+                ephemeral: other == 2,
+            },
+        };
+        CreateTxn {
+            kind,
+            path: self.path(),
+            data: self.data(),
+            acl: Some(self.acl()),
+            parent_cversion: -1,
+        }
+    }
+
+    fn set_data(&mut self) -> SetDataTxn {
+        SetDataTxn {
+            path: self.path(),
+            data: self.data(),
+            version: 7,
+        }
+    }
+
+    fn txn(&mut self) -> Txn {
+        match self.below(16) {
+            0..=6 => Txn::Create(self.create()),
+            7..=8 => Txn::Delete { path: self.path() },
+            9..=10 => Txn::SetData(self.set_data()),
+            11 => Txn::SetAcl {
+                path: self.path(),
+                acl: Some(self.acl()),
+                version: 3,
+            },
+            12 => Txn::CreateSession { timeout_ms: 4000 },
+            13 => Txn::CloseSession { paths: None },
+            14 => Txn::Error { code: -101 },
+            _ => Txn::Multi(vec![
+                SubTxn::Create(self.create()),
+                SubTxn::SetData(self.set_data()),
+                SubTxn::Delete { path: self.path() },
+            ]),
+        }
+    }
+
+    /// The next transaction of `database`, applied to it, and its bytes.
+    ///
+    /// Creations say what the parent's counter becomes, as a real author does.
+    fn apply_next(&mut self, database: &mut Database) -> (Zxid, Vec<u8>) {
+        let mut txn = self.txn();
+        let counter = |database: &Database, path: &str| {
+            let parent = crate::base::path::parent(path).unwrap();
+            database
+                .tree
+                .node(parent)
+                .map(|node| node.persisted().cversion + 1)
+        };
+        match &mut txn {
+            Txn::Create(create) => {
+                create.parent_cversion = counter(database, &create.path).unwrap_or(-1);
+            }
+            Txn::Multi(parts) => {
+                for part in parts {
+                    if let SubTxn::Create(create) = part {
+                        create.parent_cversion = counter(database, &create.path).unwrap_or(-1);
+                    }
+                }
+            }
+            _ => {}
+        }
+        let mut record = TxnRecord {
+            session: SessionId(i64::try_from(self.below(3)).unwrap() + 1),
+            cxid: Xid(1),
+            zxid: database.last_zxid().next(),
+            time: WallMillis(1_700_000_000_000 + i64::try_from(self.below(1000)).unwrap()),
+            txn,
+            digest: None,
+        };
+        database.apply(&record, &mut Vec::new());
+        record.digest = Some(database.tree.digest());
+        let mut payload = Vec::new();
+        record.encode(&mut payload);
+        (record.zxid, payload)
     }
 }
