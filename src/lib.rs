@@ -7,3 +7,8 @@ pub mod tree;
 
 pub mod auth;
 pub mod session;
+pub mod tree;
+
+pub mod watch;
+
+pub mod exec;

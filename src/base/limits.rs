@@ -24,8 +24,13 @@ pub const TRANSACTION_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
 /// Watches of one connection. A request that would set more is answered with a marshalling error.
 pub const WATCHES_PER_CONNECTION: usize = 16 * 1024 * 1024;
 
+/// Bytes of the answer to one multiRead, which may ask for one large node many times. A request
+/// whose answer would be longer is answered with a marshalling error.
+pub const MULTI_READ_REPLY_BYTES: usize = 256 * 1024 * 1024;
+
 /// Bytes of one slice of a snapshot, serialized under the shared lock in one go.
 pub const SNAPSHOT_SLICE_BYTES: usize = 256 * 1024;
 
 const _: () = assert!(WRITES_PER_BATCH <= TRANSACTIONS_IN_FLIGHT);
+const _: () = assert!(MULTI_READ_REPLY_BYTES < i32::MAX as usize);
 const _: () = assert!(jute::MAX_BUFFER_DEFAULT < TRANSACTION_BYTES_IN_FLIGHT);
