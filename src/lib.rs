@@ -7,7 +7,6 @@ pub mod tree;
 
 pub mod auth;
 pub mod session;
-pub mod tree;
 
 pub mod watch;
 

@@ -18,7 +18,7 @@ use crate::store::log_writer::{LogOptions, LogWriter};
 use crate::store::recover::StorageOptions;
 use crate::store::sim_disk::SimDisk;
 use crate::store::snapshot_writer::{SnapshotSource, SnapshotTail};
-use crate::tree::{Database, SnapshotCursor};
+use crate::tree::{Database, Owner, SnapshotCursor};
 
 fn storage() -> StorageOptions {
     StorageOptions::new(Path::new("/data"), Path::new("/data"))
@@ -213,35 +213,17 @@ impl Random {
 
     /// The next transaction of `database`, applied to it, and its bytes.
     ///
-    /// Creations say what the parent's counter becomes, as a real author does.
+    /// It is what a real author makes: what cannot be done is an error, creations say what the
+    /// parent's counter becomes, and the end of a session which nodes go. Replay over a state that
+    /// mixes moments needs all three.
     fn apply_next(&mut self, database: &mut Database) -> (Zxid, Vec<u8>) {
-        let mut txn = self.txn();
-        let counter = |database: &Database, path: &str| {
-            let parent = crate::base::path::parent(path).unwrap();
-            database
-                .tree
-                .node(parent)
-                .map(|node| node.persisted().cversion + 1)
-        };
-        match &mut txn {
-            Txn::Create(create) => {
-                create.parent_cversion = counter(database, &create.path).unwrap_or(-1);
-            }
-            Txn::Multi(parts) => {
-                for part in parts {
-                    if let SubTxn::Create(create) = part {
-                        create.parent_cversion = counter(database, &create.path).unwrap_or(-1);
-                    }
-                }
-            }
-            _ => {}
-        }
+        let session = SessionId(i64::try_from(self.below(3)).unwrap() + 1);
         let mut record = TxnRecord {
-            session: SessionId(i64::try_from(self.below(3)).unwrap() + 1),
+            session,
             cxid: Xid(1),
             zxid: database.last_zxid().next(),
             time: WallMillis(1_700_000_000_000 + i64::try_from(self.below(1000)).unwrap()),
-            txn,
+            txn: mended(self.txn(), session, database),
             digest: None,
         };
         database.apply(&record, &mut Vec::new());
@@ -250,4 +232,65 @@ impl Random {
         record.encode(&mut payload);
         (record.zxid, payload)
     }
+}
+
+fn mended(mut txn: Txn, session: SessionId, database: &Database) -> Txn {
+    if let Txn::Create(create) = &mut txn
+        && mend_create(create, database)
+    {
+        return txn;
+    }
+    match txn {
+        Txn::CloseSession { .. } => Txn::CloseSession {
+            paths: Some(database.tree.ephemerals_of(session).collect()),
+        },
+        Txn::Delete { path } if is_leaf(database, &path) => Txn::Delete { path },
+        Txn::SetData(set) if is_there(database, &set.path) => Txn::SetData(set),
+        Txn::SetAcl { ref path, .. } if is_there(database, path) => txn,
+        Txn::Multi(parts) => Txn::Multi(mended_parts(parts, database)),
+        Txn::CreateSession { .. } => txn,
+        _ => Txn::Error { code: -101 },
+    }
+}
+
+/// A creation, a change and a deletion, which all can be done and do not touch each other, or a
+/// failure.
+fn mended_parts(mut parts: Vec<SubTxn>, database: &Database) -> Vec<SubTxn> {
+    let can_be_done = match &mut parts[..] {
+        [
+            SubTxn::Create(create),
+            SubTxn::SetData(set),
+            SubTxn::Delete { path },
+        ] => {
+            mend_create(create, database)
+                && is_there(database, &set.path)
+                && is_leaf(database, path)
+                && set.path != *path
+                && !create.path.starts_with(&**path)
+        }
+        _ => false,
+    };
+    if !can_be_done {
+        parts[1] = SubTxn::error(-101);
+        parts[2] = SubTxn::error(-2);
+    }
+    parts
+}
+
+fn mend_create(create: &mut CreateTxn, database: &Database) -> bool {
+    let parent = crate::base::path::parent(&create.path).unwrap();
+    let Some(parent) = database.tree.node(parent) else {
+        return false;
+    };
+    create.parent_cversion = parent.persisted().cversion + 1;
+    !matches!(parent.owner(), Owner::Ephemeral(_)) && !is_there(database, &create.path)
+}
+
+fn is_there(database: &Database, path: &str) -> bool {
+    database.tree.node(path).is_some()
+}
+
+fn is_leaf(database: &Database, path: &str) -> bool {
+    let node = database.tree.node(path);
+    node.is_some_and(|node| node.child_count() == 0)
 }
