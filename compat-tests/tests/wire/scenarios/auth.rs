@@ -30,6 +30,13 @@ pub(crate) const ENFORCED: &[Scenario] = &[Scenario::both("enforced_auth", &[207
 pub(crate) const OVER_V6: &[Scenario] =
     &[Scenario::both("ip_acls_over_v6", &[201], ip_acls_over_v6)];
 
+/// For a server with `DigestAuthenticationProvider.digestAlg=SHA-256`.
+pub(crate) const WITH_SHA256: &[Scenario] = &[Scenario::both("digest_sha256", &[], digest_sha256)];
+
+/// For a server with `DigestAuthenticationProvider.enabled=false`.
+pub(crate) const WITHOUT_DIGEST: &[Scenario] =
+    &[Scenario::both("digest_disabled", &[], digest_disabled)];
+
 /// For a server with `skipACL=yes`.
 pub(crate) const SKIPPED: &[Scenario] = &[Scenario::both("skipped_acls", &[206], skipped_acls)];
 
@@ -169,6 +176,25 @@ fn digest_ids(t: &mut Target) {
     again.auth("digest", b"v:q").ok();
     again.get(&t.path("mine")).ok();
     again.get(&t.path("u")).fails(err::NO_AUTH);
+}
+
+fn digest_sha256(t: &mut Target) {
+    let mut conn = t.conn_at_root();
+    conn.auth("digest", b"super:secret").ok();
+    conn.create_acl(&t.path("x"), &[(ALL, "auth", "")]).ok();
+    let acl = conn.get_acl(&t.path("x")).ok().acl();
+    assert_eq!(
+        acl[0].2,
+        "super:WTA5ucCHTdJq645xIMibj8HviTPeB5mMuJ4/+v1dIEw="
+    );
+}
+
+fn digest_disabled(t: &mut Target) {
+    let mut conn = t.conn_at_root();
+    conn.create_acl(&t.path("x"), &[(ALL, "digest", "a:b")])
+        .fails(err::INVALID_ACL);
+    conn.auth("digest", b"u:p").fails(err::AUTH_FAILED);
+    conn.closed();
 }
 
 fn refused_auth_packets(t: &mut Target) {

@@ -15,6 +15,17 @@ pub(crate) const CONNECTIONS_AND_SIZES: &[Scenario] = &[
     Scenario::both("large_requests", &[223], large_requests),
 ];
 
+/// For `maxCnxns=4`, whoever connects.
+pub(crate) const ALL_CONNECTIONS: &[Scenario] = &[Scenario::both(
+    "connections_of_all_addresses",
+    &[],
+    connections_per_address,
+)];
+
+/// For `jute.maxbuffer=2000`.
+pub(crate) const SMALL_BUFFER: &[Scenario] =
+    &[Scenario::both("small_buffer", &[9, 10, 15], small_buffer)];
+
 /// For `connection_throttle_tokens=3` that are not refilled. Its first scenario takes them all.
 pub(crate) const CONNECT_TOKENS: &[Scenario] = &[Scenario::both(
     "connection_throttle",
@@ -53,6 +64,22 @@ fn connections_per_address(t: &mut Target) {
     }
     held.pop().expect("four").close().ok();
     held[0].ping().ok();
+}
+
+fn small_buffer(t: &mut Target) {
+    let mut conn = t.conn_at_root();
+    let empty = ops::create(&t.path("x"), b"", OPEN, 0).bytes().len() + 8;
+    conn.create(&t.path("x"), &vec![b'x'; 2_000 - empty]).ok();
+    for index in 0..3 {
+        conn.create(&t.path(&format!("{index}{}", "n".repeat(1_000))), b"")
+            .ok();
+    }
+    assert!(conn.children(&t.root()).ok().body.len() > 3_000);
+    conn.send(
+        op::CREATE,
+        &ops::create(&t.path("y"), &vec![b'x'; 2_001 - empty], OPEN, 0),
+    );
+    conn.closed();
 }
 
 fn large_requests(t: &mut Target) {
