@@ -3,6 +3,8 @@
 //!
 //! - [`server`]: start, stop and kill one server of either [`server::Kind`].
 //! - [`maven`]: Apache's jars, and the gate for tests that need Java.
+//! - [`java`]: our own Java programs, compiled and started; [`program`]: such a process.
+//! - [`python`]: our Python programs in their virtual environment.
 //! - [`wire`]: framed bytes, written without the `jute` crate so that a test shares no bug with it.
 //! - [`eventually`]: wait for a condition with a deadline; the only place that sleeps.
 //!
@@ -16,6 +18,9 @@
 )]
 
 pub mod eventually;
+pub mod java;
 pub mod maven;
+pub mod program;
+pub mod python;
 pub mod server;
 pub mod wire;
