@@ -184,7 +184,7 @@ const THROTTLED: OptionSet = OptionSet {
     options: || {
         ServerOptions::new()
             .property("zookeeper.request_throttle_max_requests", 1)
-            .property("zookeeper.throttled_op_wait_time", 5)
+            .property("zookeeper.throttled_op_wait_time", 1)
     },
     scenarios: &[limits::THROTTLED],
 };
