@@ -15,7 +15,13 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use compat_tests::{
+    calls::{
+        CONTAINER, CREATE_CONTAINER, CREATE_TTL, EPHEMERAL, PERSISTENT, PERSISTENT_WITH_TTL, call,
+        create, create_body, delete, exists,
+    },
+    eventually::{PATIENCE, eventually},
     java::java_or_skip,
+    maven::apache_or_skip,
     program::Program,
     server::{Kind, Server, ServerOptions},
     wire::{Body, Client, Reader, Session, connect_request},
@@ -262,6 +268,89 @@ fn unhex(text: &str) -> Vec<u8> {
         .step_by(2)
         .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
         .collect()
+}
+
+/// What time would have done while no server was there, it does after the restart: a session nobody
+/// takes up expires, a container without children and a node past its time to live go.
+fn restart_resumes(test: &str, first: Kind, second: Kind) {
+    if (first, second) != (Kind::Ours, Kind::Ours) && apache_or_skip(test).is_none() {
+        return;
+    }
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let options = |interval_ms: u32| {
+        ServerOptions::new()
+            .data_dir(data.path())
+            .config("tickTime", 500)
+            .config("extendedTypesEnabled", true)
+            .property("znode.container.checkIntervalMs", interval_ms)
+    };
+    let mut server = Server::start(first, &options(3_600_000));
+    let (mut client, session) = Client::open_session(server.address(), 1_000);
+    create(&mut client, "/ephemeral", b"", EPHEMERAL);
+    create(&mut client, "/persistent", b"", PERSISTENT);
+    for (path, kind) in [("/container", CONTAINER), ("/container-kept", CONTAINER)] {
+        let reply = call(&mut client, CREATE_CONTAINER, &create_body(path, b"", kind));
+        assert_eq!(reply.error, 0);
+        create(&mut client, &format!("{path}/child"), b"", PERSISTENT);
+    }
+    delete(&mut client, "/container/child");
+    for (path, ttl_ms) in [("/ttl", 1), ("/ttl-kept", 3_600_000)] {
+        let body = create_body(path, b"", PERSISTENT_WITH_TTL).long(ttl_ms);
+        assert_eq!(call(&mut client, CREATE_TTL, &body).error, 0);
+    }
+    server.kill();
+
+    let server = Server::start(second, &options(100));
+    let mut client = Client::open_session(server.address(), 10_000).0;
+    for path in ["/ephemeral", "/container", "/ttl"] {
+        eventually(&format!("{path} goes"), PATIENCE, || {
+            (!exists(&mut client, path)).then_some(())
+        });
+    }
+    for path in [
+        "/persistent",
+        "/container-kept",
+        "/container-kept/child",
+        "/ttl-kept",
+    ] {
+        assert!(exists(&mut client, path), "{path} stays");
+    }
+    let mut late = Client::connect(server.address());
+    late.send_frame(connect_request(0, 1_000, session.id, Some(&session.password), None).bytes());
+    let answer = Session::decode(&late.frame("ConnectResponse")).unwrap();
+    assert_eq!(
+        (answer.timeout_ms, answer.id),
+        (0, 0),
+        "an expired session is refused"
+    );
+}
+
+#[test]
+fn apache_resumes_its_own() {
+    restart_resumes(
+        "disk_format::apache_resumes_its_own",
+        Kind::Apache,
+        Kind::Apache,
+    );
+}
+
+#[test]
+fn ours_resumes_its_own() {
+    restart_resumes("disk_format::ours_resumes_its_own", Kind::Ours, Kind::Ours);
+}
+
+#[test]
+fn ours_resumes_apaches() {
+    restart_resumes(
+        "disk_format::ours_resumes_apaches",
+        Kind::Apache,
+        Kind::Ours,
+    );
+}
+
+#[test]
+fn apache_resumes_ours() {
+    restart_resumes("disk_format::apache_resumes_ours", Kind::Ours, Kind::Apache);
 }
 
 macro_rules! relays {
