@@ -1,6 +1,6 @@
 //! The same requests as an Apache 3.9.5 server got, the same replies and log records byte for byte.
 //!
-//! A fixture is what one random client sent to a fresh server with extended types switched on, in
+//! A fixture is made by `testdata/record.py`: what one random client sent to a fresh server with extended types switched on, in
 //! bursts, after it authenticated as `u:p`, and what came of it:
 //!
 //! ```text
@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use jute::{Decode, Reader};
 
 use super::*;
+use crate::proto::Txn;
 use crate::tree::TreeOptions;
 
 struct Fixture {
@@ -29,7 +30,7 @@ struct Fixture {
 impl Fixture {
     fn read(bytes: &[u8]) -> Self {
         let mut reader = Reader::new(bytes);
-        let mut number = |reader: &mut Reader<'_>| i32::decode(reader).unwrap();
+        let number = |reader: &mut Reader<'_>| i32::decode(reader).unwrap();
         let field = |reader: &mut Reader<'_>| {
             let bytes = jute::Buffer::decode(reader).unwrap().unwrap();
             Bytes::copy_from_slice(bytes)
@@ -109,13 +110,29 @@ impl Fixture {
         }
         let ours: BTreeMap<_, _> = bench.log.iter().cloned().collect();
         for (zxid, theirs) in &self.records {
-            let decoded = |bytes: &Bytes| TxnRecord::decode(bytes, usize::MAX);
-            let ours = &ours[zxid];
-            assert_eq!(decoded(ours), decoded(theirs));
-            assert_eq!(ours, theirs, "{zxid}");
+            compare(&ours[zxid], theirs);
         }
         assert_eq!(ours.len(), self.records.len());
     }
+}
+
+/// Byte for byte, but for two things in which Apache's order is of its own.
+fn compare(ours: &Bytes, theirs: &Bytes) {
+    let decoded = |bytes: &Bytes| TxnRecord::decode(bytes, usize::MAX).unwrap();
+    let mut expected = decoded(theirs);
+    let mut is_exact = true;
+    match &mut expected.txn {
+        // It has computed a digest when it finds that a multi is for reading only.
+        Txn::Error { .. } if expected.digest.take().is_some() => is_exact = false,
+        // It lists ephemerals in the order of a hash table.
+        Txn::CloseSession { paths: Some(paths) } => {
+            paths.sort_unstable();
+            is_exact = false;
+        }
+        _ => {}
+    }
+    assert_eq!(decoded(ours), expected);
+    assert!(!is_exact || ours == theirs, "{expected:?}");
 }
 
 /// The replies since the last look, without the length in front.
@@ -137,4 +154,11 @@ fn replies(bench: &mut Bench) -> Vec<Bytes> {
 fn random_writes() {
     let fixture = include_bytes!("../testdata/apache-3.9.5-writes.bin");
     Fixture::read(fixture).check(false);
+}
+
+/// `/a` and `/b` have hard limits, one request at a time.
+#[test]
+fn random_writes_under_quotas() {
+    let fixture = include_bytes!("../testdata/apache-3.9.5-quota.bin");
+    Fixture::read(fixture).check(true);
 }
