@@ -203,7 +203,7 @@ impl Tree {
         let Place { parent, path, hash } = place;
         let blob = Blob::new(path::name(path).as_bytes(), data);
         let prefix_crc = self.prefix_crc(path, data);
-        let index = self.slab.insert(stat, blob, acl, prefix_crc);
+        let index = self.slab.insert(stat, blob, acl, hash, prefix_crc);
         let above = self.slab.extra_mut(parent);
         above.child_count += 1;
         let next_sibling = std::mem::replace(&mut above.first_child, index);
@@ -213,7 +213,9 @@ impl Tree {
         if next_sibling != NodeIndex::NONE {
             self.slab.at_mut(next_sibling).previous_sibling = index;
         }
-        self.index.insert(hash, index);
+        let slab = &self.slab;
+        self.index
+            .insert(hash, index, |node| slab.at(node).path_hash);
         self.add_to_digest(path, index);
         self.data_size += (path.len() + data.unwrap_or_default().len()) as u64;
         self.register_owner(stat.ephemeral_owner, index);
@@ -226,7 +228,7 @@ impl Tree {
         let record = self.slab.at(index);
         let extra = self.slab.extra(record);
         assert!(extra.child_count == 0, "children are detached first");
-        let (acl, owner) = (record.acl, extra.owner);
+        let (acl, owner, hash) = (record.acl, extra.owner, record.path_hash);
         let (parent, next, previous) =
             (record.parent, record.next_sibling, record.previous_sibling);
         let bytes = path.len() + record.blob.data().unwrap_or_default().len();
@@ -241,7 +243,7 @@ impl Tree {
             above.first_child = next;
         }
         above.child_count -= 1;
-        self.index.remove(self.index.hash(path), index);
+        self.index.remove(hash, index);
         self.unregister_owner(owner, index);
         self.acls.release(acl);
         self.data_size -= bytes as u64;
