@@ -43,8 +43,7 @@ impl Tree {
         stamp: Stamp,
         events: &mut Vec<NodeEvent>,
     ) -> Result<Stat, ErrorCode> {
-        let parent_path = path::parent(&create.path).ok_or(ErrorCode::NoNode)?;
-        let parent = self.find(parent_path).ok_or(ErrorCode::NoNode)?;
+        let (parent_path, parent) = self.parent(&create.path).ok_or(ErrorCode::NoNode)?;
         let hash = self.hash(&create.path);
         if let Some(existing) = self.find_hashed(&create.path, hash) {
             self.replace_acl(existing, create.acl.as_ref());
@@ -93,8 +92,7 @@ impl Tree {
         zxid: Zxid,
         events: &mut Vec<NodeEvent>,
     ) -> Result<(), ErrorCode> {
-        let parent_path = path::parent(node_path).ok_or(ErrorCode::NoNode)?;
-        let parent = self.find(parent_path).ok_or(ErrorCode::NoNode)?;
+        let (parent_path, parent) = self.parent(node_path).ok_or(ErrorCode::NoNode)?;
         let node = self.find(node_path).filter(|node| *node != NodeIndex::ROOT);
         if zxid.0 > self.slab.at(parent).pzxid {
             self.update(parent_path, parent, |slab| {
@@ -302,6 +300,15 @@ impl Tree {
                 self.register_owner(owner.0, index);
             }
         }
+    }
+
+    /// The parent's path and place. A path that could not be put together again from names, which
+    /// only a damaged log has, has none.
+    fn parent<'p>(&self, node_path: &'p str) -> Option<(&'p str, NodeIndex)> {
+        let parent_path = path::parent(node_path)?;
+        let is_whole = parent_path != "/" && (node_path == "/" || !node_path.ends_with('/'));
+        let parent = self.find(parent_path).filter(|_| is_whole)?;
+        Some((parent_path, parent))
     }
 
     /// Counts the nodes and bytes of a subtree anew and writes them to its stats node, if there is
