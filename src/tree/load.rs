@@ -19,6 +19,8 @@ use crate::tree::{Database, Owner, Tree, TreeOptions};
 pub struct DatabaseLoader {
     tree: Tree,
     sessions: BTreeMap<SessionId, i32>,
+    /// Each counts as a node that has the list, so that none is forgotten before the end: bytes
+    /// that are no snapshot may name a node twice.
     acls: HashMap<i64, AclSlot>,
     has_root: bool,
     /// The parent of the last node: the next one's too, more often than not.
@@ -62,7 +64,10 @@ impl DatabaseLoader {
 
     pub fn acl(&mut self, id: i64, list: AclList) {
         let slot = self.tree.acls.load(id, Some(list));
-        self.acls.insert(id, slot);
+        self.tree.acls.add_node(slot);
+        if let Some(replaced) = self.acls.insert(id, slot) {
+            self.tree.acls.release(replaced);
+        }
     }
 
     /// The next node; the root has the empty path.
@@ -73,10 +78,11 @@ impl DatabaseLoader {
         acl_id: i64,
         stat: &StatPersisted,
     ) -> Result<(), LoadError> {
-        let acl = *self
-            .acls
-            .entry(acl_id)
-            .or_insert_with(|| self.tree.acls.load(acl_id, None));
+        let acl = *self.acls.entry(acl_id).or_insert_with(|| {
+            let slot = self.tree.acls.load(acl_id, None);
+            self.tree.acls.add_node(slot);
+            slot
+        });
         self.tree.acls.add_node(acl);
         let hash = self.tree.hash(path);
         if let Some(index) = self.tree.find_hashed(path, hash) {
@@ -104,6 +110,9 @@ impl DatabaseLoader {
         for subtree in self.quota_subtrees() {
             self.tree.quotas.add(&subtree);
             self.tree.recount_usage(&subtree);
+        }
+        for slot in self.acls.into_values() {
+            self.tree.acls.release(slot);
         }
         self.tree.acls.drop_unused();
         Ok(Loaded {

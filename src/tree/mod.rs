@@ -187,6 +187,11 @@ impl Tree {
         self.acls.by_id().len()
     }
 
+    /// Numbers of access control lists that nodes have and no snapshot or transaction brought.
+    pub fn missing_acls(&self) -> Vec<i64> {
+        self.acls.missing()
+    }
+
     /// Up to `max` containers and TTL nodes whose time has come: containers that had children and
     /// have none, or never had any for longer than `never_used_ms` (0: however long); TTL nodes
     /// without children and without a change for their time to live.
