@@ -82,13 +82,13 @@ fn paths(arguments: &Arguments) -> Vec<Box<str>> {
 fn creations(arguments: &Arguments, made: usize, paths: &[Box<str>]) -> Vec<TxnRecord> {
     let data = Bytes::from(vec![7; arguments.data_bytes]);
     let acl = AclList::from([Acl::anyone(31)]);
-    let creation = |(position, path): (usize, &Box<str>)| {
+    let creation = |(position, path)| {
         let create = CreateTxn {
             kind: CreateKind::Plain {
                 op_is_create2: false,
                 ephemeral: false,
             },
-            path: path.clone(),
+            path: Box::clone(path),
             data: Some(data.clone()),
             acl: Some(AclList::clone(&acl)),
             parent_cversion: -1,
