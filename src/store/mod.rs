@@ -51,32 +51,19 @@
 
 mod container;
 pub mod disk;
-mod layout;
+pub mod layout;
 mod log_file;
 mod log_format;
-mod log_reader;
-mod log_writer;
+pub mod log_reader;
+pub mod log_writer;
 mod map;
-mod purge;
-mod recover;
-mod snapshot_reader;
-mod snapshot_writer;
-mod trigger;
+pub mod purge;
+pub mod recover;
+pub mod snapshot_reader;
+pub mod snapshot_writer;
+pub mod trigger;
 
 #[cfg(test)]
 pub(crate) mod sim_disk;
 #[cfg(test)]
 mod tests;
-
-pub use disk::{Disk, RealDisk};
-pub use layout::{Compression, DataDirs, LayoutError};
-pub use log_file::Flaw;
-pub use log_reader::{LogReadError, LogReader, LogRecord, LogRemark};
-pub use log_writer::{LogCounters, LogOptions, LogWriteError, LogWriter};
-pub use purge::{PurgeError, purge};
-pub use recover::{RecoverError, Recovered, Remark, StorageOptions, recover};
-pub use snapshot_reader::{SnapshotReadError, SnapshotSink, read_snapshot};
-pub use snapshot_writer::{
-    SnapshotSource, SnapshotTail, SnapshotWriteError, WrittenSnapshot, write_snapshot,
-};
-pub use trigger::{SnapshotTrigger, TriggerOptions};
