@@ -5,11 +5,21 @@
 /// connection is not read until some are answered.
 pub const REQUESTS_WAITING_PER_CONNECTION: usize = 1024;
 
+/// Bytes of such requests; as above, and one more request may go beyond it.
+pub const REQUEST_BYTES_WAITING_PER_CONNECTION: usize = 4 * 1024 * 1024;
+
 /// Bytes taken from a socket at one go, before what they hold is worked off.
 pub const SOCKET_READ_BYTES: usize = 64 * 1024;
 
 /// Requests in the queue to the writer. At the bound connections wait to hand theirs over.
 pub const WRITER_QUEUE: usize = 4096;
+
+/// Bytes of requests in the queue to the writer; as above.
+pub const WRITER_QUEUE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Replies a connection's task collects before it writes them to the socket. At the bound it
+/// works off no further request until the socket has taken them.
+pub const REPLY_BYTES_PER_BATCH: usize = 256 * 1024;
 
 /// Transactions prepared and appended in one go before the writer looks at what else came in.
 pub const WRITES_PER_BATCH: usize = 1000;

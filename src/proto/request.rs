@@ -200,23 +200,26 @@ fn decode_multi(body: &Bytes, reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, D
     }
 }
 
-/// What kind of creation a part of a multi is depends on its flags first, as `Op.Create` and
-/// `Op.CreateTTL` decide it while they are read.
+/// Which creation a part of a multi is depends on its flags too, as `Op.create` decides it while
+/// the parts are read. A part of type createTTL is never malformed for its flags: what is wrong
+/// with them becomes the result of that part.
 fn normalised(create: Create) -> Result<Create, DecodeError> {
-    let Create { op, flags, .. } = create;
-    if create.acl.is_none() || !(0..=6).contains(&flags) {
-        return Err(DecodeError::BadLength(flags));
-    }
+    let flags = create.flags;
     let has_ttl = matches!(flags, 5 | 6);
-    let op = match op {
+    let op = match create.op {
+        Op::CreateTtl if has_ttl => return Ok(create),
+        Op::CreateTtl if flags != 4 => Op::Create,
+        Op::CreateTtl => Op::CreateContainer,
+        _ if create.acl.is_none() => return Err(DecodeError::BadLength(-1)),
+        _ if has_ttl || !(0..=6).contains(&flags) => return Err(DecodeError::UnknownTag(flags)),
         _ if flags == 4 => Op::CreateContainer,
-        Op::CreateTtl if has_ttl => Op::CreateTtl,
-        Op::CreateTtl => Op::Create,
-        _ if has_ttl => return Err(DecodeError::UnknownTag(flags)),
         other => other,
     };
-    let ttl = if op == Op::CreateTtl { create.ttl } else { -1 };
-    Ok(Create { op, ttl, ..create })
+    Ok(Create {
+        op,
+        ttl: -1,
+        ..create
+    })
 }
 
 fn required(path: jute::Ustring<'_>) -> Result<Box<str>, DecodeError> {
@@ -230,4 +233,161 @@ fn shared(body: &Bytes, data: jute::Buffer<'_>) -> Option<Bytes> {
 
 fn owned_acl(acl: &[jute::data::Acl<'_>]) -> Vec<Acl> {
     acl.iter().map(Acl::from_record).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jute::Encode;
+
+    use super::*;
+
+    fn part(op: i32, body: &impl Encode) -> Vec<u8> {
+        [
+            wire::MultiHeader {
+                op,
+                done: false,
+                err: -1,
+            }
+            .to_vec(),
+            body.to_vec(),
+        ]
+        .concat()
+    }
+
+    fn create_record(flags: i32) -> wire::CreateRequest<'static> {
+        let acl = Some(vec![jute::data::Acl::default()]);
+        wire::CreateRequest {
+            path: Some("/a".into()),
+            data: Some(b"x"),
+            acl,
+            flags,
+        }
+    }
+
+    fn create(op: i32, flags: i32) -> Vec<u8> {
+        part(op, &create_record(flags))
+    }
+
+    fn create_ttl(flags: i32) -> Vec<u8> {
+        let wire::CreateRequest {
+            path,
+            data,
+            acl,
+            flags,
+        } = create_record(flags);
+        part(
+            21,
+            &wire::CreateTtlRequest {
+                path,
+                data,
+                acl,
+                flags,
+                ttl: 9,
+            },
+        )
+    }
+
+    fn decoded(parts: &[Vec<u8>]) -> WriteRequest {
+        let body = [parts.concat(), wire::MultiHeader::END.to_vec()].concat();
+        WriteRequest::decode(Op::Multi, &Bytes::from(body))
+    }
+
+    #[test]
+    fn parts_of_a_multi_are_the_creations_that_apache_makes_of_them() {
+        let cases = [
+            (create(1, 0), Op::Create, -1),
+            (create(1, 3), Op::Create, -1),
+            (create(15, 1), Op::Create2, -1),
+            (create(1, 4), Op::CreateContainer, -1),
+            (create(19, 0), Op::CreateContainer, -1),
+            (create_ttl(5), Op::CreateTtl, 9),
+            (create_ttl(4), Op::CreateContainer, -1),
+            (create_ttl(0), Op::Create, -1),
+            (create_ttl(77), Op::Create, -1),
+        ];
+        for (bytes, op, ttl) in cases {
+            let WriteRequest::Multi(ops) = decoded(&[bytes]) else {
+                panic!("{op:?} is readable")
+            };
+            let [MultiOp::Create(create)] = &ops[..] else {
+                panic!("one creation: {ops:?}")
+            };
+            assert_eq!((create.op, create.ttl), (op, ttl));
+        }
+    }
+
+    #[test]
+    fn parts_that_apache_cannot_read_make_the_whole_multi_malformed() {
+        let read = wire::GetDataRequest {
+            path: Some("/a".into()),
+            watch: false,
+        };
+        let null_acl = wire::CreateRequest {
+            acl: None,
+            ..create_record(0)
+        };
+        let cases = [
+            create(1, 7),
+            create(15, -1),
+            create(1, 5),
+            create(19, 6),
+            part(1, &null_acl),
+            part(4, &read),
+            part(7, &wire::SetAclRequest::default()),
+            part(20, &wire::DeleteRequest::default()),
+            part(
+                2,
+                &wire::DeleteRequest {
+                    path: None,
+                    version: 0,
+                },
+            ),
+            part(2, &5_i32),
+        ];
+        for bytes in cases {
+            assert_eq!(
+                decoded(&[create(1, 0), bytes.clone()]),
+                WriteRequest::Malformed,
+                "{bytes:?}"
+            );
+        }
+        assert_eq!(decoded(&[]), WriteRequest::Multi(Vec::new()));
+    }
+
+    #[test]
+    fn the_list_ends_at_the_first_header_that_says_done() {
+        let end = wire::MultiHeader {
+            op: 7,
+            done: true,
+            err: 3,
+        }
+        .to_vec();
+        let WriteRequest::Multi(ops) = decoded(&[create(1, 0), end, create(1, 99)]) else {
+            panic!("what follows the end is not read")
+        };
+        assert_eq!(ops.len(), 1);
+    }
+
+    #[test]
+    fn data_is_shared_with_the_frame_and_a_null_path_is_malformed() {
+        let frame = Bytes::from(
+            wire::SetDataRequest {
+                path: Some("/a".into()),
+                data: Some(b"value"),
+                version: 4,
+            }
+            .to_vec(),
+        );
+        let WriteRequest::SetData(set) = WriteRequest::decode(Op::SetData, &frame) else {
+            panic!("readable")
+        };
+        let data = set.data.unwrap();
+        assert_eq!(&data[..], b"value");
+        assert!(frame.as_ptr_range().contains(&data.as_ptr()));
+        let null = Bytes::from(wire::SetDataRequest::default().to_vec());
+        assert_eq!(
+            WriteRequest::decode(Op::SetData, &null),
+            WriteRequest::Malformed
+        );
+    }
 }

@@ -85,6 +85,16 @@ impl SessionTable {
         }
     }
 
+    /// Whether the session is known, in whatever state.
+    pub fn contains(&self, id: SessionId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// The session in whatever state.
+    pub fn handle(&self, id: SessionId) -> Option<&Arc<SessionHandle>> {
+        self.entries.get(&id).map(|entry| &entry.handle)
+    }
+
     /// The session, unless it is unknown or closing.
     pub fn open(&self, id: SessionId) -> Option<&Arc<SessionHandle>> {
         self.entries

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use crate::base::{Monotonic, SessionId};
 use crate::proto::ErrorCode;
@@ -173,7 +174,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Always the same cases, so that a run says something about the code and nothing else.
+fn fixed_seed(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        rng_seed: RngSeed::Fixed(0x6b65_6570),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
+    #![proptest_config(fixed_seed(256))]
+
     #[test]
     fn expires_what_an_eager_queue_expires(
         steps in proptest::collection::vec(step(), 1..300)

@@ -141,7 +141,8 @@ impl DatabaseLoader {
         };
         let is_limits = |index: &NodeIndex| {
             let record = self.tree.slab.at(*index);
-            record.child_count == 0 && record.blob.name() == quota::LIMITS.as_bytes()
+            let has_children = self.tree.slab.extra(record).child_count > 0;
+            !has_children && record.blob.name() == quota::LIMITS.as_bytes()
         };
         let limits = self.tree.subtree(top).filter(is_limits);
         let paths = limits.map(|index| self.tree.path_of(self.tree.slab.at(index).parent));
@@ -164,13 +165,14 @@ impl Tree {
     ) {
         self.subtract_from_digest(path, index);
         let prefix_crc = self.prefix_crc(path, data);
+        let old_owner = self.slab.extra_at(index).owner;
+        self.slab.set_persisted(index, stat);
         let record = self.slab.at_mut(index);
-        let (old_owner, old_acl) = (record.ephemeral_owner, record.acl);
+        let old_acl = record.acl;
         let old_len = record.blob.data().unwrap_or_default().len();
         record.blob = record.blob.with_data(data);
         record.acl = acl;
         record.prefix_crc = prefix_crc;
-        record.set_persisted(stat);
         self.acls.release(old_acl);
         self.data_size = self.data_size - old_len as u64 + data.unwrap_or_default().len() as u64;
         self.unregister_owner(old_owner, index);

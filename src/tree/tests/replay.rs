@@ -159,10 +159,12 @@ impl History {
     }
 }
 
+type NodeContents = (Option<Vec<u8>>, Option<AclList>, StatPersisted);
+
 /// All of a state that clients and other servers can see.
 #[derive(Debug, PartialEq, Eq)]
 struct Contents {
-    nodes: BTreeMap<Box<str>, (Option<Vec<u8>>, Option<AclList>, StatPersisted)>,
+    nodes: BTreeMap<Box<str>, NodeContents>,
     sessions: BTreeMap<SessionId, i32>,
     ephemerals: Vec<(SessionId, Vec<Box<str>>)>,
     digest: u64,

@@ -1,0 +1,110 @@
+//! Rows of access: access lists, schemes, SASL and TLS.
+
+use super::{ANY, Key, MS, PORT, int, long, rows};
+use crate::config::value::Kind;
+
+rows! {
+    /// With yes, no access list is looked at: everyone may do everything.
+    SKIP_ACL = Kind::Switch { on: "yes", off: "no" }, "skipACL", "no";
+    /// The digest scheme.
+    DIGEST_AUTH_ENABLED = Kind::Loose, "DigestAuthenticationProvider.enabled", "true";
+    /// Hash of the digest scheme; stored access lists hold its results.
+    DIGEST_ALGORITHM = Kind::Choice(DIGEST_ALGORITHMS),
+        "DigestAuthenticationProvider.digestAlg", "SHA1";
+    /// Who passes every access list, as name:hash.
+    SUPER_DIGEST = Kind::Text, "DigestAuthenticationProvider.superDigest", "", secret();
+    /// Refuse requests before one of enforce.auth.schemes has succeeded.
+    ENFORCE_AUTH = Kind::Loose, "enforce.auth.enabled", "false";
+    /// The schemes of which enforce.auth.enabled asks for one, separated by commas.
+    ENFORCE_AUTH_SCHEMES = Kind::Text, "enforce.auth.schemes", "";
+    /// A further authentication scheme, by the name of its Java class.
+    AUTH_PROVIDERS = Kind::Text, "authProvider.*", "";
+    unnamed {
+        Key::new("enableEagerACLCheck", Kind::Loose, "false",
+            "Check access lists where a write arrives.")
+            .quiet("only a follower can check earlier than the leader");
+        Key::new("X509AuthenticationProvider.superUser", Kind::Text, "",
+            "Certificate name that is super user.").ignored(NO_TLS);
+        Key::new("superUser", Kind::Text, "", "SASL name that is super user.").ignored(NO_SASL);
+        Key::new("superUser.*", Kind::Text, "", "A further SASL name that is super user.")
+            .ignored(NO_SASL);
+        Key::new("letAnySaslUserDoX", Kind::Text, "",
+            "Name in access lists that any SASL user matches.").ignored(NO_SASL);
+        Key::new("allowSaslFailedClients", Kind::Loose, "false", "Keep clients whose SASL failed.")
+            .ignored(NO_SASL);
+        Key::new("sessionRequireClientSASLAuth", Kind::Loose, "false",
+            "Refuse requests before SASL has succeeded.").refused(NO_SASL);
+        Key::new("sasl.serverconfig", Kind::Text, "Server", "Section of the JAAS file.")
+            .ignored(NO_SASL);
+        Key::new("SASLAuthenticationProvider.superPassword", Kind::Text, "",
+            "Password of the SASL user super.").secret().ignored(NO_SASL);
+        Key::new("java.security.auth.login.config", Kind::Text, "", "The JAAS file.").bare()
+            .refused(NO_SASL);
+        Key::new("java.security.krb5.conf", Kind::Text, "", "The Kerberos file.").bare()
+            .ignored(NO_SASL);
+        Key::new("sun.security.jgss.native", Kind::Loose, "false", "The system's Kerberos library.")
+            .bare().ignored(NO_SASL);
+        Key::new("javax.security.auth.useSubjectCredsOnly", Kind::Loose, "true",
+            "Where Kerberos credentials come from.").bare().ignored(NO_SASL);
+        Key::new("server.realm", Kind::Text, "", "Kerberos realm of the server.").ignored(NO_SASL);
+        Key::new("kerberos.removeHostFromPrincipal", Kind::Loose, "false",
+            "Shorten Kerberos names.").ignored(NO_SASL);
+        Key::new("kerberos.removeRealmFromPrincipal", Kind::Loose, "false",
+            "Shorten Kerberos names.").ignored(NO_SASL);
+        Key::new("kerberos.canonicalizeHostNames", Kind::Loose, "false", "Look host names up.")
+            .ignored(NO_SASL);
+        Key::new("kerberos.minReLoginTimeMs", long(0, i64::MAX, MS), "60000",
+            "Time between Kerberos logins.").ignored(NO_SASL);
+        Key::new("requireKerberosConfig", Kind::Loose, "false", "Demand a Kerberos configuration.")
+            .ignored(NO_SASL);
+        Key::new("security.auth_to_local", Kind::Text, "DEFAULT", "Rules that map Kerberos names.")
+            .ignored(NO_SASL);
+        Key::new("kinit", Kind::Text, "", "Path of kinit.").ignored(NO_SASL);
+        Key::new("ensembleAuthName", Kind::Text, "", "Names that the ensemble scheme accepts.")
+            .ignored("the ensemble scheme is not supported by this version");
+        Key::new("IPAuthenticationProvider.usexforwardedfor", Kind::Loose, "false",
+            "Trust X-Forwarded-For.")
+            .ignored("it serves the AdminServer, which this version does not have");
+        Key::new("secureClientPort", PORT, "", "Port for clients with TLS.").refused(NO_TLS);
+        Key::new("secureClientPortAddress", Kind::Text, "", "Address secureClientPort is bound to.")
+            .refused(NO_TLS);
+        Key::new("client.portUnification", Kind::Loose, "false",
+            "TLS and plain text on clientPort.").refused(NO_TLS);
+        Key::new("client.certReload", Kind::Loose, "false",
+            "Reload certificates of the client port.").ignored(NO_TLS);
+        Key::new("ssl.*", Kind::Text, "",
+            "TLS of the client port, and of the ensemble under ssl.quorum.").secret()
+            .ignored(NO_TLS);
+        Key::new("fips-mode", Kind::Loose, "true", "Keep to what FIPS allows.").ignored(NO_TLS);
+        Key::new("netty.server.outstandingHandshake.limit", int(ANY, "handshakes"), "-1",
+            "TLS handshakes at once.").aliases(&["outstandingHandshake.limit"]).ignored(NO_TLS);
+        Key::new("netty.server.earlyDropSecureConnectionHandshakes", Kind::Loose, "false",
+            "Refuse TLS while not serving.").ignored(NO_TLS);
+        Key::new("jdk.tls.rejectClientInitiatedRenegotiation", Kind::Loose, "true",
+            "Refuse renegotiation.").bare().ignored(NO_TLS);
+        Key::new("com.sun.net.ssl.checkRevocation", Kind::Loose, "false",
+            "Look at revocation lists.").bare().ignored(NO_TLS);
+    }
+}
+
+/// The names that Java's security providers know the offered hashes under.
+const DIGEST_ALGORITHMS: &[&str] = &[
+    "SHA1",
+    "SHA-1",
+    "SHA",
+    "SHA-224",
+    "SHA-256",
+    "SHA-384",
+    "SHA-512",
+    "SHA-512/224",
+    "SHA-512/256",
+    "SHA224",
+    "SHA256",
+    "SHA384",
+    "SHA512",
+    "SHA512/224",
+    "SHA512/256",
+];
+
+const NO_SASL: &str = "SASL is not supported by this version";
+const NO_TLS: &str = "TLS is not supported by this version";

@@ -1,0 +1,101 @@
+//! Rows of observation: AdminServer, metrics, audit, log files, the Java runtime. None has an
+//! effect in this version.
+
+use super::{ANY, Key, MS, PORT, decimal, int, long, rows};
+use crate::config::value::Kind;
+
+rows! {
+    unnamed {
+        Key::new("admin.enableServer", Kind::Switch { on: "true", off: "false" }, "true",
+            "The AdminServer.").inert("false").ignored(NO_ADMIN);
+        Key::new("admin.serverAddress", Kind::Text, "0.0.0.0", "Address of the AdminServer.")
+            .ignored(NO_ADMIN);
+        Key::new("admin.serverPort", PORT, "8080", "Port of the AdminServer.").ignored(NO_ADMIN);
+        Key::new("admin.commandURL", Kind::Text, "/commands", "Path of the AdminServer's commands.")
+            .ignored(NO_ADMIN);
+        Key::new("admin.idleTimeout", int(ANY, MS), "30000", "When an idle connection is closed.")
+            .ignored(NO_ADMIN);
+        Key::new("admin.httpVersion", int(ANY, ""), "11", "Newest HTTP version spoken.")
+            .ignored(NO_ADMIN);
+        Key::new("admin.portUnification", Kind::Loose, "false", "HTTP and HTTPS on one port.")
+            .ignored(NO_ADMIN);
+        Key::new("admin.forceHttps", Kind::Loose, "false", "HTTPS only.").ignored(NO_ADMIN);
+        Key::new("admin.needClientAuth", Kind::Loose, "false", "Demand a client certificate.")
+            .ignored(NO_ADMIN);
+        Key::new("admin.snapshot.enabled", Kind::Loose, "true", "The snapshot command.")
+            .ignored(NO_ADMIN);
+        Key::new("admin.restore.enabled", Kind::Loose, "true", "The restore command.")
+            .ignored(NO_ADMIN);
+        Key::new("admin.rateLimiterIntervalInMS", decimal(0, MS), "300000",
+            "Time between two snapshot commands.").ignored(NO_ADMIN);
+        Key::new("metricsProvider.className",
+            Kind::Choice(&[
+                "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+                "org.apache.zookeeper.metrics.impl.NullMetricsProvider",
+                "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
+            ]),
+            "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+            "Java class that exports metrics.").ignored(NO_METRICS);
+        Key::new("metricsProvider.*", Kind::Text, "", "Settings of that class.").secret()
+            .ignored(NO_METRICS);
+        Key::new("audit.enable", Kind::Loose, "false", "Write an audit log.")
+            .ignored("the audit log is not supported by this version");
+        Key::new("audit.impl.class", Kind::Text, "org.apache.zookeeper.audit.Slf4jAuditLogger",
+            "Java class that writes the audit log.")
+            .ignored("the audit log is not supported by this version");
+        Key::new("jvm.pause.monitor", Kind::Strict, "false", "Report pauses of the JVM.")
+            .quiet(NO_JVM);
+        Key::new("jvm.pause.sleep.time.ms", decimal_long(), "500", "How often to look for pauses.")
+            .quiet(NO_JVM);
+        Key::new("jvm.pause.warn-threshold.ms", decimal_long(), "10000", "A pause worth a warning.")
+            .quiet(NO_JVM);
+        Key::new("jvm.pause.info-threshold.ms", decimal_long(), "1000", "A pause worth a line.")
+            .quiet(NO_JVM);
+        Key::new("jmx.log4j.disable", Kind::Loose, "false", "Hide loggers from JMX.").quiet(NO_JVM);
+        Key::new("jmx.log4j.mbean", Kind::Text, "log4j:hierarchy=default",
+            "Name of the loggers in JMX.").quiet(NO_JVM);
+        Key::new("log.dir", Kind::Text, "", "Directory of log files.").ignored(OWN_LOG);
+        Key::new("log.file", Kind::Text, "", "Name of the log file.").ignored(OWN_LOG);
+        Key::new("log.threshold", Kind::Text, "", "Level of the log file.").ignored(OWN_LOG);
+        Key::new("console.threshold", Kind::Text, "", "Level of the console.").ignored(OWN_LOG);
+        Key::new("log.maxfilesize", Kind::Text, "", "Size of a log file.").ignored(OWN_LOG);
+        Key::new("log.maxbackupindex", Kind::Text, "", "Old log files kept.").ignored(OWN_LOG);
+        Key::new("auditlog.file", Kind::Text, "", "Name of the audit log.").ignored(OWN_LOG);
+        Key::new("auditlog.threshold", Kind::Text, "", "Level of the audit log.").ignored(OWN_LOG);
+        Key::new("messageTracker.Enabled", Kind::Loose, "false",
+            "Log the last messages of a lost peer.").quiet("only an ensemble has peers");
+        Key::new("messageTracker.BufferSize", int(ANY, "messages"), "10",
+            "Messages kept of a peer.").quiet("only an ensemble has peers");
+        Key::new("pathStats.enabled", Kind::Loose, "false", "Count requests by path.")
+            .ignored(NO_PATH_STATS);
+        Key::new("pathStats.slotCapacity", int(ANY, "slots"), "60", "Slots kept.")
+            .ignored(NO_PATH_STATS);
+        Key::new("pathStats.slotDuration", int(ANY, "seconds"), "15", "Length of a slot.")
+            .ignored(NO_PATH_STATS);
+        Key::new("pathStats.maxDepth", int(ANY, ""), "6", "Depth of the paths counted.")
+            .ignored(NO_PATH_STATS);
+        Key::new("pathStats.sampleRate", Kind::Fraction { min: f64::MIN, max: f64::MAX }, "0.1",
+            "Share of requests counted.").ignored(NO_PATH_STATS);
+        Key::new("pathStats.initialDelay", long(i64::MIN, i64::MAX, "minutes"), "5",
+            "When the first report comes.").ignored(NO_PATH_STATS);
+        Key::new("pathStats.delay", long(i64::MIN, i64::MAX, "minutes"), "5",
+            "Time between reports.").ignored(NO_PATH_STATS);
+        Key::new("pathStats.topPathMax", int(ANY, "paths"), "20", "Paths in a report.")
+            .ignored(NO_PATH_STATS);
+    }
+}
+
+const fn decimal_long() -> Kind {
+    Kind::Decimal(crate::config::value::Range {
+        min: i64::MIN,
+        max: i64::MAX,
+        noun: MS,
+    })
+}
+
+const NO_ADMIN: &str = "the AdminServer is not supported by this version";
+const NO_METRICS: &str = "exporting metrics is not supported by this version";
+const NO_JVM: &str = "there is no JVM here";
+const NO_PATH_STATS: &str = "statistics by path are not supported by this version";
+const OWN_LOG: &str =
+    "the log goes to the standard error stream; choose its level with --log-level";

@@ -1,0 +1,223 @@
+//! What a server does not start with, in the very words it says so.
+
+use std::{fs, path::PathBuf};
+
+use super::ZooCfg;
+use crate::config::{CommandLine, Config};
+
+#[test]
+fn all_errors_are_reported_at_once_in_the_order_of_the_file() {
+    let file = ZooCfg::whole(
+        "tickTime=abc\n# a comment\nstandaloneEnabled=yes\nsnapCount=1e5\nclientPort=65536\n\
+         maxSessionTimeout = 99999999999\npreAllocSize=0x10\nautopurge.purgeInterval=soon\n\
+         snapshot.compression.method=zstd\nconnection_throttle_drop_increase=2\n\\u12=3\ninitLimit=ten\n\
+         DigestAuthenticationProvider.digestAlg=MD5\n",
+    );
+    assert_eq!(
+        file.errors(&["-Dznode.container.maxPerMinute=0"]),
+        [
+            "zoo.cfg: dataDir is not set",
+            "zoo.cfg:1: tickTime = \"abc\": expected a whole number of milliseconds, at least 1",
+            "zoo.cfg:3: standaloneEnabled = \"yes\": expected true or false",
+            "zoo.cfg:4: snapCount = \"1e5\": expected a whole number of transactions",
+            "zoo.cfg:5: clientPort = \"65536\": expected a whole number, from 0 to 65535",
+            "zoo.cfg:6: maxSessionTimeout = \"99999999999\": \
+             expected a whole number of milliseconds, from -1 to 2147483647",
+            "zoo.cfg:7: preAllocSize = \"0x10\": expected a whole number of KiB",
+            "zoo.cfg:8: autopurge.purgeInterval = \"soon\": \
+             expected a whole number of hours, or one with a unit: ms, s, m, h or d",
+            "zoo.cfg:9: snapshot.compression.method = \"zstd\": expected \"gz\", \"snappy\" or \"\"",
+            "zoo.cfg:10: connection_throttle_drop_increase = \"2\": expected a decimal number from 0 to 1",
+            "zoo.cfg:11: expected four hexadecimal digits after \\u in \"\\\\u12=3\"",
+            "zoo.cfg:12: initLimit = \"ten\": expected a whole number of ticks",
+            "zoo.cfg:13: DigestAuthenticationProvider.digestAlg = \"MD5\": expected \"SHA1\", \
+             \"SHA-1\", \"SHA\", \"SHA-224\", \"SHA-256\", \"SHA-384\", \"SHA-512\", \
+             \"SHA-512/224\", \"SHA-512/256\", \"SHA224\", \"SHA256\", \"SHA384\", \"SHA512\", \
+             \"SHA512/224\" or \"SHA512/256\"",
+            "command line: znode.container.maxPerMinute = \"0\": expected a whole number of nodes, at least 1",
+        ]
+    );
+}
+
+#[test]
+fn a_file_must_say_where_the_data_is_and_where_clients_connect() {
+    let nothing = ZooCfg::whole("tickTime=2000\n");
+    assert_eq!(
+        nothing.errors(&[]),
+        [
+            "zoo.cfg: clientPort is not set: no client could connect",
+            "zoo.cfg: dataDir is not set"
+        ]
+    );
+    let (config, _) = nothing
+        .load(&["--client-port=0", "--data-dir=./here"])
+        .unwrap();
+    assert_eq!(config.listen.address.port, 0);
+    assert_eq!(config.storage.log_dir, PathBuf::from("./here"));
+    assert_eq!(
+        ZooCfg::whole("dataDir=/data\nclientPortAddress=127.0.0.1\n").errors(&[]),
+        [
+            "zoo.cfg:2: clientPortAddress = \"127.0.0.1\": clientPortAddress is set but clientPort is not set"
+        ]
+    );
+    let empty = ZooCfg::whole("dataDir=\nclientPort=2181\n");
+    assert_eq!(
+        empty.errors(&[]),
+        ["zoo.cfg:1: dataDir = \"\": expected a path"]
+    );
+}
+
+#[test]
+fn relations_between_values() {
+    let crossed = ZooCfg::with("minSessionTimeout=9000\nmaxSessionTimeout=6000\n");
+    assert_eq!(
+        crossed.errors(&[]),
+        ["zoo.cfg:3: minSessionTimeout = \"9000\": \
+          minSessionTimeout must not be larger than maxSessionTimeout (9000 > 6000)"]
+    );
+    assert_eq!(
+        ZooCfg::with("maxSessionTimeout=1000\n").errors(&[]),
+        ["zoo.cfg:3: maxSessionTimeout = \"1000\": \
+          minSessionTimeout must not be larger than maxSessionTimeout (6000 > 1000)"]
+    );
+    // A value that cannot be read is one error, not two.
+    let unreadable = ZooCfg::with("minSessionTimeout=900000\nmaxSessionTimeout=x\n");
+    assert_eq!(unreadable.errors(&[]).len(), 1);
+    assert_eq!(
+        ZooCfg::with("gamekeeper.client.unreadBytesMax=1000\n").errors(&[]),
+        ["zoo.cfg:3: gamekeeper.client.unreadBytesMax = \"1000\": \
+          expected at least jute.maxbuffer, which is 1048575"]
+    );
+    let large = ZooCfg::with("jute.maxbuffer=0x7fffffff\n").config();
+    assert_eq!(large.wire.jute_max_buffer, 0x7fff_ffff);
+    assert_eq!(large.wire.unread_bytes_max, 0x7fff_ffff);
+    // Twenty ticks of any length still fit the protocol.
+    let slow = ZooCfg::with("tickTime=2147483647\n").config();
+    assert_eq!(
+        (slow.session.timeout_min_ms, slow.session.timeout_max_ms),
+        (0x7fff_ffff, 0x7fff_ffff)
+    );
+}
+
+#[test]
+fn an_ensemble_is_refused() {
+    let three =
+        ZooCfg::with("server.1=a:2888:3888\nserver.2=b:2888:3888\nserver.3=c:2888:3888:observer\n");
+    assert_eq!(
+        three.errors(&[]),
+        [
+            "zoo.cfg:3: server.1 = \"a:2888:3888\": an ensemble is not supported by this version, and 3 servers are \
+          listed; leave the server lines out to run a standalone server"
+        ]
+    );
+    let others = ZooCfg::with(
+        "standaloneEnabled=false\ndynamicConfigFile=/conf/zoo.cfg.dynamic\ngroup.1=1:2\nweight.1=2\n",
+    );
+    assert_eq!(
+        others.errors(&[]),
+        [
+            "zoo.cfg:3: standaloneEnabled = \"false\": an ensemble is not supported by this version",
+            "zoo.cfg:4: dynamicConfigFile = \"/conf/zoo.cfg.dynamic\": an ensemble is not supported by this version",
+            "zoo.cfg:5: group.1 = \"1:2\": an ensemble is not supported by this version",
+            "zoo.cfg:6: weight.1 = \"2\": an ensemble is not supported by this version",
+        ]
+    );
+    let broken = ZooCfg::with("server.1=a:2888\n");
+    assert_eq!(
+        broken.errors(&[]),
+        ["zoo.cfg:3: server.1 = \"a:2888\": expected host:port:port[:participant][;[host:]port]"]
+    );
+    let differs = ZooCfg::with("server.1=a:2888:3888;2182\n");
+    assert_eq!(
+        differs.errors(&[]),
+        [
+            "zoo.cfg:3: server.1 = \"a:2888:3888;2182\": the client address differs from clientPort and clientPortAddress"
+        ]
+    );
+    let (flagged, _) = differs.load(&["--client-port", "2183"]).unwrap();
+    assert_eq!(flagged.listen.address.port, 2183);
+}
+
+#[test]
+fn what_would_leave_the_server_less_safe_than_asked_for_is_refused() {
+    let sasl = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
+    let file = ZooCfg::with(&format!(
+        "secureClientPort=2281\nclient.portUnification=true\nsessionRequireClientSASLAuth=true\nauthProvider.1={sasl}\n\
+         enforce.auth.enabled=true\nenforce.auth.schemes=digest,sasl\n"
+    ));
+    assert_eq!(
+        file.errors(&["-Djava.security.auth.login.config=/conf/jaas.conf"]),
+        [
+            "zoo.cfg:3: secureClientPort = \"2281\": TLS is not supported by this version".to_owned(),
+            "zoo.cfg:4: client.portUnification = \"true\": TLS is not supported by this version".to_owned(),
+            "zoo.cfg:5: sessionRequireClientSASLAuth = \"true\": SASL is not supported by this version".to_owned(),
+            format!(
+                "zoo.cfg:6: authProvider.1 = \"{sasl}\": this authentication scheme is not supported by this version; \
+                 expected org.apache.zookeeper.server.auth.DigestAuthenticationProvider or \
+                 org.apache.zookeeper.server.auth.IPAuthenticationProvider"
+            ),
+            "zoo.cfg:8: enforce.auth.schemes = \"digest,sasl\": Authentication scheme sasl is not available; \
+             expected digest or ip"
+                .to_owned(),
+            "command line: java.security.auth.login.config = \"/conf/jaas.conf\": \
+             SASL is not supported by this version"
+                .to_owned(),
+        ]
+    );
+    assert_eq!(
+        ZooCfg::with("enforce.auth.enabled=true\n").errors(&[]),
+        [
+            "zoo.cfg:3: enforce.auth.enabled = \"true\": is true, so enforce.auth.schemes must name a scheme"
+        ]
+    );
+    let no_digest = "enforce.auth.enabled=true\nenforce.auth.schemes=digest\nDigestAuthenticationProvider.enabled=false\n";
+    assert_eq!(ZooCfg::with(no_digest).errors(&[]).len(), 1);
+    // Asking for nothing is fine.
+    let nothing = ZooCfg::with(
+        "client.portUnification=false\nsslQuorum=true\nssl.quorum.keyStore.password=hush\n",
+    );
+    assert_eq!(
+        nothing.warnings(&[]),
+        ["zoo.cfg:5: ssl.quorum.keyStore.password: ignored: TLS is not supported by this version"]
+    );
+}
+
+#[test]
+fn hostile_text_stays_on_its_line() {
+    let file = ZooCfg::whole(b"dataDir=/data\nclientPort=2\\u001b[2J\\n181\xff\nbad\\u0007key=1\n");
+    let rejection = file.load(&[]).unwrap_err();
+    assert_eq!(
+        file.shorten(&rejection.to_string()),
+        "warning: zoo.cfg:3: bad\\u{7}key: unknown key, ignored\n\
+         error: zoo.cfg:2: clientPort = \"2\\u{1b}[2J\\n181\u{ff}\": expected a whole number, from 0 to 65535\n"
+    );
+    let long = format!("clientPort={}\n", "9".repeat(100_000));
+    let errors = ZooCfg::whole(long).errors(&["--data-dir=/data"]);
+    assert!(errors[0].len() < 300, "{}", errors[0].len());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error() {
+    let command_line = |path: PathBuf| CommandLine {
+        config_file: Some(path),
+        ..CommandLine::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let absent = Config::load(&command_line(dir.path().join("absent.cfg"))).unwrap_err();
+    assert!(
+        absent.errors[0]
+            .to_string()
+            .contains("absent.cfg: cannot be read: "),
+        "{absent}"
+    );
+    assert!(Config::load(&command_line(dir.path().to_owned())).is_err());
+    let big = dir.path().join("big.cfg");
+    fs::write(&big, "#".repeat(1024 * 1024 + 1)).unwrap();
+    let big = Config::load(&command_line(big)).unwrap_err();
+    assert!(
+        big.errors[0]
+            .to_string()
+            .contains("longer than 1048576 bytes"),
+        "{big}"
+    );
+}
