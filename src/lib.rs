@@ -10,6 +10,7 @@ pub mod proto;
 pub mod auth;
 pub mod order;
 pub mod session;
+pub mod tree;
 
 pub mod prep;
 pub mod watch;
