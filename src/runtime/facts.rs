@@ -144,12 +144,12 @@ impl Facts {
         });
         let expiry = expiry.collect();
         let state = server.state.read();
-        let owners: Vec<SessionId> = state.tree.sessions_with_ephemerals().collect();
         let with_nodes = |session: SessionId| {
             let paths = state.tree.ephemerals_of(session);
             (session, paths.map(String::from).collect())
         };
-        let ephemerals = owners.into_iter().map(with_nodes).collect();
+        let owners = state.tree.sessions_with_ephemerals();
+        let ephemerals = owners.map(with_nodes).collect();
         drop(state);
         SessionDump {
             expiry,
@@ -231,10 +231,11 @@ fn open_files() -> (i64, i64) {
 pub(super) fn environment() -> Vec<(&'static str, String)> {
     const UNKNOWN: &str = "<NA>";
     let read = |path: &str| {
-        fs::read_to_string(path).map_or(UNKNOWN.to_owned(), |text| text.trim().to_owned())
+        fs::read_to_string(path).map_or_else(|_| UNKNOWN.to_owned(), |text| text.trim().to_owned())
     };
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| UNKNOWN.to_owned());
-    let dir = std::env::current_dir().map_or(UNKNOWN.to_owned(), |dir| dir.display().to_string());
+    let dir = std::env::current_dir();
+    let dir = dir.map_or_else(|_| UNKNOWN.to_owned(), |dir| dir.display().to_string());
     let (free, total) = memory_mb();
     vec![
         ("zookeeper.version", VERSION.to_owned()),

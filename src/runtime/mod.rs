@@ -35,7 +35,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::base::limits;
+use crate::base::{Monotonic, Zxid, limits};
 use crate::config::{Config, PurgeOptions};
 use crate::net::{self, Clock, Server};
 use crate::peer::Peer;
@@ -117,77 +117,29 @@ pub struct Running {
 impl Running {
     /// Brings the data back and starts to serve.
     pub fn start(config: &Config) -> Result<Self, Failure> {
-        let clock = Arc::new(SystemClock::start());
-        let started = clock.now();
-        let policy = Arc::new(options::policy(config)?);
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let dirs = options::dirs(config);
-        let recovered = bring_back(&*disk, config, &clock)?;
-        let has_replayed_much = recovered.replayed > u64::from(config.storage.snap_count) / 2;
-        let mut database = recovered.database;
-        let ephemerals = database.tree.ephemerals_count();
-        let peer_options = options::peer(config);
-        let peer = Peer::new(peer_options, policy.clone(), &mut database, started);
-        let has_orphans = database.tree.ephemerals_count() < ephemerals;
-        let peer = Arc::new(Mutex::new(peer));
+        Self::start_on(Arc::new(RealDisk), config)
+    }
 
-        let (reports, failures) = Reports::new();
-        let reports = Arc::new(reports);
-        let seed = u64::from_ne_bytes(started.wall.0.to_ne_bytes()) ^ u64::from(std::process::id());
-        let last_zxid = database.last_zxid();
-        let facts = Facts::new(config, &clock, &disk, &peer, &reports);
-        let words = Arc::new(FourLetterWords::new(config.four_letter.clone(), facts));
-        let net_options = options::net(config, seed);
-        let server = Server::new(database, policy, net_options, clock.clone(), words);
-        let server = Arc::new(server);
-
-        let log_clock = clock.clone();
-        let log = LogWriter::new(
-            disk.clone(),
-            dirs.logs.clone(),
-            options::log(config),
-            last_zxid,
-            Box::new(move || log_clock.monotonic()),
-        );
-        let job = SnapshotJob {
-            server: server.clone(),
-            clock: clock.clone(),
-            disk: disk.clone(),
-            dirs: dirs.clone(),
-            compression: options::compression(config),
-            has_digest: config.tree.digest,
-            writes_last_processed: config.storage.serialize_last_zxid,
-            reports: reports.clone(),
-        };
-        if has_orphans {
-            // Their removal is in no log, so it must be in a snapshot before anything follows it.
-            job.write()?;
-        }
-        let mut snapshots = Snapshots::new(SnapshotTrigger::new(trigger(config), seed), job);
-        if has_replayed_much && !has_orphans {
-            snapshots.start().map_err(Failure::Thread)?;
-        }
-
+    fn start_on(disk: Arc<dyn Disk>, config: &Config) -> Result<Self, Failure> {
+        let (parts, failures) = Parts::build(disk, config)?;
         let (tokio, listener) = listen(config)?;
         let client_address = listener.local_addr().map_err(|source| Failure::Listen {
             at: "the client port".to_owned(),
             source,
         })?;
-        let writer = Writer {
-            server: server.clone(),
-            clock: clock.clone(),
-            peer,
-            log,
-            snapshots,
-            reports,
-            batch: BatchLimits::new(&config.storage),
-        };
+        let Parts {
+            clock,
+            started,
+            disk,
+            server,
+            writer,
+        } = parts;
         let writer = start_writer(writer)?;
         tokio.spawn(listener.run(server.clone()));
         if let Some(purging) = config.storage.purge {
-            tokio.spawn(purge_at_intervals(disk, dirs, purging));
+            tokio.spawn(purge_at_intervals(disk, options::dirs(config), purging));
         }
-        let took_ms = clock.monotonic().since(started.monotonic);
+        let took_ms = clock.monotonic().since(started);
         tracing::info!("serving clients on {client_address}, {took_ms} ms after the start");
         Ok(Self {
             tokio,
@@ -246,6 +198,102 @@ impl Stop {
             None => std::future::pending().await,
         }
     }
+}
+
+/// All that runs, before it runs.
+struct Parts {
+    clock: Arc<SystemClock>,
+    started: Monotonic,
+    disk: Arc<dyn Disk>,
+    server: Arc<Server>,
+    writer: Writer,
+}
+
+impl Parts {
+    fn build(
+        disk: Arc<dyn Disk>,
+        config: &Config,
+    ) -> Result<(Self, mpsc::Receiver<Failure>), Failure> {
+        let clock = Arc::new(SystemClock::start());
+        let started = clock.now();
+        let policy = Arc::new(options::policy(config)?);
+        let Recovered {
+            mut database,
+            replayed,
+            ..
+        } = bring_back(&*disk, config, &clock)?;
+        let last_zxid = database.last_zxid();
+        let ephemerals = database.tree.ephemerals_count();
+        let peer = Peer::new(
+            options::peer(config),
+            policy.clone(),
+            &mut database,
+            started,
+        );
+        let has_orphans = database.tree.ephemerals_count() < ephemerals;
+        let peer = Arc::new(Mutex::new(peer));
+
+        let (reports, failures) = Reports::new();
+        let reports = Arc::new(reports);
+        let seed = started.monotonic.0 ^ (u64::from(std::process::id()) << 32);
+        let facts = Facts::new(config, &clock, &disk, &peer, &reports);
+        let words = Arc::new(FourLetterWords::new(config.four_letter.clone(), facts));
+        let net_options = options::net(config, seed);
+        let server = Server::new(database, policy, net_options, clock.clone(), words);
+        let server = Arc::new(server);
+
+        let job = SnapshotJob {
+            server: server.clone(),
+            clock: clock.clone(),
+            disk: disk.clone(),
+            dirs: options::dirs(config),
+            compression: options::compression(config),
+            has_digest: config.tree.digest,
+            writes_last_processed: config.storage.serialize_last_zxid,
+            reports: reports.clone(),
+        };
+        if has_orphans {
+            // Their removal is in no log, so it must be in a snapshot before anything follows it.
+            job.write()?;
+        }
+        let mut snapshots = Snapshots::new(SnapshotTrigger::new(trigger(config), seed), job);
+        if replayed > u64::from(config.storage.snap_count) / 2 && !has_orphans {
+            snapshots.start().map_err(Failure::Thread)?;
+        }
+        let writer = Writer {
+            server: server.clone(),
+            clock: clock.clone(),
+            peer,
+            log: log_writer(config, &disk, &clock, last_zxid),
+            snapshots,
+            reports,
+            batch: BatchLimits::new(&config.storage),
+        };
+        let parts = Self {
+            clock,
+            started: started.monotonic,
+            disk,
+            server,
+            writer,
+        };
+        Ok((parts, failures))
+    }
+}
+
+fn log_writer(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<SystemClock>,
+    last: Zxid,
+) -> LogWriter {
+    let clock = clock.clone();
+    LogWriter::new(
+        disk.clone(),
+        options::dirs(config).logs,
+        options::log(config),
+        last,
+        Box::new(move || clock.monotonic()),
+    )
 }
 
 fn bring_back(disk: &dyn Disk, config: &Config, clock: &SystemClock) -> Result<Recovered, Failure> {
