@@ -15,7 +15,7 @@ use crate::auth::{AuthOptions, Policy};
 use crate::base::{Acl, ConnId, Monotonic, Now, SessionId, WallMillis, Xid, Zxid, perms};
 use crate::peer::{ClientOutput, ConnectAsk, Input, Output, Peer, PeerOptions, Write};
 use crate::proto::request::{Create, Delete, SetData};
-use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
+use crate::proto::{ErrorCode, Op, TxnRecord, WriteReply, WriteRequest};
 use crate::session::{SessionHandle, password};
 use crate::tree::Database;
 use crate::watch::{Registry, WatchMode, WatchTable};
@@ -224,7 +224,11 @@ impl Bench {
     }
 
     pub(super) fn malformed(&mut self, client: &Client) -> i32 {
-        self.write(client, Op::Create, WriteRequest::Malformed)
+        let malformed = WriteRequest::Malformed {
+            code: ErrorCode::MarshallingError,
+            takes_zxid: false,
+        };
+        self.write(client, Op::Create, malformed)
     }
 
     pub(super) fn close(&mut self, client: &Client) -> i32 {

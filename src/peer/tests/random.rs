@@ -32,7 +32,10 @@ fn request() -> impl Strategy<Value = WriteRequest> {
             version: -1,
         })),
         1 => Just(WriteRequest::Sync { path: None }),
-        1 => Just(WriteRequest::Malformed),
+        1 => any::<bool>().prop_map(|takes_zxid| WriteRequest::Malformed {
+            code: ErrorCode::MarshallingError,
+            takes_zxid,
+        }),
         1 => Just(WriteRequest::Multi(vec![])),
         1 => Just(WriteRequest::CloseSession),
     ]
