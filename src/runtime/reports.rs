@@ -1,0 +1,74 @@
+//! What the runtime's threads tell those who ask and the one who stops the server.
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::admin::Spread;
+use crate::runtime::Failure;
+use crate::store::log_writer::LogCounters;
+
+/// Figures and the first failure.
+#[derive(Debug)]
+pub(super) struct Reports {
+    figures: Mutex<Figures>,
+    failures: mpsc::Sender<Failure>,
+}
+
+/// What is measured on the way of writes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Figures {
+    pub(super) log: LogCounters,
+    pub(super) syncs: Spread,
+    pub(super) snapshots: Spread,
+    pub(super) snapshot_count: u64,
+}
+
+impl Reports {
+    /// The other end gets the first failure.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Failure>) {
+        let (failures, receiver) = mpsc::channel(1);
+        let reports = Self {
+            figures: Mutex::new(Figures::default()),
+            failures,
+        };
+        (reports, receiver)
+    }
+
+    /// The server cannot go on. Only the first reason is taken: the others follow from it.
+    pub(super) fn fail(&self, failure: Failure) {
+        tracing::error!("{}", failure.explained());
+        let _ = self.failures.try_send(failure);
+    }
+
+    pub(super) fn count_sync(&self, log: LogCounters) {
+        let mut figures = self.figures.lock();
+        figures.log = log;
+        add(&mut figures.syncs, log.last_sync_ms);
+    }
+
+    pub(super) fn count_snapshot(&self, took_ms: u64) {
+        let mut figures = self.figures.lock();
+        figures.snapshot_count += 1;
+        add(&mut figures.snapshots, took_ms);
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        *self.figures.lock()
+    }
+
+    /// As `srst` does it.
+    pub(super) fn reset(&self) {
+        *self.figures.lock() = Figures::default();
+    }
+}
+
+fn add(spread: &mut Spread, value: u64) {
+    spread.min = if spread.count == 0 {
+        value
+    } else {
+        spread.min.min(value)
+    };
+    spread.max = spread.max.max(value);
+    spread.sum += value;
+    spread.count += 1;
+}

@@ -1,0 +1,3 @@
+//! Tests of the whole of `store` over the simulated disk and over files written by Apache.
+
+mod log;
