@@ -9,15 +9,13 @@
 //! are left out.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::fs::{Access, FallocateFlags, access, fallocate};
 use rustix::io::Errno;
-
-use crate::store::map::SegmentMap;
 
 /// A file system.
 pub trait Disk: fmt::Debug + Send + Sync {
@@ -58,14 +56,13 @@ pub trait WriteFile: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// A file written at given places, within space reserved beforehand or beyond it.
+/// A file written at given places, mostly within space reserved beforehand.
 pub trait Segment: Send {
     /// Extends the file to `len` bytes of zeros for which the blocks are taken now, so that a
     /// later write within them cannot meet a full disk. Never shrinks.
     fn reserve(&mut self, len: u64) -> io::Result<()>;
-    /// Writes `parts` one after another from `offset` on. What lies beyond the reserved space
-    /// extends the file.
-    fn write(&mut self, offset: u64, parts: [&[u8]; 3]) -> io::Result<()>;
+    /// Writes `bytes` from `offset` on. What lies beyond the reserved space extends the file.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes all written so far durable.
     fn sync(&mut self) -> io::Result<()>;
 }
@@ -108,16 +105,8 @@ impl Disk for RealDisk {
     }
 
     fn create_segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?;
         Ok(Box::new(RealSegment {
-            file,
-            reserved: 0,
-            map: SegmentMap::default(),
+            file: File::create(path)?,
         }))
     }
 
@@ -172,12 +161,8 @@ impl WriteFile for RealWriteFile {
     }
 }
 
-/// A segment whose reserved part is written through memory. The kernel keeps the map and plain
-/// writes to the same file coherent, and one `fdatasync` covers both.
 struct RealSegment {
     file: File,
-    reserved: u64,
-    map: SegmentMap,
 }
 
 impl Segment for RealSegment {
@@ -186,22 +171,11 @@ impl Segment for RealSegment {
         if len > present {
             allocate(&self.file, present, len - present)?;
         }
-        self.reserved = self.reserved.max(len);
         Ok(())
     }
 
-    fn write(&mut self, offset: u64, parts: [&[u8]; 3]) -> io::Result<()> {
-        let mut at = offset;
-        for part in parts {
-            let end = at + part.len() as u64;
-            if end <= self.reserved {
-                self.map.write(&self.file, self.reserved, at, part)?;
-            } else {
-                self.file.write_all_at(part, at)?;
-            }
-            at = end;
-        }
-        Ok(())
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -252,21 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_is_written_through_the_map_and_beyond_it() {
+    fn a_segment_is_written_in_its_space_and_beyond_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("segment");
         let mut segment = RealDisk.create_segment(&path).unwrap();
-        segment.write(0, [b"ab", b"c", b""]).unwrap();
-        segment.reserve(10_000_000).unwrap();
-        // Across the border of two windows, and a part that ends behind the reserved space.
-        let long = vec![7; 9_000_000];
-        segment.write(3, [&long, b"x", b"y"]).unwrap();
-        segment.write(9_999_999, [b"1", b"23", b"4"]).unwrap();
+        segment.write(0, b"abc").unwrap();
+        segment.reserve(100_000).unwrap();
+        segment.write(3, &[7; 50_000]).unwrap();
+        segment.write(99_999, b"1234").unwrap();
         segment.sync().unwrap();
         let content = fs::read(&path).unwrap();
-        assert_eq!(content.len(), 10_000_003);
-        assert!(content[..3] == *b"abc" && content[3..9_000_003].iter().all(|byte| *byte == 7));
-        assert_eq!(&content[9_000_003..9_000_006], b"xy\0");
-        assert_eq!(&content[9_999_998..], b"\x001234");
+        assert_eq!(content.len(), 100_003);
+        assert!(content[..3] == *b"abc" && content[3..50_003].iter().all(|byte| *byte == 7));
+        assert_eq!(&content[99_998..], b"\x001234");
     }
 }

@@ -6,6 +6,9 @@
 //! durable first, then the new one's head, then its name, and only then space is taken and the
 //! record written.
 //!
+//! Records are gathered in memory and written with the sync, in one go: a system call for the whole
+//! group costs half of what the page faults of a memory-mapped file do, and needs no `unsafe`.
+//!
 //! Invariants: zxids strictly increase; what [`LogWriter::sync`] reported is durable, records and
 //! names; after any error the writer refuses everything, so nothing appended before it can be
 //! taken for durable later. The server must stop then.
@@ -91,8 +94,10 @@ pub struct LogWriter {
 struct OpenLog {
     path: PathBuf,
     segment: Box<dyn Segment>,
-    /// Where the next record goes.
+    /// Where the next record goes; `gathered` ends there.
     position: u64,
+    /// Records not written yet.
+    gathered: Vec<u8>,
     /// How far the file's space reaches.
     reserved: u64,
     is_dirty: bool,
@@ -197,12 +202,14 @@ impl LogWriter {
             extended.map_err(failure("extend", &log.path))?;
             log.reserved = reserved;
         }
-        let head = record_head(payload);
-        let parts = [head.as_slice(), payload, &[RECORD_END]];
-        let written = log.segment.write(log.position, parts);
-        written.map_err(failure("append to", &log.path))?;
+        log.gathered.extend_from_slice(&record_head(payload));
+        log.gathered.extend_from_slice(payload);
+        log.gathered.push(RECORD_END);
         log.position += (payload.len() + RECORD_OVERHEAD) as u64;
         log.is_dirty = true;
+        if log.gathered.len() >= GATHERED_BYTES_MAX {
+            log.write_gathered()?;
+        }
         Ok(())
     }
 
@@ -210,7 +217,7 @@ impl LogWriter {
         let path = self.dir.join(log_name(zxid));
         let open = || {
             let mut segment = self.disk.create_segment(&path)?;
-            segment.write(0, [&file_head(), &[], &[]])?;
+            segment.write(0, &file_head())?;
             if self.options.force_sync {
                 segment.sync()?;
                 self.disk.sync_dir(&self.dir)?;
@@ -223,6 +230,7 @@ impl LogWriter {
             path,
             segment,
             position: head_len,
+            gathered: Vec::new(),
             reserved: head_len,
             is_dirty: false,
         })
@@ -232,6 +240,7 @@ impl LogWriter {
     fn sync_files(&mut self) -> Result<(), LogWriteError> {
         let logs = self.rolled.iter_mut().chain(&mut self.current);
         for log in logs.filter(|log| log.is_dirty) {
+            log.write_gathered()?;
             if self.options.force_sync {
                 let started = (self.clock)();
                 log.segment.sync().map_err(failure("sync", &log.path))?;
@@ -250,6 +259,17 @@ impl LogWriter {
     }
 }
 
+impl OpenLog {
+    fn write_gathered(&mut self) -> Result<(), LogWriteError> {
+        let start = self.position - self.gathered.len() as u64;
+        let written = self.segment.write(start, &self.gathered);
+        written.map_err(failure("append to", &self.path))?;
+        self.gathered.clear();
+        self.gathered.shrink_to(GATHERED_BYTES_MAX);
+        Ok(())
+    }
+}
+
 impl fmt::Debug for LogWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogWriter")
@@ -260,6 +280,9 @@ impl fmt::Debug for LogWriter {
             .finish_non_exhaustive()
     }
 }
+
+/// Records are written before the sync once there are this many bytes of them.
+const GATHERED_BYTES_MAX: usize = 1 << 20;
 
 fn failure<'a>(
     action: &'static str,

@@ -6,7 +6,6 @@ mod log_file;
 mod log_format;
 pub mod log_reader;
 pub mod log_writer;
-mod map;
 pub mod purge;
 pub mod recover;
 #[cfg(test)]
