@@ -165,11 +165,13 @@ fn measure_snapshot(database: &Database) {
     let start = Instant::now();
     let mut cursor = SnapshotCursor::new(database);
     let mut bytes = Vec::new();
+    let mut slice = Vec::new();
     let mut longest = 0.0_f64;
     loop {
         let start = Instant::now();
-        let has_more = cursor.next_slice(database, limits::SNAPSHOT_SLICE_BYTES, &mut bytes);
+        let has_more = cursor.next_slice(database, limits::SNAPSHOT_SLICE_BYTES, &mut slice);
         longest = longest.max(start.elapsed().as_secs_f64());
+        bytes.append(&mut slice);
         if !has_more {
             break;
         }

@@ -40,6 +40,16 @@ impl Java {
         Program::start_into(self.command(class, properties, arguments), output)
     }
 
+    /// Starts one of the tools in Apache's server jars, some of whose libraries a client lacks.
+    pub fn start_tool(&self, class: &str, arguments: &[&str]) -> Program {
+        let apache = maven::apache().unwrap_or_else(|why| panic!("Apache's jars: {why}"));
+        let classpath = format!("{}:{}", self.classpath, apache.classpath);
+        let mut command = Command::new("java");
+        command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        command.args(["-cp", &classpath, class]).args(arguments);
+        Program::start(command)
+    }
+
     fn command(&self, class: &str, properties: &[(&str, &str)], arguments: &[&str]) -> Command {
         let mut command = Command::new("java");
         command

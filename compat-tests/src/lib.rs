@@ -6,6 +6,7 @@
 //! - [`java`]: our own Java programs, compiled and started; [`program`]: such a process.
 //! - [`python`]: our Python programs in their virtual environment.
 //! - [`wire`]: framed bytes, written without the `jute` crate so that a test shares no bug with it.
+//! - [`calls`]: a few operations in those bytes.
 //! - [`eventually`]: wait for a condition with a deadline; the only place that sleeps.
 //!
 //! Every failure of the harness itself is a panic with its reason: its callers are tests.
@@ -17,6 +18,7 @@
     reason = "a harness fails a test by panicking"
 )]
 
+pub mod calls;
 pub mod eventually;
 pub mod java;
 pub mod maven;

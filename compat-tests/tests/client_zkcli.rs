@@ -68,7 +68,13 @@ fn session(java: &Java, server: &Server, script: &str) -> String {
     let mut text = format!("{}\n", masked(answers.next().unwrap_or_default(), server));
     for (command, answer) in script.lines().zip(answers) {
         let answer = answer.split_once("] ").map_or(answer, |(_, answer)| answer);
-        let _ = write!(text, "> {command}\n{}", masked(answer, server));
+        let answer = masked(answer, server);
+        let answer = if command == "whoami" {
+            sorted_below_heading(&answer)
+        } else {
+            answer
+        };
+        let _ = write!(text, "> {command}\n{answer}");
         if !text.ends_with('\n') {
             text.push('\n');
         }
@@ -128,6 +134,15 @@ fn masked(text: &str, server: &Server) -> String {
         }
     }
     masked
+}
+
+/// Apache gives out a client's identities in the order of a hash table, which says nothing.
+fn sorted_below_heading(answer: &str) -> String {
+    let mut lines: Vec<&str> = answer.split_inclusive('\n').collect();
+    if let Some((_, identities)) = lines.split_first_mut() {
+        identities.sort_unstable();
+    }
+    lines.concat()
 }
 
 fn first_difference(expected: &str, found: &str) -> String {

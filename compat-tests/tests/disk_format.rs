@@ -15,13 +15,21 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use compat_tests::{
+    calls::{
+        CONTAINER, CREATE_CONTAINER, CREATE_TTL, EPHEMERAL, PERSISTENT, PERSISTENT_WITH_TTL, call,
+        create, create_body, delete, exists,
+    },
+    eventually::{PATIENCE, eventually},
     java::java_or_skip,
+    maven::apache_or_skip,
     program::Program,
     server::{Kind, Server, ServerOptions},
     wire::{Body, Client, Reader, Session, connect_request},
 };
 
 const TREE: &str = "gamekeeper.compat.Tree";
+const TXN_LOG_TOOL: &str = "org.apache.zookeeper.server.persistence.TxnLogToolkit";
+const SNAPSHOT_TOOL: &str = "org.apache.zookeeper.server.SnapshotFormatter";
 const GET_EPHEMERALS: i32 = 103;
 const SESSION_TIMEOUT_MS: i32 = 40_000;
 
@@ -262,6 +270,187 @@ fn unhex(text: &str) -> Vec<u8> {
         .step_by(2)
         .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
         .collect()
+}
+
+/// Apache's own tools for a stopped server's files read those of `kind`: every transaction passes its
+/// checksum, and a snapshot shows nodes and sessions.
+fn apaches_tools_read(kind: Kind, test: &str) {
+    let Some(java) = java_or_skip(test) else {
+        return;
+    };
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let options = ServerOptions::new()
+        .data_dir(data.path())
+        .config("extendedTypesEnabled", true)
+        .config("snapCount", 300)
+        .config("preAllocSize", 4096);
+    let mut tree = java.start(TREE, &[], &[]);
+    let mut server = Server::start(kind, &options);
+    let kept = write(&mut tree, &server, 1);
+    let status = server.four_letter_word("srvr");
+    let zxid = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Zxid: 0x"));
+    let last = u64::from_str_radix(zxid.expect("srvr tells the zxid"), 16).unwrap();
+    server.stop();
+
+    let mut transactions = 0;
+    for log in files(data.path(), "log.") {
+        let lines = java.start_tool(TXN_LOG_TOOL, &[log.as_str()]).finish();
+        assert!(
+            !lines.iter().any(|line| line.contains("CRC ERROR")),
+            "{lines:#?}"
+        );
+        let count = lines.iter().find_map(|line| {
+            line.strip_prefix("EOF reached after ")?
+                .strip_suffix(" txns.")?
+                .parse::<u64>()
+                .ok()
+        });
+        transactions += count.unwrap_or_else(|| panic!("{log} has no end: {lines:#?}"));
+    }
+    assert_eq!(
+        transactions, last,
+        "each transaction from the first is in one log"
+    );
+
+    let snapshots = files(data.path(), "snapshot.");
+    assert!(snapshots.len() > 1, "{snapshots:?}");
+    let lines = java
+        .start_tool(SNAPSHOT_TOOL, &["-d", snapshots.last().unwrap()])
+        .finish();
+    for wanted in [
+        "/zookeeper/quota",
+        "/tree-1",
+        "/tree-1/container/child",
+        "/tree-1/ключ-鍵",
+    ] {
+        assert!(
+            lines.iter().any(|line| line == wanted),
+            "{wanted} is in the snapshot: {lines:#?}"
+        );
+    }
+    let sessions = lines
+        .iter()
+        .position(|line| line.starts_with("Session Details"));
+    let sessions = &lines[sessions.expect("a table of sessions")..];
+    for session in kept {
+        let start = format!(
+            "{:#016x}, {SESSION_TIMEOUT_MS}, {}",
+            session.id, session.ephemerals
+        );
+        assert!(sessions.contains(&start), "{start}: {sessions:#?}");
+    }
+}
+
+/// Files whose names start so, by the transaction id in their names.
+fn files(data: &Path, prefix: &str) -> Vec<String> {
+    let mut files: Vec<(u64, String)> = fs::read_dir(data.join("version-2"))
+        .expect("a server makes version-2")
+        .map(|entry| entry.unwrap().path())
+        .filter_map(|path| {
+            let zxid = path.file_name()?.to_str()?.strip_prefix(prefix)?;
+            Some((
+                u64::from_str_radix(zxid, 16).ok()?,
+                path.to_str()?.to_owned(),
+            ))
+        })
+        .collect();
+    files.sort();
+    files.into_iter().map(|(_, path)| path).collect()
+}
+
+#[test]
+fn apaches_tools_read_apache() {
+    apaches_tools_read(Kind::Apache, "disk_format::apaches_tools_read_apache");
+}
+
+#[test]
+fn apaches_tools_read_ours() {
+    apaches_tools_read(Kind::Ours, "disk_format::apaches_tools_read_ours");
+}
+
+/// What time would have done while no server was there, it does after the restart: a session nobody
+/// takes up expires, a container without children and a node past its time to live go.
+fn restart_resumes(test: &str, first: Kind, second: Kind) {
+    if (first, second) != (Kind::Ours, Kind::Ours) && apache_or_skip(test).is_none() {
+        return;
+    }
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let options = |interval_ms: u32| {
+        ServerOptions::new()
+            .data_dir(data.path())
+            .config("tickTime", 500)
+            .config("extendedTypesEnabled", true)
+            .property("znode.container.checkIntervalMs", interval_ms)
+    };
+    let mut server = Server::start(first, &options(3_600_000));
+    let (mut client, session) = Client::open_session(server.address(), 1_000);
+    create(&mut client, "/ephemeral", b"", EPHEMERAL);
+    create(&mut client, "/persistent", b"", PERSISTENT);
+    for (path, kind) in [("/container", CONTAINER), ("/container-kept", CONTAINER)] {
+        let reply = call(&mut client, CREATE_CONTAINER, &create_body(path, b"", kind));
+        assert_eq!(reply.error, 0);
+        create(&mut client, &format!("{path}/child"), b"", PERSISTENT);
+    }
+    delete(&mut client, "/container/child");
+    for (path, ttl_ms) in [("/ttl", 1), ("/ttl-kept", 3_600_000)] {
+        let body = create_body(path, b"", PERSISTENT_WITH_TTL).long(ttl_ms);
+        assert_eq!(call(&mut client, CREATE_TTL, &body).error, 0);
+    }
+    server.kill();
+
+    let server = Server::start(second, &options(100));
+    let mut client = Client::open_session(server.address(), 10_000).0;
+    for path in ["/ephemeral", "/container", "/ttl"] {
+        eventually(&format!("{path} goes"), PATIENCE, || {
+            (!exists(&mut client, path)).then_some(())
+        });
+    }
+    for path in [
+        "/persistent",
+        "/container-kept",
+        "/container-kept/child",
+        "/ttl-kept",
+    ] {
+        assert!(exists(&mut client, path), "{path} stays");
+    }
+    let mut late = Client::connect(server.address());
+    late.send_frame(connect_request(0, 1_000, session.id, Some(&session.password), None).bytes());
+    let answer = Session::decode(&late.frame("ConnectResponse")).unwrap();
+    assert_eq!(
+        (answer.timeout_ms, answer.id),
+        (0, 0),
+        "an expired session is refused"
+    );
+}
+
+#[test]
+fn apache_resumes_its_own() {
+    restart_resumes(
+        "disk_format::apache_resumes_its_own",
+        Kind::Apache,
+        Kind::Apache,
+    );
+}
+
+#[test]
+fn ours_resumes_its_own() {
+    restart_resumes("disk_format::ours_resumes_its_own", Kind::Ours, Kind::Ours);
+}
+
+#[test]
+fn ours_resumes_apaches() {
+    restart_resumes(
+        "disk_format::ours_resumes_apaches",
+        Kind::Apache,
+        Kind::Ours,
+    );
+}
+
+#[test]
+fn apache_resumes_ours() {
+    restart_resumes("disk_format::apache_resumes_ours", Kind::Ours, Kind::Apache);
 }
 
 macro_rules! relays {

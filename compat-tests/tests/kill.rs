@@ -24,6 +24,9 @@ use std::{
 };
 
 use compat_tests::{
+    calls::{
+        CREATE, PERSISTENT, SET_DATA, call, children, create, create_body, data_and_version, header,
+    },
     eventually::PATIENCE,
     maven::apache_or_skip,
     server::{Kind, Server, ServerOptions},
@@ -33,13 +36,8 @@ use compat_tests::{
 const CONNECTIONS: u64 = 4;
 const IN_FLIGHT_MAX: u64 = 32;
 /// Bounds the size of the tree after many rounds.
-const REQUESTS_MAX: u64 = 400;
+const REQUESTS_MAX: u64 = 120;
 const SESSION_TIMEOUT_MS: i32 = 4_000;
-
-const CREATE: i32 = 1;
-const GET_DATA: i32 = 4;
-const SET_DATA: i32 = 5;
-const GET_CHILDREN: i32 = 8;
 
 /// What one connection can say about its requests when it ended. Numbers start at 1; 0 is none.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +64,7 @@ fn kill_repeatedly(kind: Kind, rounds: u64) {
     // Snapshots are to be under way in some of the rounds when the end comes.
     let options = ServerOptions::new()
         .data_dir(data.path())
-        .config("snapCount", 700)
+        .config("snapCount", 300)
         .config("preAllocSize", 256)
         .config("maxClientCnxns", 0);
     let mut found = Vec::new();
@@ -94,9 +92,14 @@ fn kill_repeatedly(kind: Kind, rounds: u64) {
 fn load_then_kill(server: &mut Server, round: u64) -> Vec<History> {
     let address = server.address();
     let mut client = Client::open_session(address, SESSION_TIMEOUT_MS).0;
-    create(&mut client, &format!("/r{round}"));
+    create(&mut client, &format!("/r{round}"), b"", PERSISTENT);
     for connection in 0..CONNECTIONS {
-        create(&mut client, &format!("/r{round}/c{connection}"));
+        create(
+            &mut client,
+            &format!("/r{round}/c{connection}"),
+            b"",
+            PERSISTENT,
+        );
     }
     let acknowledged = Arc::new(AtomicU64::new(0));
     // Spread over the whole of a round's load, in an order without a pattern.
@@ -172,7 +175,7 @@ fn send(client: &mut Client, path: &str, number: u64) -> bool {
         client.request(
             xid,
             CREATE,
-            &create_body(&format!("{path}/{number}"), data.as_bytes()),
+            &create_body(&format!("{path}/{number}"), data.as_bytes(), PERSISTENT),
         )
     }
 }
@@ -187,9 +190,9 @@ fn check_round(address: SocketAddr, round: u64, histories: &[History]) -> Vec<u6
     let zxid = call(
         &mut client,
         CREATE,
-        &create_body(&format!("/r{round}/after"), b""),
+        &create_body(&format!("/r{round}/after"), b"", PERSISTENT),
     )
-    .1;
+    .zxid;
     let mut counts = Vec::new();
     for (connection, history) in histories.iter().enumerate() {
         let path = format!("/r{round}/c{connection}");
@@ -238,56 +241,4 @@ fn check_round(address: SocketAddr, round: u64, histories: &[History]) -> Vec<u6
         counts.push(created.len() as u64);
     }
     counts
-}
-
-fn create(client: &mut Client, path: &str) {
-    let (error, _, _) = call(client, CREATE, &create_body(path, b""));
-    assert_eq!(error, 0, "{path} is made");
-}
-
-fn children(client: &mut Client, path: &str) -> BTreeSet<String> {
-    let (error, _, body) = call(
-        client,
-        GET_CHILDREN,
-        &Body::new().string(path).boolean(false),
-    );
-    assert_eq!(error, 0, "{path} is there");
-    let mut body = Reader::new(&body);
-    let count = body.int().expect("a count");
-    (0..count)
-        .map(|_| body.string().flatten().expect("a name"))
-        .collect()
-}
-
-fn data_and_version(client: &mut Client, path: &str) -> (String, u64) {
-    let (error, _, body) = call(client, GET_DATA, &Body::new().string(path).boolean(false));
-    assert_eq!(error, 0, "{path} is there");
-    let mut body = Reader::new(&body);
-    let data = body.string().flatten().expect("data");
-    body.raw(4 * 8).expect("czxid, mzxid, ctime, mtime");
-    let version = body.int().expect("a version");
-    (data, u64::try_from(version).expect("versions count up"))
-}
-
-/// Sends one request and gives its error, zxid and the rest of the reply.
-fn call(client: &mut Client, op: i32, body: &Body) -> (i32, i64, Vec<u8>) {
-    client.request(1, op, body);
-    let reply = client.frame("a reply");
-    let mut reader = Reader::new(&reply);
-    let (_, zxid, error) = header(&mut reader);
-    (error, zxid, reader.remaining().to_vec())
-}
-
-fn header(reader: &mut Reader<'_>) -> (i32, i64, i32) {
-    let mut read = || Some((reader.int()?, reader.long()?, reader.int()?));
-    read().expect("a reply header")
-}
-
-fn create_body(path: &str, data: &[u8]) -> Body {
-    let world_may_all = Body::new().int(1).int(31).string("world").string("anyone");
-    Body::new()
-        .string(path)
-        .buffer(data)
-        .append(&world_may_all)
-        .int(0)
 }

@@ -24,13 +24,14 @@
 //!   connection it came from has been given a `Close`, or gets it once the closing is applied; so
 //!   nothing of it waits for longer than that.
 
+mod commit;
 mod connections;
+mod intake;
 mod janitor;
 mod options;
 mod query;
 mod reply;
 mod seam;
-mod session;
 mod standalone;
 #[cfg(test)]
 mod tests;

@@ -117,7 +117,11 @@ pub struct Running {
 impl Running {
     /// Brings the data back and starts to serve.
     pub fn start(config: &Config) -> Result<Self, Failure> {
-        let (parts, failures) = Parts::build(config)?;
+        Self::start_on(Arc::new(RealDisk), config)
+    }
+
+    fn start_on(disk: Arc<dyn Disk>, config: &Config) -> Result<Self, Failure> {
+        let (parts, failures) = Parts::build(disk, config)?;
         let (tokio, listener) = listen(config)?;
         let client_address = listener.local_addr().map_err(|source| Failure::Listen {
             at: "the client port".to_owned(),
@@ -206,11 +210,13 @@ struct Parts {
 }
 
 impl Parts {
-    fn build(config: &Config) -> Result<(Self, mpsc::Receiver<Failure>), Failure> {
+    fn build(
+        disk: Arc<dyn Disk>,
+        config: &Config,
+    ) -> Result<(Self, mpsc::Receiver<Failure>), Failure> {
         let clock = Arc::new(SystemClock::start());
         let started = clock.now();
         let policy = Arc::new(options::policy(config)?);
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let Recovered {
             mut database,
             replayed,

@@ -19,7 +19,8 @@ pub struct IdGenerator {
 }
 
 impl IdGenerator {
-    /// `server_id` is the low byte of the server's id; a standalone server uses 1.
+    /// `server_id` is the low byte of the server's id; a standalone server uses 1. `start` must
+    /// not have been read in an earlier run: whoever held an id then knows its password.
     pub fn new(server_id: u8, start: Monotonic) -> Self {
         let time = (start.0 << 24) >> 8;
         let next = time | (u64::from(server_id) << 56);

@@ -15,7 +15,7 @@ use crate::base::Zxid;
 use crate::store::disk::{Disk, ReadFile};
 use crate::store::layout::{DataDirs, LogName};
 use crate::store::log_file::{Flaw, Found, LogFileReader};
-use crate::store::log_format::{FILE_HEAD_LEN, is_file_head, payload_zxid};
+use crate::store::log_format::{FILE_HEAD_LEN, file_head, is_file_head, payload_zxid};
 
 /// Why the log cannot be read on. All of them stop the start of a server.
 #[derive(Debug, thiserror::Error)]
@@ -236,8 +236,8 @@ impl<'d> LogReader<'d> {
         Ok(true)
     }
 
-    /// The newest file may have no byte, or nothing but zeros where a crash kept its length and
-    /// lost its head: nothing in it was ever acknowledged.
+    /// A crash may leave no byte of the newest file, a part of its head, or its length and
+    /// nothing but zeros: nothing in it was ever acknowledged.
     fn remove_empty_newest(&mut self, files: &mut Vec<LogName>) -> Result<(), LogReadError> {
         let Some(newest) = files.last() else {
             return Ok(());
@@ -245,8 +245,7 @@ impl<'d> LogReader<'d> {
         let path = self.dir.join(&newest.name);
         let remove_if_empty = || {
             let file = self.disk.open(&path)?;
-            let is_empty =
-                (file.size() == 0 || file.size() >= FILE_HEAD_LEN as u64) && is_all_zero(&*file)?;
+            let is_empty = is_part_of_head(&*file)? || is_all_zero(&*file)?;
             if is_empty {
                 self.disk.remove(&path)?;
                 self.disk.sync_dir(self.dir)?;
@@ -259,6 +258,13 @@ impl<'d> LogReader<'d> {
         }
         Ok(())
     }
+}
+
+fn is_part_of_head(file: &dyn ReadFile) -> io::Result<bool> {
+    let mut part = [0; FILE_HEAD_LEN];
+    let count = file.read_at(0, &mut part)?;
+    let part = part.get(..count).unwrap_or_default();
+    Ok(count < FILE_HEAD_LEN && file_head().starts_with(part))
 }
 
 fn is_all_zero(file: &dyn ReadFile) -> io::Result<bool> {

@@ -110,8 +110,8 @@ pub enum Remark {
         last: Zxid,
         snapshot_end: Zxid,
     },
-    /// Nodes of the snapshot have access control lists it does not hold. They let nobody, unless
-    /// the log brought the lists.
+    /// Nodes have access control lists that neither the snapshot holds nor the log brought. They
+    /// let nobody.
     MissingAcls(Vec<i64>),
     /// There are TTL nodes though extended types are off; they are kept as such.
     TtlWithoutExtendedTypes,
@@ -196,6 +196,11 @@ pub fn recover(
     };
     if has_logs {
         recovered.replay(disk, storage)?;
+    }
+    let missing_acls = recovered.database.tree.missing_acls();
+    if !missing_acls.is_empty() {
+        let remark = Remark::MissingAcls(missing_acls);
+        recovered.remarks.push(remark);
     }
     let last = recovered.database.last_zxid();
     if last < snapshot_end {
@@ -301,15 +306,12 @@ fn load(
     let tail = read_snapshot(&mut *input, storage.field_bytes_max, &mut loader)?;
     let Loaded {
         database,
-        missing_acls,
         turned_on_extended_types,
+        ..
     } = loader
         .finish(snapshot.zxid)
         .map_err(SnapshotReadError::BadState)?;
     let mut notes = Vec::new();
-    if !missing_acls.is_empty() {
-        notes.push(Remark::MissingAcls(missing_acls));
-    }
     if turned_on_extended_types {
         notes.push(Remark::TtlWithoutExtendedTypes);
     }
@@ -483,7 +485,7 @@ impl fmt::Display for Remark {
             ),
             Self::MissingAcls(ids) => write!(
                 f,
-                "the snapshot lacks access control lists {ids:?}; without them nodes let nobody"
+                "access control lists {ids:?} are missing; nodes that have them let nobody"
             ),
             Self::TtlWithoutExtendedTypes => write!(
                 f,

@@ -15,7 +15,7 @@ use crate::tree::acl_table::AclSlot;
 use crate::tree::owner::{CONTAINER_OWNER, Owner, looks_like_ttl, owner_of, ttl_owner};
 use crate::tree::path_index::PathHash;
 use crate::tree::quota::{self, QuotaText};
-use crate::tree::slab::{Blob, NodeIndex, NodeRecord};
+use crate::tree::slab::{Blob, NodeIndex, Slab};
 use crate::tree::{Node, Tree, digest};
 
 /// What all parts of a transaction share.
@@ -97,12 +97,14 @@ impl Tree {
         let parent = self.find(parent_path).ok_or(ErrorCode::NoNode)?;
         let node = self.find(node_path).filter(|node| *node != NodeIndex::ROOT);
         if zxid.0 > self.slab.at(parent).pzxid {
-            self.update(parent_path, parent, |record| record.pzxid = zxid.0);
+            self.update(parent_path, parent, |slab| {
+                slab.at_mut(parent).pzxid = zxid.0
+            });
         }
         let node = node.ok_or(ErrorCode::NoNode)?;
         let acl = Node::new(self, node).acl().cloned();
         let data_bytes = data_len(Node::new(self, node).data());
-        if self.slab.at(node).first_child != NodeIndex::NONE {
+        if self.slab.extra_at(node).child_count > 0 {
             let mut below: Vec<_> = self.subtree(node).skip(1).collect();
             while let Some(index) = below.pop() {
                 self.detach(&self.path_of(index), index);
@@ -135,7 +137,8 @@ impl Tree {
         let old_len = data_len(Node::new(self, node).data());
         let new_len = data_len(set.data.as_deref());
         let prefix_crc = self.prefix_crc(&set.path, set.data.as_deref());
-        self.update(&set.path, node, |record| {
+        self.update(&set.path, node, |slab| {
+            let record = slab.at_mut(node);
             record.blob = record.blob.with_data(set.data.as_deref());
             record.prefix_crc = prefix_crc;
             record.version = set.version;
@@ -165,7 +168,9 @@ impl Tree {
     ) -> Result<Stat, ErrorCode> {
         let node = self.find(node_path).ok_or(ErrorCode::NoNode)?;
         self.replace_acl(node, acl);
-        self.update(node_path, node, |record| record.aversion = version);
+        self.update(node_path, node, |slab| {
+            slab.extra_mut(node).aversion = version
+        });
         Ok(Node::new(self, node).stat())
     }
 
@@ -198,17 +203,16 @@ impl Tree {
         let Place { parent, path, hash } = place;
         let blob = Blob::new(path::name(path).as_bytes(), data);
         let prefix_crc = self.prefix_crc(path, data);
-        let mut record = NodeRecord::new(stat, blob, acl, prefix_crc);
+        let index = self.slab.insert(stat, blob, acl, prefix_crc);
+        let above = self.slab.extra_mut(parent);
+        above.child_count += 1;
+        let next_sibling = std::mem::replace(&mut above.first_child, index);
+        let record = self.slab.at_mut(index);
         record.parent = parent;
-        record.next_sibling = self.slab.at(parent).first_child;
-        let next_sibling = record.next_sibling;
-        let index = self.slab.insert(record);
+        record.next_sibling = next_sibling;
         if next_sibling != NodeIndex::NONE {
             self.slab.at_mut(next_sibling).previous_sibling = index;
         }
-        let above = self.slab.at_mut(parent);
-        above.first_child = index;
-        above.child_count += 1;
         self.index.insert(hash, index);
         self.add_to_digest(path, index);
         self.data_size += (path.len() + data.unwrap_or_default().len()) as u64;
@@ -220,8 +224,9 @@ impl Tree {
     fn detach(&mut self, path: &str, index: NodeIndex) {
         self.subtract_from_digest(path, index);
         let record = self.slab.at(index);
-        assert!(record.child_count == 0, "children are detached first");
-        let (acl, owner) = (record.acl, record.ephemeral_owner);
+        let extra = self.slab.extra(record);
+        assert!(extra.child_count == 0, "children are detached first");
+        let (acl, owner) = (record.acl, extra.owner);
         let (parent, next, previous) =
             (record.parent, record.next_sibling, record.previous_sibling);
         let bytes = path.len() + record.blob.data().unwrap_or_default().len();
@@ -231,7 +236,7 @@ impl Tree {
         if previous != NodeIndex::NONE {
             self.slab.at_mut(previous).next_sibling = next;
         }
-        let above = self.slab.at_mut(parent);
+        let above = self.slab.extra_mut(parent);
         if above.first_child == index {
             above.first_child = next;
         }
@@ -336,9 +341,9 @@ impl Tree {
     }
 
     /// Changes a node, and the digest with it.
-    fn update(&mut self, path: &str, index: NodeIndex, change: impl FnOnce(&mut NodeRecord)) {
+    fn update(&mut self, path: &str, index: NodeIndex, change: impl FnOnce(&mut Slab)) {
         self.subtract_from_digest(path, index);
-        change(self.slab.at_mut(index));
+        change(&mut self.slab);
         self.add_to_digest(path, index);
     }
 
@@ -351,16 +356,16 @@ impl Tree {
     /// A child was created below `parent`: its counter and `pzxid` follow, but only upwards, since
     /// a snapshot may have them from later already.
     fn raise_cversion(&mut self, path: &str, parent: NodeIndex, cversion: i32, zxid: Zxid) {
-        let present = self.slab.at(parent).cversion;
+        let present = self.slab.extra_at(parent).cversion;
         let cversion = if cversion == -1 {
             present.wrapping_add(1)
         } else {
             cversion
         };
         if cversion > present {
-            self.update(path, parent, |record| {
-                record.cversion = cversion;
-                record.pzxid = zxid.0;
+            self.update(path, parent, |slab| {
+                slab.extra_mut(parent).cversion = cversion;
+                slab.at_mut(parent).pzxid = zxid.0;
             });
         }
     }
@@ -426,7 +431,8 @@ impl Tree {
         let data = Some(text.as_bytes());
         let grown = data_len(data) - data_len(Node::new(self, stats).data());
         let prefix_crc = self.prefix_crc(stats_path, data);
-        self.update(stats_path, stats, |record| {
+        self.update(stats_path, stats, |slab| {
+            let record = slab.at_mut(stats);
             record.blob = record.blob.with_data(data);
             record.prefix_crc = prefix_crc;
         });

@@ -19,6 +19,8 @@ use crate::tree::{Database, Owner, Tree, TreeOptions};
 pub struct DatabaseLoader {
     tree: Tree,
     sessions: BTreeMap<SessionId, i32>,
+    /// Each counts as a node that has the list, so that none is forgotten before the end: bytes
+    /// that are no snapshot may name a node twice.
     acls: HashMap<i64, AclSlot>,
     has_root: bool,
     /// The parent of the last node: the next one's too, more often than not.
@@ -62,7 +64,10 @@ impl DatabaseLoader {
 
     pub fn acl(&mut self, id: i64, list: AclList) {
         let slot = self.tree.acls.load(id, Some(list));
-        self.acls.insert(id, slot);
+        self.tree.acls.add_node(slot);
+        if let Some(replaced) = self.acls.insert(id, slot) {
+            self.tree.acls.release(replaced);
+        }
     }
 
     /// The next node; the root has the empty path.
@@ -73,10 +78,11 @@ impl DatabaseLoader {
         acl_id: i64,
         stat: &StatPersisted,
     ) -> Result<(), LoadError> {
-        let acl = *self
-            .acls
-            .entry(acl_id)
-            .or_insert_with(|| self.tree.acls.load(acl_id, None));
+        let acl = *self.acls.entry(acl_id).or_insert_with(|| {
+            let slot = self.tree.acls.load(acl_id, None);
+            self.tree.acls.add_node(slot);
+            slot
+        });
         self.tree.acls.add_node(acl);
         let hash = self.tree.hash(path);
         if let Some(index) = self.tree.find_hashed(path, hash) {
@@ -105,6 +111,9 @@ impl DatabaseLoader {
             self.tree.quotas.add(&subtree);
             self.tree.recount_usage(&subtree);
         }
+        for slot in self.acls.into_values() {
+            self.tree.acls.release(slot);
+        }
         self.tree.acls.drop_unused();
         Ok(Loaded {
             missing_acls: self.tree.acls.missing(),
@@ -132,7 +141,8 @@ impl DatabaseLoader {
         };
         let is_limits = |index: &NodeIndex| {
             let record = self.tree.slab.at(*index);
-            record.child_count == 0 && record.blob.name() == quota::LIMITS.as_bytes()
+            let has_children = self.tree.slab.extra(record).child_count > 0;
+            !has_children && record.blob.name() == quota::LIMITS.as_bytes()
         };
         let limits = self.tree.subtree(top).filter(is_limits);
         let paths = limits.map(|index| self.tree.path_of(self.tree.slab.at(index).parent));
@@ -155,13 +165,14 @@ impl Tree {
     ) {
         self.subtract_from_digest(path, index);
         let prefix_crc = self.prefix_crc(path, data);
+        let old_owner = self.slab.extra_at(index).owner;
+        self.slab.set_persisted(index, stat);
         let record = self.slab.at_mut(index);
-        let (old_owner, old_acl) = (record.ephemeral_owner, record.acl);
+        let old_acl = record.acl;
         let old_len = record.blob.data().unwrap_or_default().len();
         record.blob = record.blob.with_data(data);
         record.acl = acl;
         record.prefix_crc = prefix_crc;
-        record.set_persisted(stat);
         self.acls.release(old_acl);
         self.data_size = self.data_size - old_len as u64 + data.unwrap_or_default().len() as u64;
         self.unregister_owner(old_owner, index);

@@ -115,7 +115,7 @@ impl Tree {
     fn with_root_only(options: TreeOptions) -> Self {
         let mut tree = Self {
             options,
-            slab: Slab::new(),
+            slab: Slab::default(),
             index: PathIndex::new(),
             acls: AclTable::new(),
             ephemerals: BTreeMap::new(),
@@ -129,9 +129,7 @@ impl Tree {
         let stat = StatPersisted::default();
         let crc = tree.prefix_crc("", Some(b""));
         let blob = Blob::new(b"", Some(b""));
-        let root = tree
-            .slab
-            .insert(NodeRecord::new(&stat, blob, AclSlot::OPEN, crc));
+        let root = tree.slab.insert(&stat, blob, AclSlot::OPEN, crc);
         assert!(root == NodeIndex::ROOT, "the root is the first node");
         tree.index.insert(tree.index.hash(""), root);
         tree.add_to_digest("", root);
@@ -188,6 +186,11 @@ impl Tree {
         self.acls.by_id().len()
     }
 
+    /// Numbers of access control lists that nodes have and no snapshot or transaction brought.
+    pub fn missing_acls(&self) -> Vec<i64> {
+        self.acls.missing()
+    }
+
     /// Up to `max` containers and TTL nodes whose time has come: containers that had children and
     /// have none, or never had any for longer than `never_used_ms` (0: however long); TTL nodes
     /// without children and without a change for their time to live.
@@ -200,13 +203,14 @@ impl Tree {
         let age_ms = |record: &NodeRecord| now.0.saturating_sub(record.mtime);
         let is_due = |index: &NodeIndex| {
             let record = self.slab.at(*index);
-            let is_due = match owner::owner_of(record.ephemeral_owner, self.options) {
-                Owner::Container if record.cversion > 0 => true,
+            let extra = self.slab.extra(record);
+            let is_due = match owner::owner_of(extra.owner, self.options) {
+                Owner::Container if extra.cversion > 0 => true,
                 Owner::Container => never_used_ms != 0 && age_ms(record) > never_used_ms,
                 Owner::Ttl(ttl_ms) => ttl_ms != 0 && age_ms(record) > ttl_ms,
                 Owner::Persistent | Owner::Ephemeral(_) => false,
             };
-            is_due && record.child_count == 0
+            is_due && extra.child_count == 0
         };
         let candidates = self.containers.iter().chain(&self.ttl_nodes);
         let due = candidates.copied().filter(is_due).take(max);
@@ -321,7 +325,7 @@ impl Tree {
     }
 
     fn after_in_subtree(&self, current: NodeIndex, top: NodeIndex) -> NodeIndex {
-        let first_child = self.slab.at(current).first_child;
+        let first_child = self.slab.extra_at(current).first_child;
         if first_child != NodeIndex::NONE {
             return first_child;
         }

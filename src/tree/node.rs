@@ -33,7 +33,8 @@ impl<'a> Node<'a> {
     /// The metadata as clients see them.
     pub fn stat(&self) -> Stat {
         let record = self.record;
-        let child_count = record.child_count.cast_signed();
+        let extra = self.tree.slab.extra(record);
+        let child_count = extra.child_count.cast_signed();
         let data_length = self.data().unwrap_or_default().len();
         Stat {
             czxid: record.czxid,
@@ -41,9 +42,9 @@ impl<'a> Node<'a> {
             ctime: record.ctime,
             mtime: record.mtime,
             version: record.version,
-            cversion: record.cversion.wrapping_mul(2).wrapping_sub(child_count),
-            aversion: record.aversion,
-            ephemeral_owner: match self.owner() {
+            cversion: extra.cversion.wrapping_mul(2).wrapping_sub(child_count),
+            aversion: extra.aversion,
+            ephemeral_owner: match owner_of(extra.owner, self.tree.options) {
                 Owner::Ephemeral(session) => session.0,
                 Owner::Persistent | Owner::Container | Owner::Ttl(_) => 0,
             },
@@ -55,7 +56,7 @@ impl<'a> Node<'a> {
 
     /// The metadata as snapshots and the digest have them.
     pub fn persisted(&self) -> StatPersisted {
-        self.record.persisted()
+        self.tree.slab.persisted(self.record)
     }
 
     /// The access control list; `None` is open to all. One that is missing from the snapshot the
@@ -65,11 +66,11 @@ impl<'a> Node<'a> {
     }
 
     pub fn owner(&self) -> Owner {
-        owner_of(self.record.ephemeral_owner, self.tree.options)
+        owner_of(self.tree.slab.extra(self.record).owner, self.tree.options)
     }
 
     pub fn child_count(&self) -> usize {
-        self.record.child_count as usize
+        self.tree.slab.extra(self.record).child_count as usize
     }
 
     /// Names of the children, in no particular order.
@@ -81,7 +82,7 @@ impl<'a> Node<'a> {
     /// The same as bytes of UTF-8, for those who only pass them on.
     pub fn child_names(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let tree = self.tree;
-        let mut next = self.record.first_child;
+        let mut next = tree.slab.extra(self.record).first_child;
         std::iter::from_fn(move || {
             if next == NodeIndex::NONE {
                 return None;

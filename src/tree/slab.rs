@@ -1,8 +1,9 @@
 //! Where nodes live: a slab of fixed records addressed by a 32-bit index.
 //!
-//! A record holds its metadata, its place among parent and siblings, and one allocation with its
-//! name and data. Records are kept in chunks, so that growing never moves what is there. A freed
-//! slot is used again for a later node.
+//! A record holds what every node has: times and zxids, its place among parent and siblings, and
+//! one allocation with its name and data. What most nodes do without (children, an owner, a
+//! changed list) is in a second slab. Both keep their records in chunks, so that growing never
+//! moves what is there, and use a vacant slot again for a later record.
 
 use jute::data::StatPersisted;
 
@@ -17,13 +18,6 @@ impl NodeIndex {
     pub(crate) const ROOT: Self = Self(0);
     /// No node: the parent of the root, the end of a list of siblings.
     pub(crate) const NONE: Self = Self(u32::MAX);
-
-    fn chunk_and_offset(self) -> (usize, usize) {
-        (
-            (self.0 >> CHUNK_BITS) as usize,
-            (self.0 & (CHUNK_NODES - 1)) as usize,
-        )
-    }
 }
 
 const CHUNK_BITS: u32 = 12;
@@ -37,76 +31,44 @@ pub(crate) struct NodeRecord {
     pub(crate) pzxid: i64,
     pub(crate) ctime: i64,
     pub(crate) mtime: i64,
-    /// As snapshots hold it, see `owner`.
-    pub(crate) ephemeral_owner: i64,
     pub(crate) blob: Blob,
     pub(crate) version: i32,
-    /// How many children were ever created.
-    pub(crate) cversion: i32,
-    pub(crate) aversion: i32,
     pub(crate) parent: NodeIndex,
-    pub(crate) first_child: NodeIndex,
     pub(crate) next_sibling: NodeIndex,
     pub(crate) previous_sibling: NodeIndex,
-    pub(crate) child_count: u32,
     pub(crate) acl: AclSlot,
     /// CRC-32 of path and data, from which the digest goes on with the stat.
     pub(crate) prefix_crc: u32,
+    /// Where its [`Extra`] is; `u32::MAX` when all of that is as in [`Extra::NONE`].
+    extra: u32,
 }
+
+/// What most nodes do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extra {
+    /// As snapshots hold it, see `owner`.
+    pub(crate) owner: i64,
+    pub(crate) first_child: NodeIndex,
+    pub(crate) child_count: u32,
+    /// How many children were ever created.
+    pub(crate) cversion: i32,
+    pub(crate) aversion: i32,
+}
+
+impl Extra {
+    const NONE: Self = Self {
+        owner: 0,
+        first_child: NodeIndex::NONE,
+        child_count: 0,
+        cversion: 0,
+        aversion: 0,
+    };
+}
+
+const NO_EXTRA: u32 = u32::MAX;
 
 // The budget for a million nodes of 100 bytes stands and falls with this.
-const _: () = assert!(size_of::<NodeRecord>() == 104);
-
-impl NodeRecord {
-    pub(crate) fn new(stat: &StatPersisted, blob: Blob, acl: AclSlot, prefix_crc: u32) -> Self {
-        Self {
-            czxid: stat.czxid,
-            mzxid: stat.mzxid,
-            pzxid: stat.pzxid,
-            ctime: stat.ctime,
-            mtime: stat.mtime,
-            ephemeral_owner: stat.ephemeral_owner,
-            blob,
-            version: stat.version,
-            cversion: stat.cversion,
-            aversion: stat.aversion,
-            parent: NodeIndex::NONE,
-            first_child: NodeIndex::NONE,
-            next_sibling: NodeIndex::NONE,
-            previous_sibling: NodeIndex::NONE,
-            child_count: 0,
-            acl,
-            prefix_crc,
-        }
-    }
-
-    pub(crate) fn persisted(&self) -> StatPersisted {
-        StatPersisted {
-            czxid: self.czxid,
-            mzxid: self.mzxid,
-            ctime: self.ctime,
-            mtime: self.mtime,
-            version: self.version,
-            cversion: self.cversion,
-            aversion: self.aversion,
-            ephemeral_owner: self.ephemeral_owner,
-            pzxid: self.pzxid,
-        }
-    }
-
-    /// Takes over all of `stat`.
-    pub(crate) fn set_persisted(&mut self, stat: &StatPersisted) {
-        self.czxid = stat.czxid;
-        self.mzxid = stat.mzxid;
-        self.pzxid = stat.pzxid;
-        self.ctime = stat.ctime;
-        self.mtime = stat.mtime;
-        self.ephemeral_owner = stat.ephemeral_owner;
-        self.version = stat.version;
-        self.cversion = stat.cversion;
-        self.aversion = stat.aversion;
-    }
-}
+const _: () = assert!(size_of::<NodeRecord>() == 88 && size_of::<Extra>() == 24);
 
 /// A node's name and data in one exact allocation, and whether the data is null:
 ///
@@ -174,97 +136,193 @@ impl Blob {
 }
 
 /// All nodes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Slab {
-    chunks: Vec<Vec<NodeRecord>>,
-    /// Vacant slots, linked by `next_sibling`.
-    first_vacant: NodeIndex,
-    /// Slots ever used: every index is below it.
-    slots: u32,
-    live: usize,
+    nodes: Chunks<NodeRecord>,
+    extras: Chunks<Extra>,
 }
 
 impl Slab {
-    pub(crate) fn new() -> Self {
-        Self {
-            chunks: Vec::new(),
-            first_vacant: NodeIndex::NONE,
-            slots: 0,
-            live: 0,
-        }
-    }
-
-    pub(crate) fn insert(&mut self, record: NodeRecord) -> NodeIndex {
-        self.live += 1;
-        let vacant = self.first_vacant;
-        if vacant != NodeIndex::NONE {
-            let slot = self.at_mut(vacant);
-            let next_vacant = slot.next_sibling;
-            *slot = record;
-            self.first_vacant = next_vacant;
-            return vacant;
-        }
-        let index = NodeIndex(self.slots);
-        assert!(index != NodeIndex::NONE, "nodes fit 32-bit indexes");
-        self.slots += 1;
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK_NODES as usize => chunk.push(record),
-            _ => {
-                // The first chunk grows, so that a small tree is small.
-                let capacity = if self.chunks.is_empty() {
-                    64
-                } else {
-                    CHUNK_NODES
-                };
-                let mut chunk = Vec::with_capacity(capacity as usize);
-                chunk.push(record);
-                self.chunks.push(chunk);
-            }
-        }
+    /// Adds a node that has no place among others yet.
+    pub(crate) fn insert(
+        &mut self,
+        stat: &StatPersisted,
+        blob: Blob,
+        acl: AclSlot,
+        prefix_crc: u32,
+    ) -> NodeIndex {
+        let record = NodeRecord {
+            czxid: stat.czxid,
+            mzxid: stat.mzxid,
+            pzxid: stat.pzxid,
+            ctime: stat.ctime,
+            mtime: stat.mtime,
+            blob,
+            version: stat.version,
+            parent: NodeIndex::NONE,
+            next_sibling: NodeIndex::NONE,
+            previous_sibling: NodeIndex::NONE,
+            acl,
+            prefix_crc,
+            extra: NO_EXTRA,
+        };
+        let index = NodeIndex(self.nodes.insert(record));
+        self.set_persisted(index, stat);
         index
     }
 
     pub(crate) fn remove(&mut self, index: NodeIndex) {
-        let first_vacant = self.first_vacant;
-        let slot = self.at_mut(index);
-        assert!(!slot.blob.0.is_empty(), "a node is removed once");
-        slot.blob = Blob::default();
-        slot.next_sibling = first_vacant;
-        self.first_vacant = index;
-        self.live -= 1;
+        let record = self.at_mut(index);
+        assert!(!record.blob.0.is_empty(), "a node is removed once");
+        record.blob = Blob::default();
+        let extra = std::mem::replace(&mut record.extra, NO_EXTRA);
+        self.nodes.vacate(index.0);
+        if extra != NO_EXTRA {
+            self.extras.vacate(extra);
+        }
     }
 
     pub(crate) fn at(&self, index: NodeIndex) -> &NodeRecord {
-        let (chunk, offset) = index.chunk_and_offset();
-        self.chunks
-            .get(chunk)
-            .and_then(|chunk| chunk.get(offset))
-            .expect("indexes come from insert")
+        self.nodes.at(index.0)
     }
 
     pub(crate) fn at_mut(&mut self, index: NodeIndex) -> &mut NodeRecord {
-        let (chunk, offset) = index.chunk_and_offset();
-        self.chunks
-            .get_mut(chunk)
-            .and_then(|chunk| chunk.get_mut(offset))
-            .expect("indexes come from insert")
+        self.nodes.at_mut(index.0)
+    }
+
+    pub(crate) fn extra(&self, record: &NodeRecord) -> &Extra {
+        if record.extra == NO_EXTRA {
+            return &Extra::NONE;
+        }
+        self.extras.at(record.extra)
+    }
+
+    pub(crate) fn extra_at(&self, index: NodeIndex) -> &Extra {
+        self.extra(self.at(index))
+    }
+
+    /// The same to be changed; it then stays as long as the node does.
+    pub(crate) fn extra_mut(&mut self, index: NodeIndex) -> &mut Extra {
+        let mut extra = self.at(index).extra;
+        if extra == NO_EXTRA {
+            extra = self.extras.insert(Extra::NONE);
+            self.at_mut(index).extra = extra;
+        }
+        self.extras.at_mut(extra)
+    }
+
+    pub(crate) fn persisted(&self, record: &NodeRecord) -> StatPersisted {
+        let extra = self.extra(record);
+        StatPersisted {
+            czxid: record.czxid,
+            mzxid: record.mzxid,
+            ctime: record.ctime,
+            mtime: record.mtime,
+            version: record.version,
+            cversion: extra.cversion,
+            aversion: extra.aversion,
+            ephemeral_owner: extra.owner,
+            pzxid: record.pzxid,
+        }
+    }
+
+    /// Takes over all of `stat`.
+    pub(crate) fn set_persisted(&mut self, index: NodeIndex, stat: &StatPersisted) {
+        let record = self.at_mut(index);
+        record.czxid = stat.czxid;
+        record.mzxid = stat.mzxid;
+        record.pzxid = stat.pzxid;
+        record.ctime = stat.ctime;
+        record.mtime = stat.mtime;
+        record.version = stat.version;
+        let present = *self.extra_at(index);
+        let extra = Extra {
+            owner: stat.ephemeral_owner,
+            cversion: stat.cversion,
+            aversion: stat.aversion,
+            ..present
+        };
+        if extra != present {
+            *self.extra_mut(index) = extra;
+        }
     }
 
     /// The node in this slot, if there is one.
     pub(crate) fn live_at(&self, index: NodeIndex) -> Option<&NodeRecord> {
-        (index.0 < self.slots)
+        (index.0 < self.slots())
             .then(|| self.at(index))
             .filter(|record| !record.blob.0.is_empty())
     }
 
     /// Slots ever used.
     pub(crate) fn slots(&self) -> u32 {
-        self.slots
+        self.nodes.slots
     }
 
     /// Nodes there are.
     pub(crate) fn live(&self) -> usize {
-        self.live
+        self.nodes.slots as usize - self.nodes.vacant.len()
+    }
+}
+
+/// Records by a 32-bit number, in chunks.
+#[derive(Debug)]
+struct Chunks<T> {
+    chunks: Vec<Vec<T>>,
+    vacant: Vec<u32>,
+    /// Slots ever used: every number is below it.
+    slots: u32,
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Self {
+            chunks: Vec::new(),
+            vacant: Vec::new(),
+            slots: 0,
+        }
+    }
+}
+
+impl<T> Chunks<T> {
+    fn insert(&mut self, value: T) -> u32 {
+        if let Some(slot) = self.vacant.pop() {
+            *self.at_mut(slot) = value;
+            return slot;
+        }
+        let slot = self.slots;
+        assert!(slot != u32::MAX, "records fit 32-bit numbers");
+        self.slots += 1;
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK_NODES as usize => chunk.push(value),
+            _ => {
+                // The first chunk grows, so that a small tree is small.
+                let is_first = self.chunks.is_empty();
+                let capacity = if is_first { 64 } else { CHUNK_NODES };
+                let mut chunk = Vec::with_capacity(capacity as usize);
+                chunk.push(value);
+                self.chunks.push(chunk);
+            }
+        }
+        slot
+    }
+
+    fn vacate(&mut self, slot: u32) {
+        self.vacant.push(slot);
+    }
+
+    fn at(&self, slot: u32) -> &T {
+        self.chunks
+            .get((slot >> CHUNK_BITS) as usize)
+            .and_then(|chunk| chunk.get((slot & (CHUNK_NODES - 1)) as usize))
+            .expect("numbers come from insert")
+    }
+
+    fn at_mut(&mut self, slot: u32) -> &mut T {
+        self.chunks
+            .get_mut((slot >> CHUNK_BITS) as usize)
+            .and_then(|chunk| chunk.get_mut((slot & (CHUNK_NODES - 1)) as usize))
+            .expect("numbers come from insert")
     }
 }
 
@@ -291,20 +349,25 @@ mod tests {
 
     #[test]
     fn slots_are_used_again() {
-        let node = || {
-            let blob = Blob::new(b"n", None);
-            NodeRecord::new(&StatPersisted::default(), blob, AclSlot::OPEN, 0)
+        let insert = |slab: &mut Slab, aversion| {
+            let stat = StatPersisted {
+                aversion,
+                ..StatPersisted::default()
+            };
+            slab.insert(&stat, Blob::new(b"n", None), AclSlot::OPEN, 0)
         };
-        let mut slab = Slab::new();
-        let indexes: Vec<_> = (0..10_000).map(|_| slab.insert(node())).collect();
+        let mut slab = Slab::default();
+        let indexes: Vec<_> = (0..10_000).map(|_| insert(&mut slab, 1)).collect();
         for index in indexes.iter().step_by(2) {
             slab.remove(*index);
         }
         assert_eq!((slab.live(), slab.slots()), (5000, 10_000));
         assert!(slab.live_at(indexes[0]).is_none() && slab.live_at(indexes[1]).is_some());
         for _ in 0..5000 {
-            slab.insert(node());
+            let index = insert(&mut slab, 0);
+            assert_eq!(*slab.extra_at(index), Extra::NONE);
         }
+        assert_eq!(slab.extra_at(indexes[1]).aversion, 1);
         assert_eq!((slab.live(), slab.slots()), (10_000, 10_000));
         assert!(slab.live_at(NodeIndex(10_000)).is_none());
     }

@@ -146,7 +146,7 @@ fn encode_node(database: &Database, index: NodeIndex, out: &mut Vec<u8>) {
     let record = tree.slab.at(index);
     record.blob.data().encode(out);
     tree.acls.id(record.acl).encode(out);
-    record.persisted().encode(out);
+    tree.slab.persisted(record).encode(out);
 }
 
 fn count_field(count: usize) -> i32 {

@@ -29,6 +29,7 @@ pub(crate) const SETS: &[&OptionSet] = &[
     &ENFORCED_AUTH,
     &SKIPPED_ACL,
     &FEW_CONNECTIONS,
+    &FEW_IN_ALL,
     &CONNECT_TOKENS,
     &FEW_OUTSTANDING,
     &THROTTLED,
@@ -94,11 +95,21 @@ const SHORT_TICK: OptionSet = OptionSet {
         ServerOptions::new()
             .config("tickTime", SHORT_TICK_MS)
             .config("maxSessionTimeout", 60_000)
+            .property("readonlymode.enabled", true)
+            .property(
+                "zookeeper.DigestAuthenticationProvider.digestAlg",
+                "SHA-256",
+            )
             .property("zookeeper.nio.sessionlessCnxnTimeout", 1_000)
             .property("znode.container.checkIntervalMs", 200)
             .property("znode.container.maxNeverUsedIntervalMs", 1_000)
     },
-    scenarios: &[expiry::SCENARIOS, ttl::NEVER_USED],
+    scenarios: &[
+        expiry::SCENARIOS,
+        ttl::NEVER_USED,
+        four_letter::WITH_READ_ONLY_MODE,
+        auth::WITH_SHA256,
+    ],
 };
 
 const ENFORCED_AUTH: OptionSet = OptionSet {
@@ -113,8 +124,13 @@ const ENFORCED_AUTH: OptionSet = OptionSet {
 
 const SKIPPED_ACL: OptionSet = OptionSet {
     name: "skipped ACLs",
-    options: || ServerOptions::new().property("zookeeper.skipACL", "yes"),
-    scenarios: &[auth::SKIPPED],
+    options: || {
+        ServerOptions::new()
+            .property("zookeeper.skipACL", "yes")
+            .config("minSessionTimeout", 1_234)
+            .config("maxSessionTimeout", 5_678)
+    },
+    scenarios: &[auth::SKIPPED, connect::CONFIGURED_TIMEOUTS],
 };
 
 const FEW_CONNECTIONS: OptionSet = OptionSet {
@@ -126,6 +142,16 @@ const FEW_CONNECTIONS: OptionSet = OptionSet {
             .property("zookeeper.largeRequestMaxBytes", 3_000)
     },
     scenarios: &[limits::CONNECTIONS_AND_SIZES],
+};
+
+const FEW_IN_ALL: OptionSet = OptionSet {
+    name: "few in all",
+    options: || {
+        ServerOptions::new()
+            .config("maxClientCnxns", 0)
+            .config("maxCnxns", 4)
+    },
+    scenarios: &[limits::ALL_CONNECTIONS],
 };
 
 const CONNECT_TOKENS: OptionSet = OptionSet {
@@ -140,8 +166,17 @@ const CONNECT_TOKENS: OptionSet = OptionSet {
 
 const FEW_OUTSTANDING: OptionSet = OptionSet {
     name: "few outstanding",
-    options: || ServerOptions::new().property("zookeeper.globalOutstandingLimit", 5),
-    scenarios: &[limits::OUTSTANDING],
+    options: || {
+        ServerOptions::new()
+            .property("zookeeper.globalOutstandingLimit", 5)
+            .property("zookeeper.DigestAuthenticationProvider.enabled", false)
+            .property("jute.maxbuffer", 2_000)
+    },
+    scenarios: &[
+        limits::OUTSTANDING,
+        limits::SMALL_BUFFER,
+        auth::WITHOUT_DIGEST,
+    ],
 };
 
 const THROTTLED: OptionSet = OptionSet {
@@ -149,7 +184,7 @@ const THROTTLED: OptionSet = OptionSet {
     options: || {
         ServerOptions::new()
             .property("zookeeper.request_throttle_max_requests", 1)
-            .property("zookeeper.throttled_op_wait_time", 5)
+            .property("zookeeper.throttled_op_wait_time", 1)
     },
     scenarios: &[limits::THROTTLED],
 };
@@ -207,6 +242,11 @@ fn skipped_acl() {
 #[test]
 fn few_connections() {
     runner::run(&FEW_CONNECTIONS);
+}
+
+#[test]
+fn few_in_all() {
+    runner::run(&FEW_IN_ALL);
 }
 
 #[test]

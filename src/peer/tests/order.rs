@@ -171,7 +171,7 @@ fn a_write_over_another_connection_than_the_sessions_is_dropped() {
     let other = bench.client();
     let mixed = Client {
         conn: other.conn,
-        session: client.session.clone(),
+        session: client.session,
     };
     bench.create(&mixed, "/a");
     assert_eq!(bench.settle(), [""; 0]);

@@ -97,7 +97,20 @@ impl Client {
 
     pub(super) fn reply(&mut self) -> Reply {
         let frame = self.frame().unwrap();
-        let header = ReplyHeader::from_slice(&frame).unwrap();
+        Self::reply_of(&frame)
+    }
+
+    /// The next reply, or `None` when the connection ends or none comes for a moment. Not to be
+    /// used where a reply may come in parts.
+    pub(super) fn try_reply(&mut self) -> Option<Reply> {
+        self.stream.set_read_timeout(Some(MOMENT)).unwrap();
+        let frame = self.frame().ok();
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        frame.map(|frame| Self::reply_of(&frame))
+    }
+
+    fn reply_of(frame: &[u8]) -> Reply {
+        let header = ReplyHeader::from_slice(frame).unwrap();
         Reply {
             xid: header.xid,
             zxid: header.zxid,
@@ -134,6 +147,8 @@ impl Client {
 
 /// What any answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const MOMENT: Duration = Duration::from_millis(100);
 
 pub(super) fn create(path: &str, data: &[u8]) -> Vec<u8> {
     CreateRequest {

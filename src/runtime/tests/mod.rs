@@ -1,6 +1,7 @@
 //! A whole server over loopback, asked by a raw client.
 
 mod client;
+mod disk_failure;
 mod limits;
 mod protocol;
 mod restart;
@@ -28,20 +29,20 @@ impl Fixture {
 }
 
 fn start_in(dir: &Path, properties: &[(&str, &str)]) -> Running {
+    Running::start(&config(dir, properties)).unwrap()
+}
+
+fn config(dir: &Path, properties: &[(&str, &str)]) -> Config {
     let property = |(name, value): &(&str, &str)| Property {
         name: (*name).to_owned(),
         value: (*value).to_owned(),
     };
-    let small_log = Property {
-        name: "zookeeper.preAllocSize".to_owned(),
-        value: "64".to_owned(),
-    };
+    let small_log = [("zookeeper.preAllocSize", "64")];
     let command_line = CommandLine {
-        properties: properties.iter().map(property).chain([small_log]).collect(),
+        properties: small_log.iter().chain(properties).map(property).collect(),
         client_port: Some(0),
         data_dir: Some(dir.display().to_string()),
         ..CommandLine::default()
     };
-    let (config, _) = Config::load(&command_line).unwrap();
-    Running::start(&config).unwrap()
+    Config::load(&command_line).unwrap().0
 }

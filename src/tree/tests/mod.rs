@@ -8,6 +8,8 @@ use crate::proto::{SubTxn, Txn, TxnRecord};
 use crate::tree::{Database, DatabaseLoader, SnapshotCursor, TreeOptions};
 
 mod basics;
+mod model;
+mod replay;
 
 const SESSION: SessionId = SessionId(0x0100_0000_0000_0001);
 

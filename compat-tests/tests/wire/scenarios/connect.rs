@@ -41,6 +41,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
+/// For a server with `minSessionTimeout=1234` and `maxSessionTimeout=5678`.
+pub(crate) const CONFIGURED_TIMEOUTS: &[Scenario] = &[Scenario::both(
+    "configured_timeouts",
+    &[28, 29],
+    configured_timeouts,
+)];
+
 fn new_session(t: &mut Target) {
     let (first, second) = (t.conn(), t.conn());
     let session = first.session();
@@ -85,6 +92,16 @@ fn timeout_is_clamped(t: &mut Target) {
         (40_001, 40_000),
         (i32::MAX, 40_000),
     ] {
+        assert_eq!(
+            t.conn_with_timeout(asked).session().timeout_ms,
+            granted,
+            "asked for {asked}"
+        );
+    }
+}
+
+fn configured_timeouts(t: &mut Target) {
+    for (asked, granted) in [(1, 1_234), (2_000, 2_000), (60_000, 5_678)] {
         assert_eq!(
             t.conn_with_timeout(asked).session().timeout_ms,
             granted,

@@ -10,6 +10,10 @@ pub(crate) const WITH_DEFAULT_LIST: &[Scenario] = &[
     Scenario::both("telnet_break", &[23], telnet_break),
 ];
 
+/// For a server with `readonlymode.enabled=true` and the default white list.
+pub(crate) const WITH_READ_ONLY_MODE: &[Scenario] =
+    &[Scenario::both("isro_without_a_list", &[20], isro)];
+
 /// For a server with `4lw.commands.whitelist=*`.
 pub(crate) const WITH_ALL: &[Scenario] = &[
     Scenario::both("ruok", &[16, 17], ruok),

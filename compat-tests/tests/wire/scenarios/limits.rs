@@ -1,6 +1,8 @@
 //! Limits on connections and requests, each on a server started for it.
 
-use compat_tests::wire::{Body, Inbound, connect_request};
+use std::time::{Duration, Instant};
+
+use compat_tests::wire::{Body, connect_request};
 
 use crate::{
     conn::Conn,
@@ -14,6 +16,17 @@ pub(crate) const CONNECTIONS_AND_SIZES: &[Scenario] = &[
     Scenario::both("connections_per_address", &[221], connections_per_address),
     Scenario::both("large_requests", &[223], large_requests),
 ];
+
+/// For `maxCnxns=4`, whoever connects.
+pub(crate) const ALL_CONNECTIONS: &[Scenario] = &[Scenario::both(
+    "connections_of_all_addresses",
+    &[],
+    connections_per_address,
+)];
+
+/// For `jute.maxbuffer=2000`.
+pub(crate) const SMALL_BUFFER: &[Scenario] =
+    &[Scenario::both("small_buffer", &[9, 10, 15], small_buffer)];
 
 /// For `connection_throttle_tokens=3` that are not refilled. Its first scenario takes them all.
 pub(crate) const CONNECT_TOKENS: &[Scenario] = &[Scenario::both(
@@ -29,7 +42,7 @@ pub(crate) const OUTSTANDING: &[Scenario] = &[Scenario::both(
     outstanding_limit_only_delays,
 )];
 
-/// For `request_throttle_max_requests=1` and `throttled_op_wait_time=5`.
+/// For `request_throttle_max_requests=1` and `throttled_op_wait_time=1`.
 pub(crate) const THROTTLED: &[Scenario] = &[Scenario::both(
     "throttled_operations",
     &[224],
@@ -53,6 +66,22 @@ fn connections_per_address(t: &mut Target) {
     }
     held.pop().expect("four").close().ok();
     held[0].ping().ok();
+}
+
+fn small_buffer(t: &mut Target) {
+    let mut conn = t.conn_at_root();
+    let empty = ops::create(&t.path("x"), b"", OPEN, 0).bytes().len() + 8;
+    conn.create(&t.path("x"), &vec![b'x'; 2_000 - empty]).ok();
+    for index in 0..3 {
+        conn.create(&t.path(&format!("{index}{}", "n".repeat(1_000))), b"")
+            .ok();
+    }
+    assert!(conn.children(&t.root()).ok().body.len() > 3_000);
+    conn.send(
+        op::CREATE,
+        &ops::create(&t.path("y"), &vec![b'x'; 2_001 - empty], OPEN, 0),
+    );
+    conn.closed();
 }
 
 fn large_requests(t: &mut Target) {
@@ -105,45 +134,54 @@ fn outstanding_limit_only_delays(t: &mut Target) {
     assert_eq!(conn.get(&t.root()).ok().stat().version, COUNT);
 }
 
+/// How many wait too long is a matter of the disk, so nothing of this is compared.
 fn throttled_operations(t: &mut Target) {
-    const COUNT: i32 = 300;
-    let mut conn = t.conn();
+    let mut conns = [t.conn(), t.conn(), t.conn()];
     // Even a lone request may wait too long on a busy machine.
-    conn.quietly(|conn| while conn.create(&t.root(), b"").err == err::THROTTLED_OP {});
-    let mut frames = Vec::new();
-    for xid in 0..COUNT {
-        let body = ops::set_data(&t.root(), b"x", -1);
-        let frame = Body::new().int(xid + 10).int(op::SET_DATA).append(&body);
-        frames.extend_from_slice(Body::new().buffer(frame.bytes()).bytes());
-    }
-    assert!(conn.client().send_raw(&frames));
-    let mut executed = 0;
-    for xid in 0..COUNT {
-        // How many wait too long is a matter of the disk, so nothing of this is compared.
-        let Inbound::Frame(frame) = conn.client().read_frame() else {
-            panic!("every request is answered");
-        };
-        let mut reader = compat_tests::wire::Reader::new(&frame);
-        assert_eq!(reader.int(), Some(xid + 10), "in order");
-        reader.long().expect("a zxid");
-        match reader.int() {
-            Some(0) => executed += 1,
-            Some(err::THROTTLED_OP) => assert!(reader.remaining().is_empty()),
-            other => panic!("neither done nor throttled: {other:?}"),
+    conns[0].quietly(|conn| while conn.create(&t.root(), b"").err == err::THROTTLED_OP {});
+    let give_up = Instant::now() + Duration::from_secs(20);
+    let (mut executed, mut throttled) = (0, 0);
+    while throttled == 0 {
+        assert!(
+            Instant::now() < give_up,
+            "nothing waits too long, however much there is to do"
+        );
+        let writes = vec![ops::set_data(&t.root(), &[b'x'; 500], -1); 500];
+        for conn in &mut conns {
+            let bytes: Vec<u8> = writes
+                .iter()
+                .flat_map(|body| conn.framed(op::SET_DATA, body))
+                .collect();
+            assert!(conn.client().send_raw(&bytes));
+        }
+        for conn in &mut conns {
+            let replies =
+                conn.quietly(|conn| writes.iter().map(|_| conn.reply()).collect::<Vec<_>>());
+            let of = |code| replies.iter().filter(|reply| reply.err == code).count();
+            assert_eq!(
+                of(0) + of(err::THROTTLED_OP),
+                replies.len(),
+                "done or throttled"
+            );
+            assert!(
+                replies.windows(2).all(|pair| pair[0].xid < pair[1].xid),
+                "in order"
+            );
+            executed += of(0);
+            throttled += of(err::THROTTLED_OP);
         }
     }
-    assert!(
-        executed < COUNT,
-        "some waited longer than five milliseconds"
-    );
-    let version = conn.quietly(|conn| {
+    let version = conns[0].quietly(|conn| {
         loop {
             let reply = conn.get(&t.root());
             if reply.err == 0 {
                 break reply.stat().version;
             }
-            assert_eq!(reply.err, err::THROTTLED_OP);
         }
     });
-    assert_eq!(version, executed, "a throttled operation is not executed");
+    assert_eq!(
+        usize::try_from(version),
+        Ok(executed),
+        "a throttled operation is not executed"
+    );
 }

@@ -9,6 +9,7 @@ use crate::{
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario::both("null_paths_in_writes", &[77], null_paths_in_writes),
     Scenario::both("create_bad_paths", &[76, 77, 78, 79, 80], create_bad_paths),
     Scenario::both("dots_inside_names", &[81], dots_inside_names),
     Scenario::both("characters_of_names", &[82, 83], characters_of_names),
@@ -169,4 +170,41 @@ fn malformed_paths_in_writes(t: &mut Target) {
         conn.set_acl(path, OPEN, -1).fails(err::BAD_ARGUMENTS);
         conn.multi(&[(op::CHECK, ops::path_int(path, -1))]).ok();
     }
+}
+
+/// What is refused while it is parsed takes no zxid; what is refused later does.
+fn null_paths_in_writes(t: &mut Target) {
+    let mut conn = t.conn();
+    let create = Body::new()
+        .null()
+        .buffer(b"")
+        .append(&ops::acl_vector(OPEN))
+        .int(0);
+    for op in [op::CREATE, op::CREATE2, op::CREATE_CONTAINER] {
+        conn.call(op, &create).fails(err::MARSHALLING);
+        conn.multi(&[(op, create.clone())]);
+    }
+    let create = Body::new()
+        .null()
+        .buffer(b"")
+        .append(&ops::acl_vector(&[]))
+        .int(9);
+    conn.call(op::CREATE, &create).fails(err::BAD_ARGUMENTS);
+    let create = Body::new()
+        .null()
+        .buffer(b"")
+        .append(&ops::acl_vector(&[]))
+        .int(0);
+    conn.call(op::CREATE, &create).fails(err::MARSHALLING);
+    let delete = Body::new().null().int(-1);
+    conn.call(op::DELETE, &delete).fails(err::MARSHALLING);
+    conn.multi(&[(op::DELETE, delete)]);
+    let set = Body::new().null().buffer(b"").int(-1);
+    conn.call(op::SET_DATA, &set);
+    conn.multi(&[(op::SET_DATA, set)]);
+    let set_acl = Body::new().null().append(&ops::acl_vector(OPEN)).int(-1);
+    conn.call(op::SET_ACL, &set_acl);
+    let check = Body::new().null().int(-1);
+    conn.multi(&[(op::CHECK, check)]);
+    conn.exists("/").ok();
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use compat_tests::eventually::eventually;
+use compat_tests::{eventually::eventually, wire::Body};
 
 use crate::{
     conn::Conn,
@@ -206,6 +206,24 @@ fn multi_ttl(t: &mut Target) {
     assert_eq!(owner, conn.session().id);
     let reply = conn.multi(&[record("ttl", TTL)]).ok();
     assert_eq!(reply.multi_errors(), [err::NODE_EXISTS]);
+    // Without a list or a path: whether Apache notices before it takes a zxid differs.
+    for flags in [TTL, ops::PLAIN] {
+        let null_acl = Body::new()
+            .string(&t.path("x"))
+            .buffer(b"")
+            .null()
+            .int(flags)
+            .long(5);
+        conn.multi(&[(op::CREATE_TTL, null_acl)]);
+        let acl = ops::acl_vector(OPEN);
+        let null_path = Body::new()
+            .null()
+            .buffer(b"")
+            .append(&acl)
+            .int(flags)
+            .long(5);
+        conn.multi(&[(op::CREATE_TTL, null_path)]);
+    }
     let zero = (op::CREATE_TTL, ops::create_ttl(&t.path("zero"), TTL, 0));
     assert_eq!(
         conn.multi(&[zero]).ok().multi_errors(),
