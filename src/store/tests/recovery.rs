@@ -519,7 +519,7 @@ fn a_torn_end_is_remarked_on_once_per_file() {
     let database = history(&disk, 12, &[5]);
     let content = disk.read(&path("log.1")).unwrap();
     let used = content.iter().rposition(|byte| *byte != 0).unwrap();
-    let mut torn = content.clone();
+    let mut torn = content;
     torn[used] = 0;
     disk.put(&path("log.1"), &torn);
     disk.remove(&path("snapshot.5")).unwrap();
