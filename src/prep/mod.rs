@@ -118,12 +118,12 @@ impl Prep {
     ) -> Prepared {
         let request = match request {
             WriteRequest::Sync { path } => return Prepared::Sync { path },
-            // Only a multi has its zxid before its body is read.
-            WriteRequest::Malformed if caller.op != Op::Multi => {
-                return Prepared::Refused {
-                    code: ErrorCode::MarshallingError,
-                    zxid: self.last_zxid,
-                };
+            WriteRequest::Malformed {
+                code,
+                takes_zxid: false,
+            } => {
+                let zxid = self.last_zxid;
+                return Prepared::Refused { code, zxid };
             }
             request => request,
         };
@@ -138,9 +138,8 @@ impl Prep {
                     WriteRequest::Multi(ops) => Ok(step.multi(ops)),
                     WriteRequest::Reconfig(_) => step.reconfig(),
                     WriteRequest::CloseSession => Ok(step.close_session()),
-                    WriteRequest::Sync { .. } | WriteRequest::Malformed => {
-                        Err(ErrorCode::MarshallingError)
-                    }
+                    WriteRequest::Malformed { code, .. } => Err(code),
+                    WriteRequest::Sync { .. } => Err(ErrorCode::MarshallingError),
                 }
             }),
         )

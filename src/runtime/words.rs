@@ -52,7 +52,10 @@ impl Words for FourLetterWords {
     }
 
     fn argument_bytes(&self, word: [u8; 4]) -> usize {
-        Word::from_bytes(word).map_or(0, Word::argument_bytes)
+        // One that is not allowed is refused as soon as it is known.
+        Word::from_bytes(word)
+            .filter(|word| self.whitelist.allows(word.text()))
+            .map_or(0, Word::argument_bytes)
     }
 
     fn answer(

@@ -57,7 +57,6 @@ mod log_file;
 mod log_format;
 pub mod log_reader;
 pub mod log_writer;
-mod map;
 pub mod purge;
 pub mod recover;
 pub mod snapshot_reader;

@@ -2,6 +2,7 @@
 //!
 //! A line is `<connection>: <what>`, so a test reads as a script and its answer.
 
+mod apache;
 mod order;
 mod random;
 mod sessions;
@@ -15,7 +16,7 @@ use crate::auth::{AuthOptions, Policy};
 use crate::base::{Acl, ConnId, Monotonic, Now, SessionId, WallMillis, Xid, Zxid, perms};
 use crate::peer::{ClientOutput, ConnectAsk, Input, Output, Peer, PeerOptions, Write};
 use crate::proto::request::{Create, Delete, SetData};
-use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
+use crate::proto::{ErrorCode, Op, TxnRecord, WriteReply, WriteRequest};
 use crate::session::{SessionHandle, password};
 use crate::tree::Database;
 use crate::watch::{Registry, WatchMode, WatchTable};
@@ -61,9 +62,17 @@ impl Bench {
     }
 
     /// As after a restart with this state.
-    pub(super) fn on(mut db: Database, options: PeerOptions) -> Self {
+    pub(super) fn on(db: Database, options: PeerOptions) -> Self {
+        Self::starting_at(db, options, Monotonic(1_000_000))
+    }
+
+    pub(super) fn starting_at(
+        mut db: Database,
+        options: PeerOptions,
+        monotonic: Monotonic,
+    ) -> Self {
         let now = Now {
-            monotonic: Monotonic(1_000_000),
+            monotonic,
             wall: WallMillis(1_700_000_000_000),
         };
         let policy = Policy::new(&AuthOptions::default()).unwrap();
@@ -224,7 +233,11 @@ impl Bench {
     }
 
     pub(super) fn malformed(&mut self, client: &Client) -> i32 {
-        self.write(client, Op::Create, WriteRequest::Malformed)
+        let malformed = WriteRequest::Malformed {
+            code: ErrorCode::MarshallingError,
+            takes_zxid: false,
+        };
+        self.write(client, Op::Create, malformed)
     }
 
     pub(super) fn close(&mut self, client: &Client) -> i32 {

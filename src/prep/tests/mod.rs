@@ -181,7 +181,7 @@ pub(super) fn op_of(request: &WriteRequest) -> Op {
         WriteRequest::Reconfig(_) => Op::Reconfig,
         WriteRequest::Sync { .. } => Op::Sync,
         WriteRequest::CloseSession => Op::CloseSession,
-        WriteRequest::Malformed => Op::Create,
+        WriteRequest::Malformed { .. } => Op::Create,
     }
 }
 

@@ -79,13 +79,20 @@ fn a_body_that_cannot_be_read_uses_up_none_unless_it_is_a_multis() {
         code: ErrorCode::MarshallingError,
         zxid: Zxid(1),
     };
-    assert_eq!(world.prepare(Op::Create, WriteRequest::Malformed), refused);
-    assert_eq!(world.prepare(Op::SetAcl, WriteRequest::Malformed), refused);
-    let Prepared::Logged(record) = world.prepare(Op::Multi, WriteRequest::Malformed) else {
-        panic!("a multi is logged");
-    };
-    let code = ErrorCode::MarshallingError.number();
-    assert_eq!((record.zxid, record.txn), (Zxid(2), Txn::Error { code }));
+    let malformed = |code, takes_zxid| WriteRequest::Malformed { code, takes_zxid };
+    let unreadable = malformed(ErrorCode::MarshallingError, false);
+    assert_eq!(world.prepare(Op::Create, unreadable.clone()), refused);
+    assert_eq!(world.prepare(Op::SetAcl, unreadable), refused);
+    for (zxid, code) in [
+        (2, ErrorCode::MarshallingError),
+        (3, ErrorCode::BadArguments),
+    ] {
+        let Prepared::Logged(record) = world.prepare(Op::Multi, malformed(code, true)) else {
+            panic!("what takes a zxid is logged");
+        };
+        let code = code.number();
+        assert_eq!((record.zxid, record.txn), (Zxid(zxid), Txn::Error { code }));
+    }
     world.apply_all();
 }
 
