@@ -5,6 +5,7 @@
 
 use std::{
     collections::hash_map::DefaultHasher,
+    ffi::OsStr,
     fs,
     hash::{Hash, Hasher},
     path::{Path, PathBuf},
@@ -20,13 +21,14 @@ use crate::{
 /// The compiled programs.
 #[derive(Debug)]
 pub struct Java {
-    classpath: String,
+    classes: String,
+    jars: String,
 }
 
 impl Java {
     /// Starts a class with small heap; `properties` are `-D` definitions.
     pub fn start(&self, class: &str, properties: &[(&str, &str)], arguments: &[&str]) -> Program {
-        Program::start(self.command(class, properties, arguments))
+        Program::start(self.command(&self.jars, class, properties, arguments))
     }
 
     /// Starts a class that prints both its standard output and its errors into `output`.
@@ -37,20 +39,39 @@ impl Java {
         arguments: &[&str],
         output: &fs::File,
     ) -> Program {
-        Program::start_into(self.command(class, properties, arguments), output)
+        Program::start_into(
+            self.command(&self.jars, class, properties, arguments),
+            output,
+        )
     }
 
     /// Starts one of the tools in Apache's server jars, some of whose libraries a client lacks.
     pub fn start_tool(&self, class: &str, arguments: &[&str]) -> Program {
         let apache = maven::apache().unwrap_or_else(|why| panic!("Apache's jars: {why}"));
-        let classpath = format!("{}:{}", self.classpath, apache.classpath);
-        let mut command = Command::new("java");
-        command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-        command.args(["-cp", &classpath, class]).args(arguments);
-        Program::start(command)
+        let libraries = format!("{}:{}", self.jars, apache.classpath);
+        Program::start(self.command(&libraries, class, &[], arguments))
     }
 
-    fn command(&self, class: &str, properties: &[(&str, &str)], arguments: &[&str]) -> Command {
+    /// Starts one of our programs with the libraries of `pom` instead of those it was compiled with.
+    pub fn start_with(&self, pom: &Path, class: &str, arguments: &[&str]) -> Program {
+        let name = pom
+            .file_stem()
+            .and_then(OsStr::to_str)
+            .expect("a file name");
+        let jars = maven::resolve(pom, &format!("client-{name}"))
+            .unwrap_or_else(|why| panic!("{}: {why}", pom.display()));
+        let libraries = maven::classpath(&jars);
+        Program::start(self.command(&libraries, class, &[], arguments))
+    }
+
+    fn command(
+        &self,
+        libraries: &str,
+        class: &str,
+        properties: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Command {
+        let classpath = format!("{}:{libraries}", self.classes);
         let mut command = Command::new("java");
         command
             .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
@@ -60,7 +81,7 @@ impl Java {
                     .iter()
                     .map(|(key, value)| format!("-D{key}={value}")),
             )
-            .args(["-cp", &self.classpath, class])
+            .args(["-cp", &classpath, class])
             .args(arguments);
         command
     }
@@ -100,8 +121,10 @@ fn compile() -> Result<Java, String> {
         run_maven(&sources.join("pom.xml"), &built)?;
     }
     let jars = fs::read_to_string(&classpath_file).map_err(|error| error.to_string())?;
-    let classpath = format!("{}:{}", built.join("classes").display(), jars.trim());
-    Ok(Java { classpath })
+    Ok(Java {
+        classes: built.join("classes").display().to_string(),
+        jars: jars.trim().to_owned(),
+    })
 }
 
 fn run_maven(pom: &Path, built: &Path) -> Result<(), String> {

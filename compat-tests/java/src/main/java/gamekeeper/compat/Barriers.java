@@ -1,8 +1,8 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.await;
-import static gamekeeper.compat.World.require;
-import static gamekeeper.compat.World.same;
+import static gamekeeper.compat.Check.await;
+import static gamekeeper.compat.Check.require;
+import static gamekeeper.compat.Check.same;
 import static gamekeeper.compat.World.within;
 
 import java.util.ArrayList;
@@ -30,7 +30,7 @@ final class Barriers {
             DistributedBarrier barrier = new DistributedBarrier(world.client(), path);
             require(!barrier.waitOnBarrier(1, TimeUnit.MILLISECONDS), "the barrier is up");
             waiting.add(world.async(() -> {
-                boolean open = barrier.waitOnBarrier(World.DEADLINE_MS, TimeUnit.MILLISECONDS);
+                boolean open = barrier.waitOnBarrier(Check.DEADLINE_MS, TimeUnit.MILLISECONDS);
                 passed.incrementAndGet();
                 return open;
             }));
@@ -59,13 +59,13 @@ final class Barriers {
             DistributedDoubleBarrier barrier = new DistributedDoubleBarrier(world.client(), path, MEMBERS);
             boolean last = i == MEMBERS - 1;
             members.add(world.async(() -> {
-                require(barrier.enter(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "a member enters");
+                require(barrier.enter(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "a member enters");
                 entered.incrementAndGet();
                 if (last) {
                     await("all are inside", () -> entered.get() == MEMBERS);
                     same(0, left.get(), "members that left before all wanted to");
                 }
-                require(barrier.leave(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "a member leaves");
+                require(barrier.leave(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "a member leaves");
                 left.incrementAndGet();
                 return null;
             }));

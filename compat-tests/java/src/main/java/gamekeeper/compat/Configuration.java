@@ -1,9 +1,9 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.bytes;
-import static gamekeeper.compat.World.require;
-import static gamekeeper.compat.World.same;
-import static gamekeeper.compat.World.text;
+import static gamekeeper.compat.Check.bytes;
+import static gamekeeper.compat.Check.require;
+import static gamekeeper.compat.Check.same;
+import static gamekeeper.compat.Check.text;
 
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -50,7 +50,7 @@ final class Configuration {
                 .forCreatesAndChanges((before, now) -> seen.add(number(now)))
                 .build());
         cache.start();
-        same(0, seen.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the configuration before the first update");
+        same(0, seen.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the configuration before the first update");
 
         publishOneByOne(publisher, path, seen);
         publishInOneGo(publisher, path, seen);
@@ -63,7 +63,7 @@ final class Configuration {
             publisher.setData().forPath(path, bytes(Integer.toString(update)));
             Integer found;
             do {
-                found = seen.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS);
+                found = seen.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS);
                 require(found != null && found <= update, "update " + update + " arrives, not " + found);
             } while (found < update);
         }
@@ -77,7 +77,7 @@ final class Configuration {
         }
         int newest = 0;
         while (newest < 2 * UPDATES) {
-            Integer found = seen.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS);
+            Integer found = seen.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS);
             require(found != null, "the last update arrives after " + newest);
             require(found >= newest, "no update older than " + newest + " arrives, as " + found + " did");
             newest = found;

@@ -1,7 +1,7 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.await;
-import static gamekeeper.compat.World.same;
+import static gamekeeper.compat.Check.await;
+import static gamekeeper.compat.Check.same;
 
 import java.util.ArrayList;
 import java.util.List;

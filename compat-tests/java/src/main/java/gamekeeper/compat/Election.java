@@ -1,8 +1,8 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.await;
-import static gamekeeper.compat.World.require;
-import static gamekeeper.compat.World.same;
+import static gamekeeper.compat.Check.await;
+import static gamekeeper.compat.Check.require;
+import static gamekeeper.compat.Check.same;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -84,11 +84,11 @@ final class Election {
             world.closing(selector::close);
             selector.start();
         }
-        require(longTermBegan.await(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the last candidate comes to lead");
+        require(longTermBegan.await(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the last candidate comes to lead");
         // Not later: a leader whose session died behind its back believes in itself until it hears of that.
         same(1, leadersMost.get(), "leaders at the same time");
         world.killSession(clients.get(2));
-        require(longTermEnded.await(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "a leader without session is stopped");
+        require(longTermEnded.await(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "a leader without session is stopped");
         await("each led once", () -> new TreeSet<>(terms).equals(new TreeSet<>(List.of(0, 1, 2))));
     }
 }

@@ -1,8 +1,8 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.await;
-import static gamekeeper.compat.World.require;
-import static gamekeeper.compat.World.same;
+import static gamekeeper.compat.Check.await;
+import static gamekeeper.compat.Check.require;
+import static gamekeeper.compat.Check.same;
 import static gamekeeper.compat.World.within;
 
 import java.util.ArrayList;
@@ -62,7 +62,7 @@ final class Locks {
         await("one watch for each waiter", () -> watches(world).equals(new Watches(WAITERS - 1, WAITERS - 1)));
 
         for (int holder = 0; holder < WAITERS; holder++) {
-            same(holder, holders.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the next holder");
+            same(holder, holders.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the next holder");
             same(holder, wakes.get(), "waiters woken until holder " + holder + " came in");
             same(null, holders.peek(), "another holder");
             mayRelease.release();
@@ -110,14 +110,14 @@ final class Locks {
         for (int i = 2; i <= 4; i++) {
             all.add(queue(world, watching, path, wakes, "writer " + i, inside, writersDone, 3 + i));
         }
-        same("writer 1", inside.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the first holder");
+        same("writer 1", inside.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the first holder");
         await("all others wait", () -> watches(world).total() == 6);
         same(null, inside.peek(), "a second holder");
 
         writerOneDone.release();
         List<String> readers = new ArrayList<>();
         for (int i = 0; i < 3; i++) {
-            readers.add(inside.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS));
+            readers.add(inside.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS));
         }
         readers.sort(null);
         same(List.of("reader 1", "reader 2", "reader 3"), readers, "the readers come in together");
@@ -125,7 +125,7 @@ final class Locks {
 
         readersDone.release(3);
         for (int i = 2; i <= 4; i++) {
-            same("writer " + i, inside.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the next writer");
+            same("writer " + i, inside.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the next writer");
             same(null, inside.peek(), "another holder");
             writersDone.release();
         }

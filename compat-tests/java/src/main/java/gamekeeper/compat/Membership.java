@@ -1,10 +1,10 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.await;
-import static gamekeeper.compat.World.bytes;
-import static gamekeeper.compat.World.fails;
-import static gamekeeper.compat.World.require;
-import static gamekeeper.compat.World.same;
+import static gamekeeper.compat.Check.await;
+import static gamekeeper.compat.Check.bytes;
+import static gamekeeper.compat.Check.fails;
+import static gamekeeper.compat.Check.require;
+import static gamekeeper.compat.Check.same;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -39,7 +39,7 @@ final class Membership {
         for (GroupMember member : members) {
             await("all see three", () -> ids(member).equals(Set.of("a", "b", "c")));
         }
-        same("data of b", World.text(members.get(0).getCurrentMembers().get("b")), "a member's data");
+        same("data of b", Check.text(members.get(0).getCurrentMembers().get("b")), "a member's data");
 
         members.get(1).close();
         await("b left", () -> ids(members.get(0)).equals(Set.of("a", "c")));
@@ -75,7 +75,7 @@ final class Membership {
         same(member.getSessionId(), stat.getEphemeralOwner(), "the owner of the node");
 
         world.killUntil(member, expired);
-        require(gone.await(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the watch on the dead member fires");
+        require(gone.await(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the watch on the dead member fires");
         same(null, onlooker.exists(path, false), "the dead member's node");
     }
 

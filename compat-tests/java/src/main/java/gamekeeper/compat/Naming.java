@@ -1,7 +1,7 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.require;
-import static gamekeeper.compat.World.same;
+import static gamekeeper.compat.Check.require;
+import static gamekeeper.compat.Check.same;
 import static gamekeeper.compat.World.within;
 
 import java.util.ArrayList;

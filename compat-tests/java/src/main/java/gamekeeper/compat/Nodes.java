@@ -1,10 +1,10 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.await;
-import static gamekeeper.compat.World.bytes;
-import static gamekeeper.compat.World.fails;
-import static gamekeeper.compat.World.require;
-import static gamekeeper.compat.World.same;
+import static gamekeeper.compat.Check.await;
+import static gamekeeper.compat.Check.bytes;
+import static gamekeeper.compat.Check.fails;
+import static gamekeeper.compat.Check.require;
+import static gamekeeper.compat.Check.same;
 
 import java.util.Arrays;
 import java.util.List;

@@ -1,8 +1,8 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.bytes;
-import static gamekeeper.compat.World.same;
-import static gamekeeper.compat.World.text;
+import static gamekeeper.compat.Check.bytes;
+import static gamekeeper.compat.Check.same;
+import static gamekeeper.compat.Check.text;
 import static gamekeeper.compat.World.within;
 
 import java.util.ArrayList;
@@ -33,7 +33,7 @@ final class Queues {
         String path = world.path("queue");
         SimpleDistributedQueue in = new SimpleDistributedQueue(world.client(), path);
         SimpleDistributedQueue out = new SimpleDistributedQueue(world.client(), path);
-        Future<byte[]> early = world.async(() -> out.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS));
+        Future<byte[]> early = world.async(() -> out.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS));
         in.offer(bytes("first"));
         same("first", text(within(early)), "an item for one who waits");
         for (int i = 0; i < ITEMS; i++) {
@@ -71,7 +71,7 @@ final class Queues {
         });
         List<String> found = new ArrayList<>();
         for (int i = 0; i < ITEMS; i++) {
-            found.add(received.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS));
+            found.add(received.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS));
         }
         same(expected, found, "items");
     }
@@ -100,12 +100,12 @@ final class Queues {
     private static final QueueSerializer<String> text = new QueueSerializer<>() {
         @Override
         public byte[] serialize(String item) {
-            return World.bytes(item);
+            return Check.bytes(item);
         }
 
         @Override
         public String deserialize(byte[] bytes) {
-            return World.text(bytes);
+            return Check.text(bytes);
         }
     };
 

@@ -1,9 +1,9 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.await;
-import static gamekeeper.compat.World.bytes;
-import static gamekeeper.compat.World.require;
-import static gamekeeper.compat.World.same;
+import static gamekeeper.compat.Check.await;
+import static gamekeeper.compat.Check.bytes;
+import static gamekeeper.compat.Check.require;
+import static gamekeeper.compat.Check.same;
 
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
@@ -59,12 +59,12 @@ final class Reattach {
 
         ConnectionState state;
         do {
-            state = states.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS);
+            state = states.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS);
             require(state != null && state != ConnectionState.LOST, "the session lives on, not " + state);
         } while (state != ConnectionState.RECONNECTED);
         same(session, client.getZookeeperClient().getZooKeeper().getSessionId(), "the session");
         // Reading one's own protected node shows that the identity was given again.
-        same("1", World.text(client.getData().forPath(mine)), "own data");
+        same("1", Check.text(client.getData().forPath(mine)), "own data");
         same(session, client.checkExists().forPath(mine).getEphemeralOwner(), "the owner");
         require(lock.isOwnedByCurrentThread(), "the lock is held");
 
@@ -78,13 +78,13 @@ final class Reattach {
         once.expect("NodeChildrenChanged /watched");
         always.expect("NodeDataChanged /watched");
         always.expect("NodeChildrenChanged /watched");
-        require(made.await(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the watch on a missing node fires");
+        require(made.await(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the watch on a missing node fires");
         whole.await("NodeDataChanged /watched");
         whole.await("NodeCreated /watched/child");
         whole.await("NodeCreated /later");
 
         lock.release();
-        require(taken.acquire(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the lock comes free");
+        require(taken.acquire(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the lock comes free");
         taken.release();
         client.close();
         await("the ephemeral node goes with its session", () -> other.checkExists().forPath(mine) == null);

@@ -1,9 +1,9 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.bytes;
-import static gamekeeper.compat.World.fails;
-import static gamekeeper.compat.World.same;
-import static gamekeeper.compat.World.text;
+import static gamekeeper.compat.Check.bytes;
+import static gamekeeper.compat.Check.fails;
+import static gamekeeper.compat.Check.same;
+import static gamekeeper.compat.Check.text;
 
 import java.util.ArrayList;
 import java.util.List;

@@ -1,6 +1,6 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.bytes;
+import static gamekeeper.compat.Check.bytes;
 
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
@@ -226,10 +226,10 @@ public final class Tree {
         byte[] data = zk.getData(path, false, stat);
         Stat again = new Stat();
         List<ACL> acl = zk.getACL(path, again);
-        World.same(stat, again, "stat of " + path);
+        Check.same(stat, again, "stat of " + path);
         out.println(path + " " + fields(stat) + " data=" + describe(data) + " acl=" + describe(acl));
         List<String> children = zk.getChildren(path, false);
-        World.same(stat.getNumChildren(), children.size(), "children of " + path);
+        Check.same(stat.getNumChildren(), children.size(), "children of " + path);
         Collections.sort(children);
         for (String child : children) {
             dump(zk, (path.equals("/") ? "" : path) + "/" + child);
@@ -284,7 +284,7 @@ public final class Tree {
             action.run();
         } catch (KeeperException refused) {
             Code code = refused.code();
-            World.require(code != Code.CONNECTIONLOSS && code != Code.SESSIONEXPIRED, "a request is answered: " + code);
+            Check.require(code != Code.CONNECTIONLOSS && code != Code.SESSIONEXPIRED, "a request is answered: " + code);
         }
     }
 
@@ -295,7 +295,7 @@ public final class Tree {
                 connected.countDown();
             }
         });
-        World.require(connected.await(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "a client connects");
+        Check.require(connected.await(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "a client connects");
         zk.addAuthInfo("digest", bytes(USER));
         return zk;
     }

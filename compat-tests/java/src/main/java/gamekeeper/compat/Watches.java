@@ -1,11 +1,11 @@
 package gamekeeper.compat;
 
-import static gamekeeper.compat.World.await;
-import static gamekeeper.compat.World.bytes;
-import static gamekeeper.compat.World.fails;
-import static gamekeeper.compat.World.require;
-import static gamekeeper.compat.World.same;
-import static gamekeeper.compat.World.text;
+import static gamekeeper.compat.Check.await;
+import static gamekeeper.compat.Check.bytes;
+import static gamekeeper.compat.Check.fails;
+import static gamekeeper.compat.Check.require;
+import static gamekeeper.compat.Check.same;
+import static gamekeeper.compat.Check.text;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -72,7 +72,7 @@ final class Watches {
         CountDownLatch set = new CountDownLatch(1);
         watcher.getResetListenable().addListener(set::countDown);
         watcher.start();
-        require(set.await(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the watch is set");
+        require(set.await(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the watch is set");
 
         other.setData().forPath(path, bytes("1"));
         log.expect("NodeDataChanged /node");
@@ -131,7 +131,7 @@ final class Watches {
                 .afterInitialized()
                 .build());
         cache.start();
-        require(loaded.await(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the cache is loaded");
+        require(loaded.await(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the cache is loaded");
         same(3, cache.size(), "nodes in the cache");
 
         Map<String, String> expected = new TreeMap<>();
@@ -208,14 +208,14 @@ final class Watches {
         }
 
         void expect(String event) throws Exception {
-            same(event, events.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "the next event");
+            same(event, events.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "the next event");
         }
 
         /** Passes over other events up to this one. */
         void await(String event) throws Exception {
             String next;
             do {
-                next = events.poll(World.DEADLINE_MS, TimeUnit.MILLISECONDS);
+                next = events.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS);
                 require(next != null, "the event " + event + " arrives");
             } while (!next.equals(event));
         }
@@ -227,7 +227,7 @@ final class Watches {
         void expectNothingMoreThrough(ZooKeeper zk) throws Exception {
             CountDownLatch reply = new CountDownLatch(1);
             zk.sync(root, (code, path, context) -> reply.countDown(), null);
-            require(reply.await(World.DEADLINE_MS, TimeUnit.MILLISECONDS), "a sync is answered");
+            require(reply.await(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "a sync is answered");
             same(List.of(), new ArrayList<>(events), "events left over");
         }
     }

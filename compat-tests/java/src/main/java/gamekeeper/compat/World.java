@@ -1,19 +1,20 @@
 package gamekeeper.compat;
 
+import static gamekeeper.compat.Check.DEADLINE_MS;
+import static gamekeeper.compat.Check.require;
+
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.state.ConnectionState;
@@ -26,16 +27,11 @@ import org.apache.zookeeper.ZooDefs.Ids;
 import org.apache.zookeeper.ZooKeeper;
 
 /**
- * What one scenario has at hand: a fresh folder on the server, clients that are closed afterwards, and conditions
- * with a deadline. Everything that waits, waits here.
+ * What one scenario has at hand: a fresh folder on the server, clients that are closed afterwards, and ends
+ * to sessions.
  */
 final class World implements AutoCloseable {
-    static final long DEADLINE_MS = 20_000;
     static final int SESSION_TIMEOUT_MS = 10_000;
-
-    interface Condition {
-        boolean holds() throws Exception;
-    }
 
     private final String connect;
     private final String root;
@@ -155,47 +151,6 @@ final class World implements AutoCloseable {
             socket.getOutputStream().flush();
             return new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         }
-    }
-
-    static void await(String what, Condition condition) throws Exception {
-        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(DEADLINE_MS);
-        while (!condition.holds()) {
-            require(System.nanoTime() < deadline, what);
-            LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(5));
-        }
-    }
-
-    static void require(boolean holds, String what) {
-        if (!holds) {
-            throw new AssertionError("does not hold: " + what);
-        }
-    }
-
-    static void same(Object expected, Object found, String what) {
-        if (!Objects.equals(expected, found)) {
-            throw new AssertionError(what + ": expected " + expected + ", found " + found);
-        }
-    }
-
-    /** Runs what must fail and gives back the exception of the expected class. */
-    static <E extends Exception> E fails(Class<E> kind, Callable<?> action) {
-        try {
-            Object value = action.call();
-            throw new AssertionError("expected " + kind.getSimpleName() + ", found " + value);
-        } catch (Exception found) {
-            if (!kind.isInstance(found)) {
-                throw new AssertionError("expected " + kind.getSimpleName(), found);
-            }
-            return kind.cast(found);
-        }
-    }
-
-    static byte[] bytes(String text) {
-        return text.getBytes(StandardCharsets.UTF_8);
-    }
-
-    static String text(byte[] data) {
-        return data == null ? null : new String(data, StandardCharsets.UTF_8);
     }
 
     @Override
