@@ -2,7 +2,7 @@
 //!
 //! Either three connections act on a handful of paths, one request at a time, and after each request
 //! every connection is asked for its events; or one connection sends all its requests before it reads
-//! the first reply. Nothing is asserted besides: the other server is the judge. What Apache leaves to
+//! the first reply, while another watches. Nothing is asserted besides: the other server is the judge. What Apache leaves to
 //! chance or what ends its process is not generated.
 
 use std::env;
@@ -147,10 +147,15 @@ fn pipelined(t: &mut Target, seed: u64) {
         let (op, body) = requests.maybe_torn();
         bytes.extend_from_slice(&conn.framed(op, &body));
     }
+    let mut watcher = t.conn();
+    watcher.add_watch(&t.root(), ops::RECURSIVE).ok();
+    watcher.add_watch(&t.path("a"), ops::PERSISTENT).ok();
     conn.client().send_raw(&bytes);
     for _ in 0..STEPS {
         conn.reply();
     }
+    // The sender has seen all its replies, so all that was to be told is on its way.
+    watcher.ping();
     conn.quietly(|conn| conn.close().ok());
 }
 
@@ -258,9 +263,9 @@ impl Requests {
             9 if !self.pipelined => {
                 let version = self.dice.pick(&[-1, -1, 0, 1]);
                 let acl = self.acl();
-                // Other scenarios want to create below the root.
-                let is_root = matches!(path.as_str(), "/" | "");
-                let path = if is_root { &self.root } else { &path };
+                // Other scenarios want to create elsewhere.
+                let is_own = path.starts_with(&self.root);
+                let path = if is_own { &path } else { &self.root };
                 (op::SET_ACL, ops::set_acl(path, acl, version))
             }
             _ => {
