@@ -103,14 +103,12 @@ fn random_and_restart(t: &mut Target) {
     let quota = format!("/zookeeper/quota{}", t.root());
     let mut paths = vec!["/zookeeper".to_owned(), quota, t.root()];
     while let Some(path) = paths.pop() {
-        let names = conn
-            .call(op::GET_CHILDREN2, &ops::path_watch(&path, false))
-            .ok()
-            .names();
-        conn.get(&path).ok();
-        conn.get_acl(&path).ok();
-        if path != "/zookeeper" {
-            paths.extend(names.iter().map(|name| format!("{path}/{name}")));
+        let children = conn.call(op::GET_CHILDREN2, &ops::path_watch(&path, false));
+        conn.get(&path);
+        conn.get_acl(&path);
+        // The scenario may have deleted its own node; of /zookeeper, only its part is walked.
+        if children.err == 0 && path != "/zookeeper" {
+            paths.extend(children.names().iter().map(|name| format!("{path}/{name}")));
         }
     }
 }
