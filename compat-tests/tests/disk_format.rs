@@ -44,6 +44,8 @@ struct Relay {
     first: Kind,
     second: Kind,
     compression: Option<&'static str>,
+    /// Whether transaction logs have a directory of their own (`dataLogDir`).
+    split: bool,
     end: End,
 }
 
@@ -95,7 +97,7 @@ impl Relay {
 
     fn start(&self, kind: Kind, data: &Path) -> Server {
         let mut options = ServerOptions::new()
-            .data_dir(data)
+            .data_dir(&data.join("data"))
             .config("4lw.commands.whitelist", "*")
             .config("extendedTypesEnabled", true)
             .config("snapCount", 100)
@@ -104,6 +106,9 @@ impl Relay {
             .property("znode.container.checkIntervalMs", 3_600_000);
         if let Some(method) = self.compression {
             options = options.config("snapshot.compression.method", method);
+        }
+        if self.split {
+            options = options.config("dataLogDir", data.join("log").display());
         }
         Server::start(kind, &options)
     }
@@ -117,20 +122,27 @@ impl Relay {
 
     /// The directory has what the test is about: several snapshots of the right sort, several logs.
     fn expect_files(&self, data: &Path) {
-        let names: Vec<String> = fs::read_dir(data.join("version-2"))
-            .expect("a server makes version-2")
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let log_dir = if self.split { "log" } else { "data" };
+        let names = |directory: &str| -> Vec<String> {
+            fs::read_dir(data.join(directory).join("version-2"))
+                .expect("a server makes version-2")
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect()
+        };
+        let (snapshots, logs) = (names("data"), names(log_dir));
         let suffix = self
             .compression
             .map(|method| format!(".{method}"))
             .unwrap_or_default();
-        let snapshots = names
-            .iter()
-            .filter(|name| name.starts_with("snapshot.") && name.ends_with(&suffix))
-            .count();
-        let logs = names.iter().filter(|name| name.starts_with("log.")).count();
-        assert!(snapshots > 2 && logs > 2, "{names:?}");
+        let is_snapshot = |name: &&String| name.starts_with("snapshot.") && name.ends_with(&suffix);
+        assert!(
+            snapshots.iter().filter(is_snapshot).count() > 2,
+            "{snapshots:?}"
+        );
+        assert!(
+            logs.iter().filter(|name| name.starts_with("log.")).count() > 2,
+            "{logs:?}"
+        );
     }
 }
 
@@ -454,13 +466,14 @@ fn apache_resumes_ours() {
 }
 
 macro_rules! relays {
-    ($($name:ident: $first:ident, $second:ident, $compression:expr, $end:ident;)*) => {
+    ($($name:ident: $first:ident, $second:ident, $compression:expr, $split:expr, $end:ident;)*) => {
         $(#[test]
         fn $name() {
             Relay {
                 first: Kind::$first,
                 second: Kind::$second,
                 compression: $compression,
+                split: $split,
                 end: End::$end,
             }
             .run(concat!("disk_format::", stringify!($name)));
@@ -469,15 +482,16 @@ macro_rules! relays {
 }
 
 relays! {
-    apache_to_apache_plain_stopped: Apache, Apache, None, Stop;
-    apache_to_apache_snappy_killed: Apache, Apache, Some("snappy"), Kill;
-    apache_to_ours_plain_stopped: Apache, Ours, None, Stop;
-    apache_to_ours_plain_killed: Apache, Ours, None, Kill;
-    apache_to_ours_gz_stopped: Apache, Ours, Some("gz"), Stop;
-    apache_to_ours_gz_killed: Apache, Ours, Some("gz"), Kill;
-    apache_to_ours_snappy_stopped: Apache, Ours, Some("snappy"), Stop;
-    apache_to_ours_snappy_killed: Apache, Ours, Some("snappy"), Kill;
-    ours_to_apache_plain_stopped: Ours, Apache, None, Stop;
-    ours_to_apache_snappy_killed: Ours, Apache, Some("snappy"), Kill;
-    ours_to_ours_gz_killed: Ours, Ours, Some("gz"), Kill;
+    apache_to_apache_plain_stopped: Apache, Apache, None, false, Stop;
+    apache_to_apache_snappy_killed: Apache, Apache, Some("snappy"), false, Kill;
+    apache_to_ours_plain_stopped: Apache, Ours, None, false, Stop;
+    apache_to_ours_plain_killed: Apache, Ours, None, false, Kill;
+    apache_to_ours_gz_stopped: Apache, Ours, Some("gz"), true, Stop;
+    apache_to_ours_gz_killed: Apache, Ours, Some("gz"), true, Kill;
+    apache_to_ours_snappy_stopped: Apache, Ours, Some("snappy"), false, Stop;
+    apache_to_ours_snappy_killed: Apache, Ours, Some("snappy"), false, Kill;
+    ours_to_apache_plain_stopped: Ours, Apache, None, false, Stop;
+    ours_to_apache_snappy_killed: Ours, Apache, Some("snappy"), false, Kill;
+    ours_to_apache_gz_stopped: Ours, Apache, Some("gz"), true, Stop;
+    ours_to_ours_gz_killed: Ours, Ours, Some("gz"), true, Kill;
 }
