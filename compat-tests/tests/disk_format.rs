@@ -465,6 +465,89 @@ fn apache_resumes_ours() {
     restart_resumes("disk_format::apache_resumes_ours", Kind::Ours, Kind::Apache);
 }
 
+/// A log whose last record a crash left unfinished: that transaction never was, all before it is there,
+/// and the log goes on.
+fn torn_record(test: &str, first: Kind, second: Kind, cuts: &[u64]) {
+    if (first, second) != (Kind::Ours, Kind::Ours) && apache_or_skip(test).is_none() {
+        return;
+    }
+    for cut in cuts {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let options = ServerOptions::new().data_dir(data.path());
+        let mut server = Server::start(first, &options);
+        let mut client = Client::open_session(server.address(), SESSION_TIMEOUT_MS).0;
+        for path in ["/first", "/second", "/torn"] {
+            create(&mut client, path, &[7; 64], PERSISTENT);
+        }
+        server.kill();
+        let log = files(data.path(), "log.").pop().expect("a log");
+        let bytes = fs::read(&log).unwrap();
+        let written = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .expect("a log is not empty")
+            + 1;
+        let log = fs::OpenOptions::new().write(true).open(log).unwrap();
+        log.set_len(u64::try_from(written).unwrap() - cut).unwrap();
+
+        for attempt in ["/after", "/after-again"] {
+            let mut server = Server::start(second, &options);
+            let mut client = Client::open_session(server.address(), SESSION_TIMEOUT_MS).0;
+            create(&mut client, attempt, b"", PERSISTENT);
+            for path in ["/first", "/second", "/after"] {
+                assert!(
+                    exists(&mut client, path),
+                    "{path} with {cut} bytes cut off: {}",
+                    server.log()
+                );
+            }
+            assert!(!exists(&mut client, "/torn"), "{cut} bytes cut off");
+            server.kill();
+        }
+    }
+}
+
+#[test]
+fn torn_record_apache_to_apache() {
+    torn_record(
+        "disk_format::torn_record_apache_to_apache",
+        Kind::Apache,
+        Kind::Apache,
+        &[1],
+    );
+}
+
+#[test]
+fn torn_record_apache_to_ours() {
+    torn_record(
+        "disk_format::torn_record_apache_to_ours",
+        Kind::Apache,
+        Kind::Ours,
+        &[1, 30],
+    );
+}
+
+#[test]
+fn torn_record_ours_to_apache() {
+    torn_record(
+        "disk_format::torn_record_ours_to_apache",
+        Kind::Ours,
+        Kind::Apache,
+        &[1],
+    );
+}
+
+#[test]
+fn torn_record_ours_to_ours() {
+    let cuts = [1, 2, 12, 13, 14, 30, 100, 150, 160];
+    torn_record(
+        "disk_format::torn_record_ours_to_ours",
+        Kind::Ours,
+        Kind::Ours,
+        &cuts,
+    );
+}
+
 macro_rules! relays {
     ($($name:ident: $first:ident, $second:ident, $compression:expr, $split:expr, $end:ident;)*) => {
         $(#[test]
