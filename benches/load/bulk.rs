@@ -59,7 +59,8 @@ pub(crate) fn measure(
     })
 }
 
-fn fill(targets: &[SocketAddr], nodes: usize) -> Result<(), LoadError> {
+/// Creates the nodes.
+pub(crate) fn fill(targets: &[SocketAddr], nodes: usize) -> Result<(), LoadError> {
     create_all(targets, std::iter::once((ROOT.to_owned(), Vec::new())))?;
     let parents = 0..nodes.div_ceil(NODES_PER_PARENT);
     create_all(

@@ -46,6 +46,8 @@ struct Cli {
 enum Action {
     /// Load a server that already runs
     Run(RunArgs),
+    /// Create small nodes on a server that already runs, to look at its memory or its restart
+    Fill(FillArgs),
     /// Start Apache's server and ours, load both in turn, and print a Markdown report
     Compare(CompareArgs),
 }
@@ -65,6 +67,15 @@ struct RunArgs {
     /// Seconds of the same load before measuring
     #[arg(long, default_value_t = 3.0)]
     warm_up: f64,
+}
+
+#[derive(Args)]
+struct FillArgs {
+    /// Client address of the server; several for the members of an ensemble
+    #[arg(long, value_delimiter = ',', required = true)]
+    target: Vec<SocketAddr>,
+    #[arg(long, default_value_t = 1_000_000)]
+    nodes: usize,
 }
 
 #[derive(Args)]
@@ -119,6 +130,7 @@ enum ServerKind {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Action::Run(args) => run(&args),
+        Action::Fill(args) => bulk::fill(&args.target, args.nodes),
         Action::Compare(args) => compare(args),
     };
     match result {

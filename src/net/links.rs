@@ -27,6 +27,9 @@ pub(super) struct Link {
     last_io: AtomicU64,
     /// How long without bytes the connection may stay.
     idle_limit_ms: AtomicU32,
+    /// Idle connections are looked for this often, at whole multiples of it: the limit before a
+    /// session, as `NIOServerCnxnFactory` makes that the interval of its expiry queue.
+    sweep_interval_ms: u64,
     reads: AtomicBool,
 }
 
@@ -61,6 +64,7 @@ impl Link {
             session: Mutex::new(None),
             last_io: AtomicU64::new(now.0.0),
             idle_limit_ms: AtomicU32::new(idle_limit_ms),
+            sweep_interval_ms: u64::from(idle_limit_ms).max(1),
             reads: AtomicBool::new(true),
         }
     }
@@ -91,7 +95,7 @@ impl Link {
 
     fn idle_deadline(&self) -> Monotonic {
         let due = self.last_io.load(Relaxed) + u64::from(self.idle_limit_ms.load(Relaxed));
-        Monotonic((due / SWEEP_INTERVAL_MS + 1) * SWEEP_INTERVAL_MS)
+        Monotonic((due / self.sweep_interval_ms + 1) * self.sweep_interval_ms)
     }
 
     fn report(&self) -> ConnReport {
@@ -105,10 +109,6 @@ impl Link {
         }
     }
 }
-
-/// Idle connections are looked for this often, at whole multiples of it, as
-/// `NIOServerCnxnFactory` does.
-pub(super) const SWEEP_INTERVAL_MS: u64 = 10_000;
 
 /// All open connections, and how many each address has.
 #[derive(Debug)]

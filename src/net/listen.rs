@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::config::ClientListen;
 use crate::net::connection;
-use crate::net::links::{Link, Refusal, SWEEP_INTERVAL_MS};
+use crate::net::links::{Link, Refusal};
 use crate::net::server::Server;
 
 /// A bound client port.
@@ -105,11 +105,12 @@ fn set_options(stream: &TcpStream, keep_alive: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Closes idle connections, at whole multiples of the interval.
+/// Closes idle connections, at whole multiples of the limit before a session.
 async fn sweep(server: Arc<Server>) {
+    let interval_ms = server.options.listen.sessionless_timeout_ms.max(1);
     loop {
         let now = server.clock.now().monotonic;
-        let wait_ms = SWEEP_INTERVAL_MS - now.0 % SWEEP_INTERVAL_MS;
+        let wait_ms = interval_ms - now.0 % interval_ms;
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         server.links.close_idle(server.clock.now().monotonic);
     }

@@ -17,8 +17,6 @@ use std::path::Path;
 use rustix::fs::{Access, FallocateFlags, access, fallocate};
 use rustix::io::Errno;
 
-use crate::store::map::SegmentMap;
-
 /// A file system.
 pub trait Disk: fmt::Debug + Send + Sync {
     /// Names of everything in `dir`, in no order.
@@ -63,9 +61,8 @@ pub trait Segment: Send {
     /// Extends the file to `len` bytes of zeros for which the blocks are taken now, so that a
     /// later write within them cannot meet a full disk. Never shrinks.
     fn reserve(&mut self, len: u64) -> io::Result<()>;
-    /// Writes `parts` one after another from `offset` on. What lies beyond the reserved space
-    /// extends the file.
-    fn write(&mut self, offset: u64, parts: [&[u8]; 3]) -> io::Result<()>;
+    /// Writes `bytes` from `offset` on. What lies beyond the reserved space extends the file.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes all written so far durable.
     fn sync(&mut self) -> io::Result<()>;
 }
@@ -114,11 +111,7 @@ impl Disk for RealDisk {
             .create(true)
             .truncate(true)
             .open(path)?;
-        Ok(Box::new(RealSegment {
-            file,
-            reserved: 0,
-            map: SegmentMap::default(),
-        }))
+        Ok(Box::new(RealSegment { file }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -172,12 +165,8 @@ impl WriteFile for RealWriteFile {
     }
 }
 
-/// A segment whose reserved part is written through memory. The kernel keeps the map and plain
-/// writes to the same file coherent, and one `fdatasync` covers both.
 struct RealSegment {
     file: File,
-    reserved: u64,
-    map: SegmentMap,
 }
 
 impl Segment for RealSegment {
@@ -186,22 +175,11 @@ impl Segment for RealSegment {
         if len > present {
             allocate(&self.file, present, len - present)?;
         }
-        self.reserved = self.reserved.max(len);
         Ok(())
     }
 
-    fn write(&mut self, offset: u64, parts: [&[u8]; 3]) -> io::Result<()> {
-        let mut at = offset;
-        for part in parts {
-            let end = at + part.len() as u64;
-            if end <= self.reserved {
-                self.map.write(&self.file, self.reserved, at, part)?;
-            } else {
-                self.file.write_all_at(part, at)?;
-            }
-            at = end;
-        }
-        Ok(())
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -252,21 +230,18 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_is_written_through_the_map_and_beyond_it() {
+    fn a_segment_is_written_within_its_space_and_beyond() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("segment");
         let mut segment = RealDisk.create_segment(&path).unwrap();
-        segment.write(0, [b"ab", b"c", b""]).unwrap();
-        segment.reserve(10_000_000).unwrap();
-        // Across the border of two windows, and a part that ends behind the reserved space.
-        let long = vec![7; 9_000_000];
-        segment.write(3, [&long, b"x", b"y"]).unwrap();
-        segment.write(9_999_999, [b"1", b"23", b"4"]).unwrap();
+        segment.write(0, b"abc").unwrap();
+        segment.reserve(10_000).unwrap();
+        segment.write(3, b"de").unwrap();
+        segment.write(9_999, b"1234").unwrap();
         segment.sync().unwrap();
         let content = fs::read(&path).unwrap();
-        assert_eq!(content.len(), 10_000_003);
-        assert!(content[..3] == *b"abc" && content[3..9_000_003].iter().all(|byte| *byte == 7));
-        assert_eq!(&content[9_000_003..9_000_006], b"xy\0");
-        assert_eq!(&content[9_999_998..], b"\x001234");
+        assert_eq!(content.len(), 10_003);
+        assert_eq!(&content[..6], b"abcde\0");
+        assert_eq!(&content[9_998..], b"\x001234");
     }
 }

@@ -1,5 +1,9 @@
-//! Appending to the transaction log: payloads in, durable records out, one `fdatasync` for all
-//! that were appended since the last.
+//! Appending to the transaction log: payloads in, durable records out, one `write` and one
+//! `fdatasync` for all that were appended since the last.
+//!
+//! Records are collected and written with one call, not copied into a mapped file: taking the
+//! fault of each new page costs more than twice what the call does (measured with batches of 100
+//! records of 1 KiB).
 //!
 //! A writer never appends to a file it did not create: the first record after a start or a roll
 //! opens `log.<its zxid>`. The order at that moment makes a crash harmless: all earlier files are
@@ -91,8 +95,10 @@ pub struct LogWriter {
 struct OpenLog {
     path: PathBuf,
     segment: Box<dyn Segment>,
-    /// Where the next record goes.
+    /// Where the next record goes, behind those in `unwritten`.
     position: u64,
+    /// Records that end at `position` and have not been given to the file yet.
+    unwritten: Vec<u8>,
     /// How far the file's space reaches.
     reserved: u64,
     is_dirty: bool,
@@ -197,12 +203,14 @@ impl LogWriter {
             extended.map_err(failure("extend", &log.path))?;
             log.reserved = reserved;
         }
-        let head = record_head(payload);
-        let parts = [head.as_slice(), payload, &[RECORD_END]];
-        let written = log.segment.write(log.position, parts);
-        written.map_err(failure("append to", &log.path))?;
+        log.unwritten.extend_from_slice(&record_head(payload));
+        log.unwritten.extend_from_slice(payload);
+        log.unwritten.push(RECORD_END);
         log.position += (payload.len() + RECORD_OVERHEAD) as u64;
         log.is_dirty = true;
+        if log.unwritten.len() >= UNWRITTEN_BYTES_MAX {
+            log.write_out()?;
+        }
         Ok(())
     }
 
@@ -210,7 +218,7 @@ impl LogWriter {
         let path = self.dir.join(log_name(zxid));
         let open = || {
             let mut segment = self.disk.create_segment(&path)?;
-            segment.write(0, [&file_head(), &[], &[]])?;
+            segment.write(0, &file_head())?;
             if self.options.force_sync {
                 segment.sync()?;
                 self.disk.sync_dir(&self.dir)?;
@@ -223,6 +231,7 @@ impl LogWriter {
             path,
             segment,
             position: head_len,
+            unwritten: Vec::new(),
             reserved: head_len,
             is_dirty: false,
         })
@@ -232,6 +241,7 @@ impl LogWriter {
     fn sync_files(&mut self) -> Result<(), LogWriteError> {
         let logs = self.rolled.iter_mut().chain(&mut self.current);
         for log in logs.filter(|log| log.is_dirty) {
+            log.write_out()?;
             if self.options.force_sync {
                 let started = (self.clock)();
                 log.segment.sync().map_err(failure("sync", &log.path))?;
@@ -249,6 +259,23 @@ impl LogWriter {
         Ok(())
     }
 }
+
+impl OpenLog {
+    /// Gives the file all records it does not have.
+    fn write_out(&mut self) -> Result<(), LogWriteError> {
+        let start = self.position - self.unwritten.len() as u64;
+        let written = self.segment.write(start, &self.unwritten);
+        written.map_err(failure("append to", &self.path))?;
+        self.unwritten.clear();
+        if self.unwritten.capacity() > UNWRITTEN_BYTES_MAX {
+            self.unwritten = Vec::new();
+        }
+        Ok(())
+    }
+}
+
+/// Records collected before they are written out ahead of the sync.
+const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
 
 impl fmt::Debug for LogWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

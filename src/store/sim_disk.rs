@@ -417,13 +417,9 @@ impl Segment for SimFile {
         Ok(())
     }
 
-    fn write(&mut self, offset: u64, parts: [&[u8]; 3]) -> io::Result<()> {
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state.lock();
-        state.write(
-            self.inode,
-            usize::try_from(offset).unwrap(),
-            &parts.concat(),
-        )
+        state.write(self.inode, usize::try_from(offset).unwrap(), bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {

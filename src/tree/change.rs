@@ -43,8 +43,7 @@ impl Tree {
         stamp: Stamp,
         events: &mut Vec<NodeEvent>,
     ) -> Result<Stat, ErrorCode> {
-        let parent_path = path::parent(&create.path).ok_or(ErrorCode::NoNode)?;
-        let parent = self.find(parent_path).ok_or(ErrorCode::NoNode)?;
+        let (parent_path, parent) = self.parent(&create.path).ok_or(ErrorCode::NoNode)?;
         let hash = self.hash(&create.path);
         if let Some(existing) = self.find_hashed(&create.path, hash) {
             self.replace_acl(existing, create.acl.as_ref());
@@ -93,8 +92,7 @@ impl Tree {
         zxid: Zxid,
         events: &mut Vec<NodeEvent>,
     ) -> Result<(), ErrorCode> {
-        let parent_path = path::parent(node_path).ok_or(ErrorCode::NoNode)?;
-        let parent = self.find(parent_path).ok_or(ErrorCode::NoNode)?;
+        let (parent_path, parent) = self.parent(node_path).ok_or(ErrorCode::NoNode)?;
         let node = self.find(node_path).filter(|node| *node != NodeIndex::ROOT);
         if zxid.0 > self.slab.at(parent).pzxid {
             self.update(parent_path, parent, |slab| {
@@ -203,7 +201,7 @@ impl Tree {
         let Place { parent, path, hash } = place;
         let blob = Blob::new(path::name(path).as_bytes(), data);
         let prefix_crc = self.prefix_crc(path, data);
-        let index = self.slab.insert(stat, blob, acl, prefix_crc);
+        let index = self.slab.insert(stat, blob, acl, hash, prefix_crc);
         let above = self.slab.extra_mut(parent);
         above.child_count += 1;
         let next_sibling = std::mem::replace(&mut above.first_child, index);
@@ -213,7 +211,9 @@ impl Tree {
         if next_sibling != NodeIndex::NONE {
             self.slab.at_mut(next_sibling).previous_sibling = index;
         }
-        self.index.insert(hash, index);
+        let slab = &self.slab;
+        self.index
+            .insert(hash, index, |node| slab.at(node).path_hash);
         self.add_to_digest(path, index);
         self.data_size += (path.len() + data.unwrap_or_default().len()) as u64;
         self.register_owner(stat.ephemeral_owner, index);
@@ -226,7 +226,7 @@ impl Tree {
         let record = self.slab.at(index);
         let extra = self.slab.extra(record);
         assert!(extra.child_count == 0, "children are detached first");
-        let (acl, owner) = (record.acl, extra.owner);
+        let (acl, owner, hash) = (record.acl, extra.owner, record.path_hash);
         let (parent, next, previous) =
             (record.parent, record.next_sibling, record.previous_sibling);
         let bytes = path.len() + record.blob.data().unwrap_or_default().len();
@@ -241,7 +241,7 @@ impl Tree {
             above.first_child = next;
         }
         above.child_count -= 1;
-        self.index.remove(self.index.hash(path), index);
+        self.index.remove(hash, index);
         self.unregister_owner(owner, index);
         self.acls.release(acl);
         self.data_size -= bytes as u64;
@@ -300,6 +300,15 @@ impl Tree {
                 self.register_owner(owner.0, index);
             }
         }
+    }
+
+    /// The parent's path and place. A path that could not be put together again from names, which
+    /// only a damaged log has, has none.
+    fn parent<'p>(&self, node_path: &'p str) -> Option<(&'p str, NodeIndex)> {
+        let parent_path = path::parent(node_path)?;
+        let is_whole = parent_path != "/" && (node_path == "/" || !node_path.ends_with('/'));
+        let parent = self.find(parent_path).filter(|_| is_whole)?;
+        Some((parent_path, parent))
     }
 
     /// Counts the nodes and bytes of a subtree anew and writes them to its stats node, if there is

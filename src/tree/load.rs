@@ -123,6 +123,9 @@ impl DatabaseLoader {
     }
 
     fn parent(&mut self, parent_path: &str) -> Option<NodeIndex> {
+        if parent_path == "/" {
+            return None;
+        }
         if *self.last_parent.0 != *parent_path {
             self.last_parent = (parent_path.into(), self.tree.find(parent_path)?);
         }

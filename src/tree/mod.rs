@@ -129,9 +129,10 @@ impl Tree {
         let stat = StatPersisted::default();
         let crc = tree.prefix_crc("", Some(b""));
         let blob = Blob::new(b"", Some(b""));
-        let root = tree.slab.insert(&stat, blob, AclSlot::OPEN, crc);
+        let hash = tree.hash("");
+        let root = tree.slab.insert(&stat, blob, AclSlot::OPEN, hash, crc);
         assert!(root == NodeIndex::ROOT, "the root is the first node");
-        tree.index.insert(tree.index.hash(""), root);
+        tree.index.insert(hash, root, |_| hash);
         tree.add_to_digest("", root);
         tree
     }
@@ -242,7 +243,9 @@ impl Tree {
 
     fn find_hashed(&self, path: &str, hash: PathHash) -> Option<NodeIndex> {
         let path = if path == "/" { "" } else { path };
-        self.index.find(hash, |index| self.is_at(index, path))
+        self.index.find(hash, |index| {
+            self.slab.at(index).path_hash == hash && self.is_at(index, path)
+        })
     }
 
     fn hash(&self, path: &str) -> PathHash {

@@ -1,8 +1,9 @@
 //! From a full path to its node: a hash table of indexes that holds no paths.
 //!
-//! An entry is a node's index with 32 bits of its path's hash; whether it is the right one is
-//! decided by the caller, who walks up from the node. The table is split in parts, each of which
-//! grows by itself, so that no single insertion pays for moving everything.
+//! An entry is a node's index alone. The node knows 32 bits of its path's hash, which the table
+//! asks for when it grows; whether it is the right one is decided by the caller, who walks up from
+//! the node. The table is split in parts, each of which grows by itself, so that no single
+//! insertion pays for moving everything.
 
 use std::hash::BuildHasher;
 
@@ -12,7 +13,7 @@ use crate::tree::slab::NodeIndex;
 
 /// What the table knows of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PathHash(u32);
+pub(crate) struct PathHash(pub(crate) u32);
 
 impl PathHash {
     /// The table looks at the lowest and the highest bits; this sets them apart from each other.
@@ -25,19 +26,13 @@ impl PathHash {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    hash: PathHash,
-    node: NodeIndex,
-}
-
 const PART_BITS: u32 = 8;
 
 /// The table. Its hash has random keys, so that clients cannot make paths collide; nothing ever
 /// iterates over it, so that they show nowhere.
 #[derive(Debug)]
 pub(crate) struct PathIndex {
-    parts: Vec<HashTable<Entry>>,
+    parts: Vec<HashTable<NodeIndex>>,
     hash_builder: DefaultHashBuilder,
 }
 
@@ -54,7 +49,7 @@ impl PathIndex {
         PathHash(u32::from_be_bytes([a, b, c, d]))
     }
 
-    /// The node with this hash that `is_it` accepts.
+    /// The node that `is_it` accepts, of those that may have this hash.
     pub(crate) fn find(
         &self,
         hash: PathHash,
@@ -62,26 +57,29 @@ impl PathIndex {
     ) -> Option<NodeIndex> {
         self.parts
             .get(hash.part())?
-            .find(hash.spread(), |entry| {
-                entry.hash == hash && is_it(entry.node)
-            })
-            .map(|entry| entry.node)
+            .find(hash.spread(), |node| is_it(*node))
+            .copied()
     }
 
-    pub(crate) fn insert(&mut self, hash: PathHash, node: NodeIndex) {
-        let entry = Entry { hash, node };
+    /// Adds a node. `hash_of` gives the hash of any that is in the table.
+    pub(crate) fn insert(
+        &mut self,
+        hash: PathHash,
+        node: NodeIndex,
+        hash_of: impl Fn(NodeIndex) -> PathHash,
+    ) {
         self.part_mut(hash)
-            .insert_unique(hash.spread(), entry, |entry| entry.hash.spread());
+            .insert_unique(hash.spread(), node, |node| hash_of(*node).spread());
     }
 
     pub(crate) fn remove(&mut self, hash: PathHash, node: NodeIndex) {
         self.part_mut(hash)
-            .find_entry(hash.spread(), |entry| entry.node == node)
+            .find_entry(hash.spread(), |entry| *entry == node)
             .expect("every node is in the index until it is removed")
             .remove();
     }
 
-    fn part_mut(&mut self, hash: PathHash) -> &mut HashTable<Entry> {
+    fn part_mut(&mut self, hash: PathHash) -> &mut HashTable<NodeIndex> {
         self.parts
             .get_mut(hash.part())
             .expect("there is a part for every value of the bits")

@@ -8,6 +8,7 @@
 use jute::data::StatPersisted;
 
 use crate::tree::acl_table::AclSlot;
+use crate::tree::path_index::PathHash;
 
 /// The place of a node in the slab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +38,7 @@ pub(crate) struct NodeRecord {
     pub(crate) next_sibling: NodeIndex,
     pub(crate) previous_sibling: NodeIndex,
     pub(crate) acl: AclSlot,
+    pub(crate) path_hash: PathHash,
     /// CRC-32 of path and data, from which the digest goes on with the stat.
     pub(crate) prefix_crc: u32,
     /// Where its [`Extra`] is; `u32::MAX` when all of that is as in [`Extra::NONE`].
@@ -149,6 +151,7 @@ impl Slab {
         stat: &StatPersisted,
         blob: Blob,
         acl: AclSlot,
+        path_hash: PathHash,
         prefix_crc: u32,
     ) -> NodeIndex {
         let record = NodeRecord {
@@ -163,6 +166,7 @@ impl Slab {
             next_sibling: NodeIndex::NONE,
             previous_sibling: NodeIndex::NONE,
             acl,
+            path_hash,
             prefix_crc,
             extra: NO_EXTRA,
         };
@@ -354,7 +358,7 @@ mod tests {
                 aversion,
                 ..StatPersisted::default()
             };
-            slab.insert(&stat, Blob::new(b"n", None), AclSlot::OPEN, 0)
+            slab.insert(&stat, Blob::new(b"n", None), AclSlot::OPEN, PathHash(0), 0)
         };
         let mut slab = Slab::default();
         let indexes: Vec<_> = (0..10_000).map(|_| insert(&mut slab, 1)).collect();

@@ -2,6 +2,7 @@
 //!
 //! A line is `<connection>: <what>`, so a test reads as a script and its answer.
 
+mod apache;
 mod order;
 mod random;
 mod sessions;
@@ -61,9 +62,17 @@ impl Bench {
     }
 
     /// As after a restart with this state.
-    pub(super) fn on(mut db: Database, options: PeerOptions) -> Self {
+    pub(super) fn on(db: Database, options: PeerOptions) -> Self {
+        Self::starting_at(db, options, Monotonic(1_000_000))
+    }
+
+    pub(super) fn starting_at(
+        mut db: Database,
+        options: PeerOptions,
+        monotonic: Monotonic,
+    ) -> Self {
         let now = Now {
-            monotonic: Monotonic(1_000_000),
+            monotonic,
             wall: WallMillis(1_700_000_000_000),
         };
         let policy = Policy::new(&AuthOptions::default()).unwrap();

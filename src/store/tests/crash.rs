@@ -120,7 +120,7 @@ impl Server {
 
 #[test]
 fn what_was_acknowledged_survives_every_loss_of_power() {
-    for seed in 0..400 {
+    for seed in 0..60 {
         let mut server = Server::new(seed);
         for life in 0..8 {
             let context = format!("seed {seed}, life {life}");
@@ -141,7 +141,7 @@ fn what_was_acknowledged_survives_every_loss_of_power() {
 fn a_loss_of_power_at_each_call_in_turn() {
     // One life, cut at each of its calls; what the disk keeps differs with the seed.
     for seed in 0..4 {
-        for call in 0..150 {
+        for call in 0..80 {
             let mut server = Server::new(seed);
             server.disk = sim_disk(seed * 1000 + call);
             let database = server.start("the first start");
@@ -155,7 +155,7 @@ fn a_loss_of_power_at_each_call_in_turn() {
 
 #[test]
 fn a_disk_that_fills_up_loses_nothing() {
-    for seed in 0..50 {
+    for seed in 0..20 {
         let mut server = Server::new(seed);
         let database = server.start("the first start");
         server.disk.inject(Fault::Capacity(60_000 + seed * 1000));
@@ -166,14 +166,14 @@ fn a_disk_that_fills_up_loses_nothing() {
     }
 }
 
-/// A log of ten acknowledged records behind `snapshot.0`, and the state after each.
+/// A log of six acknowledged records behind `snapshot.0`, and the state after each.
 fn small_log(step: u64) -> (SimDisk, Vec<String>) {
     let disk = sim_disk(1);
     let mut database = recover(&disk, &storage(), TREE).unwrap().database;
     let mut states = vec![describe(&database)];
     let mut random = Random(40);
     let mut log = writer(&disk, options(step), Zxid::ZERO);
-    while database.last_zxid() < Zxid(10) {
+    while database.last_zxid() < Zxid(6) {
         let (zxid, payload) = random.apply_next(&mut database);
         log.append(zxid, &payload).unwrap();
         states.push(describe(&database));

@@ -13,7 +13,7 @@ use crate::tree::slab::NodeIndex;
 use crate::tree::tests::{load, record, snapshot};
 use crate::tree::{CONTAINER_OWNER, Database, TreeOptions, digest, ttl_owner};
 
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 14] = [
     "/a",
     "/a/b",
     "/a/b/c",
@@ -25,6 +25,9 @@ const PATHS: [&str; 11] = [
     "/zookeeper/x",
     "/",
     "odd",
+    "//",
+    "//a",
+    "/a/",
 ];
 
 fn some_path() -> impl Strategy<Value = Box<str>> {
@@ -174,7 +177,7 @@ impl Model {
     }
 
     fn create(&mut self, create: &CreateTxn, record: &TxnRecord) {
-        let parent_path = path::parent(&create.path).map(str::to_owned);
+        let parent_path = parent(&create.path).map(str::to_owned);
         let Some(parent) =
             parent_path.and_then(|path| self.nodes.get(&path).cloned().zip(Some(path)))
         else {
@@ -223,7 +226,7 @@ impl Model {
     }
 
     fn delete(&mut self, path: &str, zxid: Zxid) {
-        let Some(parent) = path::parent(path).and_then(|parent| self.nodes.get_mut(parent)) else {
+        let Some(parent) = parent(path).and_then(|parent| self.nodes.get_mut(parent)) else {
             return;
         };
         parent.stat.pzxid = parent.stat.pzxid.max(zxid.0);
@@ -251,6 +254,11 @@ impl Model {
         let owned = nodes.filter(|(_, node)| node.stat.ephemeral_owner == owner);
         owned.map(|(path, _)| path.clone()).collect()
     }
+}
+
+/// Paths that end in a slash name nothing, other than the root.
+fn parent(path: &str) -> Option<&str> {
+    path::parent(path).filter(|_| path == "/" || !path.ends_with('/'))
 }
 
 /// Everything that is known of the nodes, by every way there is to it.

@@ -12,7 +12,6 @@ use crate::{
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::both("invalid_acls", &[192, 193], invalid_acls),
     Scenario::both("nulls_in_acls", &[193], nulls_in_acls),
-    Scenario::ours_only("null_ids", &[], null_ids),
     Scenario::both("valid_acls", &[196, 197], valid_acls),
     Scenario::both("auth_scheme_expands", &[194, 195], auth_scheme_expands),
     Scenario::both("digest_ids", &[198, 199, 210], digest_ids),
@@ -24,6 +23,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         sasl_without_configuration,
     ),
 ];
+
+/// Where we differ on purpose.
+pub(crate) const DEVIATIONS: &[Scenario] = &[Scenario::ours_only("null_ids", &[], null_ids)];
 
 /// For a server with `enforce.auth.enabled` and the scheme digest.
 pub(crate) const ENFORCED: &[Scenario] = &[Scenario::both("enforced_auth", &[207], enforced_auth)];
