@@ -135,7 +135,7 @@ impl Dialogue {
         consumed
     }
 
-    /// Gives what the connection held back to the server. Called once, at the end.
+    /// Gives back what the connection held of the server. Called once, at the end.
     pub(super) fn hang_up(&mut self, server: &Server) {
         server.large_requests.give_back(self.large_share);
         server.watches.lock().remove_conn(self.link.id);
