@@ -14,8 +14,7 @@
 //! - Files are Apache's to the byte, but for the order of nodes, lists and sessions.
 //!
 //! Everything goes through a [`disk::Disk`]: the real one, or in tests one that tears, fills up
-//! and fails. The log is written through memory ([`disk`] and the one file below it with unsafe
-//! code).
+//! and fails.
 //!
 //! # Where it differs from Apache on purpose
 //!
