@@ -25,6 +25,7 @@
 //! | right end mark, wrong checksum, nothing behind it | refused | torn end, remarked on |
 //! | newest log of 1 to 15 bytes that a crash left, or of zeros | refused | removed |
 //! | records missing between snapshot and log | loads | refused |
+//! | the log before one that starts right behind the snapshot | read too | not read |
 //! | names in directories | not synced | synced |
 //! | snapshots the server takes | in place, mostly not synced | other name, synced, renamed |
 //! | snapshots but none whole, no log | starts empty | refused, except `snapshot.0` alone |
