@@ -104,9 +104,9 @@ struct CompareArgs {
     /// None of the workloads, only memory and restart
     #[arg(long, conflicts_with = "workloads")]
     bulk_only: bool,
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 7)]
     rounds: usize,
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// Seconds of the same load before the first measurement of each workload
     #[arg(long, default_value_t = 8.0)]
