@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Stopping: connections are closed, the writer finishes what it has and the log with it, and a
-//! snapshot that is being written is waited for.
+//! snapshot that is being written gives up. All of it takes less than a second unless the disk
+//! does not.
 //!
 //! A connection's task that panics costs its connection. The writer, the listener or a snapshot
 //! that panics stops the process, as one that fails does: what is left would be a server that
@@ -406,7 +407,7 @@ fn log_purged(removed: &[PathBuf]) {
 }
 
 /// How long tasks may take to end once all that matters has ended.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+const STOP_TIMEOUT: Duration = Duration::from_millis(300);
 
 impl BatchLimits {
     fn new(storage: &crate::config::StorageOptions) -> Self {
