@@ -51,6 +51,8 @@ pub(super) struct News {
     /// Replies to writes among the bytes.
     pub(super) replies: usize,
     pub(super) events: usize,
+    /// Bytes of those.
+    pub(super) event_bytes: usize,
     /// Of the last reply.
     pub(super) last_zxid: Zxid,
     pub(super) close: Option<Closing>,
@@ -145,6 +147,7 @@ impl Outbox {
             if may_see(&inner.ids) {
                 inner.bytes.extend_from_slice(frame);
                 inner.news.events += 1;
+                inner.news.event_bytes += frame.len();
             }
         })
     }

@@ -224,6 +224,7 @@ impl Parts {
         disk: Arc<dyn Disk>,
         config: &Config,
     ) -> Result<(Self, mpsc::Receiver<Failure>), Failure> {
+        log_settings(config);
         let clock = Arc::new(SystemClock::start());
         let started = clock.now();
         let policy = Arc::new(options::policy(config)?);
@@ -245,6 +246,7 @@ impl Parts {
 
         let (reports, failures) = Reports::new();
         let reports = Arc::new(reports);
+        reports.count_start(clock.monotonic().since(started.monotonic), replayed);
         let seed = started.monotonic.0 ^ (u64::from(std::process::id()) << 32);
         let facts = Facts::new(config, &clock, &disk, &peer, &reports);
         let words = Arc::new(FourLetterWords::new(config.four_letter.clone(), facts));
@@ -304,6 +306,26 @@ fn log_writer(
         last,
         Box::new(move || clock.monotonic()),
     )
+}
+
+/// What a person asks first about a server whose log is all there is.
+fn log_settings(config: &Config) {
+    let dirs = options::dirs(config);
+    let (listen, session) = (&config.listen, &config.session);
+    tracing::info!(
+        snapshots = %dirs.snapshots.display(),
+        logs = %dirs.logs.display(),
+        tick_ms = session.tick_time_ms,
+        session_timeout_ms = %format_args!("{}-{}", session.timeout_min_ms, session.timeout_max_ms),
+        connections_per_address_max = listen.connections_per_address_max.unwrap_or(0),
+        jute_max_buffer = config.wire.jute_max_buffer,
+        "standalone"
+    );
+    if !config.storage.force_sync {
+        tracing::warn!(
+            "forceSync is no: writes are acknowledged before the disk has them and may be lost"
+        );
+    }
 }
 
 fn bring_back(disk: &dyn Disk, config: &Config, clock: &SystemClock) -> Result<Recovered, Failure> {

@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 
 use crate::admin::Spread;
 use crate::runtime::Failure;
-use crate::store::log_writer::LogCounters;
 
 /// Figures and the first failure.
 #[derive(Debug)]
@@ -19,10 +18,16 @@ pub(super) struct Reports {
 /// What is measured on the way of writes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Figures {
-    pub(super) log: LogCounters,
+    /// Milliseconds of each sync.
     pub(super) syncs: Spread,
+    /// Transactions of each sync.
+    pub(super) batches: Spread,
+    /// Milliseconds of each snapshot.
     pub(super) snapshots: Spread,
-    pub(super) snapshot_count: u64,
+    /// Milliseconds it took to bring the data back.
+    pub(super) start: Spread,
+    /// Transactions replayed then.
+    pub(super) replayed: Spread,
 }
 
 impl Reports {
@@ -53,16 +58,20 @@ impl Reports {
         }
     }
 
-    pub(super) fn count_sync(&self, log: LogCounters) {
+    pub(super) fn count_sync(&self, took_ms: u64, transactions: usize) {
         let mut figures = self.figures.lock();
-        figures.log = log;
-        add(&mut figures.syncs, log.last_sync_ms);
+        add(&mut figures.syncs, took_ms);
+        add(&mut figures.batches, transactions as u64);
     }
 
     pub(super) fn count_snapshot(&self, took_ms: u64) {
+        add(&mut self.figures.lock().snapshots, took_ms);
+    }
+
+    pub(super) fn count_start(&self, took_ms: u64, replayed: u64) {
         let mut figures = self.figures.lock();
-        figures.snapshot_count += 1;
-        add(&mut figures.snapshots, took_ms);
+        add(&mut figures.start, took_ms);
+        add(&mut figures.replayed, replayed);
     }
 
     pub(super) fn figures(&self) -> Figures {

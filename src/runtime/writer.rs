@@ -168,6 +168,7 @@ impl Writer {
             return Ok(None);
         }
         let mut snapshot_is_due = false;
+        let transactions = outputs.len();
         for output in outputs.drain(..) {
             let Output::Append { zxid, payload } = output;
             self.log.append(zxid, &payload)?;
@@ -177,7 +178,8 @@ impl Writer {
             }
         }
         let durable = self.log.sync()?;
-        self.reports.count_sync(self.log.counters());
+        let took_ms = self.log.counters().last_sync_ms;
+        self.reports.count_sync(took_ms, transactions);
         if snapshot_is_due {
             self.snapshots.start().map_err(Failure::Thread)?;
         }
