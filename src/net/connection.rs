@@ -19,7 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::base::limits;
-use crate::net::dialogue::{Batch, Dialogue};
+use crate::net::batch::Batch;
+use crate::net::dialogue::Dialogue;
 use crate::net::links::Link;
 use crate::net::outbox::SLOW_READER;
 use crate::net::server::Server;
@@ -110,6 +111,9 @@ impl Connection {
         for _ in 0..ROUNDS_PER_POLL {
             if let Some(reason) = self.dialogue.link().outbox.closes_at_once() {
                 return Poll::Ready(Ending::Closed(reason));
+            }
+            if let Some(ending) = self.dialogue.take_cut() {
+                return Poll::Ready(ending);
             }
             if let Err(error) = ready!(self.poll_flush(cx)) {
                 return Poll::Ready(error.into());

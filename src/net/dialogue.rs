@@ -14,22 +14,21 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use parking_lot::RwLockReadGuard;
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use jute::Decode;
 use jute::proto::{AuthPacket, ConnectRequest, GetSaslRequest, RequestHeader, SetSaslResponse};
 
 use crate::auth::{AuthIds, Policy};
-use crate::base::{Monotonic, SessionId, Xid, Zxid, limits};
+use crate::base::{Monotonic, SessionId, Xid, Zxid};
 use crate::exec;
+use crate::net::batch::Batch;
 use crate::net::connection::Ending;
 use crate::net::frames::{self, Head, LENGTH_BYTES};
 use crate::net::links::Link;
 use crate::net::outbox::Closing;
 use crate::net::server::Server;
-use crate::net::stats::BatchCount;
 use crate::order::{Arrival, ConnectionOrder, Lane, Ticket, Turn, Waiting};
 use crate::peer::{ConnectAsk, Input, Write};
 use crate::proto::{ErrorCode, Op, OpClass, WriteRequest, reply};
@@ -67,68 +66,6 @@ struct Kept {
     ids: AuthIds,
     /// It waits because the writer had no room, which `throttled_op_wait_time` bounds.
     held_back: bool,
-}
-
-/// One batch of work and what it collects.
-pub(super) struct Batch<'a> {
-    server: &'a Arc<Server>,
-    now: Monotonic,
-    out: &'a mut BytesMut,
-    writes: &'a mut Vec<Input>,
-    write_bytes: usize,
-    writer_has_room: bool,
-    /// Locked at the first read and until the end.
-    state: Option<RwLockReadGuard<'a, Database>>,
-    count: BatchCount,
-    reads: usize,
-    /// The lock has been held for long enough.
-    is_overdue: bool,
-    /// A request came that proves the session alive.
-    touches: bool,
-}
-
-impl<'a> Batch<'a> {
-    pub(super) fn new(
-        server: &'a Arc<Server>,
-        out: &'a mut BytesMut,
-        writes: &'a mut Vec<Input>,
-    ) -> Self {
-        Self {
-            server,
-            now: server.clock.now().monotonic,
-            out,
-            writes,
-            write_bytes: 0,
-            writer_has_room: server.submissions.has_room(),
-            state: None,
-            count: BatchCount::default(),
-            reads: 0,
-            is_overdue: false,
-            touches: false,
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.is_overdue || self.out.len() >= limits::REPLY_BYTES_PER_BATCH
-    }
-
-    /// Sees to it that reads which take long by themselves, or by their number, let go of the
-    /// lock in between.
-    fn count_read(&mut self, op: Op) {
-        self.reads += 1;
-        let may_take_long = matches!(
-            op,
-            Op::GetAllChildrenNumber
-                | Op::GetEphemerals
-                | Op::MultiRead
-                | Op::SetWatches
-                | Op::SetWatches2
-        );
-        if may_take_long || self.reads.is_multiple_of(READS_PER_LOOK_AT_CLOCK) {
-            let passed_ms = self.server.clock.now().monotonic.since(self.now);
-            self.is_overdue = passed_ms >= limits::READ_BATCH_MS;
-        }
-    }
 }
 
 impl Dialogue {
@@ -185,6 +122,11 @@ impl Dialogue {
     /// Takes the reason to close, if there is one. All replies have been flushed.
     pub(super) fn take_ending(&mut self) -> Option<Ending> {
         self.ending.take()
+    }
+
+    /// As [`Dialogue::take_ending`], if not even the flush is to be waited for.
+    pub(super) fn take_cut(&mut self) -> Option<Ending> {
+        self.ending.take_if(|_| self.is_cut)
     }
 
     pub(super) fn end(&mut self, ending: Ending) {
@@ -590,9 +532,6 @@ impl Dialogue {
         server.stats.add(&count, self.link.id.0);
     }
 }
-
-/// Reads of which each takes little, between two looks at how long they took together.
-const READS_PER_LOOK_AT_CLOCK: usize = 16;
 
 fn content_max(server: &Server) -> usize {
     server.options.wire.jute_max_buffer as usize

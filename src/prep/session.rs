@@ -16,13 +16,13 @@ impl Step<'_> {
             self.remove(path, &node, parent_path, parent);
         }
         let mut bytes = 0;
-        let fits = |path: &Box<str>| {
+        let listed = paths.into_iter().take_while(|path| {
             bytes += path.len();
             bytes <= limits::CLOSED_PATH_BYTES
-        };
-        let listed = self.options.close_session_txn;
+        });
+        let lists = self.options.close_session_txn;
         Txn::CloseSession {
-            paths: listed.then(|| paths.into_iter().take_while(fits).collect()),
+            paths: lists.then(|| listed.collect()),
         }
     }
 }
