@@ -8,7 +8,12 @@
 //! ```
 //!
 //! Stopping: connections are closed, the writer finishes what it has and the log with it, and a
-//! snapshot that is being written is waited for.
+//! snapshot that is being written gives up. All of it takes less than a second unless the disk
+//! does not.
+//!
+//! A connection's task that panics costs its connection. The writer, the listener or a snapshot
+//! that panics stops the process, as one that fails does: what is left would be a server that
+//! takes requests and never answers.
 //!
 //! Clocks are read here and nowhere else.
 
@@ -70,8 +75,8 @@ pub enum Failure {
     Log(#[from] LogWriteError),
     #[error("a snapshot failed")]
     Snapshot(#[from] SnapshotWriteError),
-    #[error("the writer's thread panicked")]
-    WriterPanicked,
+    #[error("the {0}'s thread panicked")]
+    Panicked(&'static str),
 }
 
 impl Failure {
@@ -143,8 +148,9 @@ impl Running {
             server,
             writer,
         } = parts;
+        let reports = writer.reports.clone();
         let writer = start_writer(writer)?;
-        tokio.spawn(listener.run(server.clone()));
+        watch_over(&tokio, "listener", &reports, listener.run(server.clone()));
         if let Some(purging) = config.storage.purge {
             tokio.spawn(purge_at_intervals(disk, options::dirs(config), purging));
         }
@@ -178,14 +184,18 @@ impl Running {
         })
     }
 
-    /// Closes the connections, finishes the log, and ends all threads.
-    pub fn stop(self) -> Result<(), Failure> {
+    /// Closes the connections, finishes the log, and ends all threads. What fails meanwhile is
+    /// given, as a log that is not whole must not look like an orderly end.
+    pub fn stop(mut self) -> Result<(), Failure> {
         tracing::info!("stopping");
         self.server.stop();
         self.server.submissions.close();
         let joined = self.writer.join();
         self.tokio.shutdown_timeout(STOP_TIMEOUT);
-        joined.map_err(|_| Failure::WriterPanicked)?;
+        joined.map_err(|_| Failure::Panicked("writer"))?;
+        if let Ok(failure) = self.failures.try_recv() {
+            return Err(failure);
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -395,13 +405,24 @@ fn name_of(address: &ListenAddress) -> String {
 
 fn start_writer(writer: Writer) -> Result<JoinHandle<()>, Failure> {
     let reports = writer.reports.clone();
-    let run = move || {
-        if let Err(failure) = writer.run() {
-            reports.fail(failure);
-        }
-    };
+    let run = move || reports.guard("writer", || writer.run());
     let thread = thread::Builder::new().name("writer".to_owned());
     thread.spawn(run).map_err(Failure::Thread)
+}
+
+/// Runs a task the server cannot be without.
+fn watch_over(
+    tokio: &Runtime,
+    name: &'static str,
+    reports: &Arc<Reports>,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    let (task, reports) = (tokio.spawn(task), reports.clone());
+    tokio.spawn(async move {
+        if task.await.is_err_and(|error| error.is_panic()) {
+            reports.fail(Failure::Panicked(name));
+        }
+    });
 }
 
 async fn purge_at_intervals(disk: Arc<dyn Disk>, dirs: DataDirs, options: PurgeOptions) {
@@ -414,7 +435,7 @@ async fn purge_at_intervals(disk: Arc<dyn Disk>, dirs: DataDirs, options: PurgeO
         match purged {
             Ok(Ok(removed)) => log_purged(&removed),
             Ok(Err(error)) => tracing::error!("old files were not removed: {error}"),
-            Err(_) => return,
+            Err(error) => tracing::error!("old files were not removed: {error}"),
         }
     }
 }
@@ -426,7 +447,7 @@ fn log_purged(removed: &[PathBuf]) {
 }
 
 /// How long tasks may take to end once all that matters has ended.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+const STOP_TIMEOUT: Duration = Duration::from_millis(300);
 
 impl BatchLimits {
     fn new(storage: &crate::config::StorageOptions) -> Self {

@@ -1,5 +1,7 @@
 //! What the runtime's threads tell those who ask and the one who stops the server.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -39,10 +41,21 @@ impl Reports {
         (reports, receiver)
     }
 
-    /// The server cannot go on. Only the first reason is taken: the others follow from it.
+    /// The server cannot go on. Only the first reason is the process's last word: the others
+    /// follow from it.
     pub(super) fn fail(&self, failure: Failure) {
-        tracing::error!("{}", failure.explained());
-        let _ = self.failures.try_send(failure);
+        if let Err(further) = self.failures.try_send(failure) {
+            tracing::warn!("and then: {}", further.into_inner().explained());
+        }
+    }
+
+    /// Runs the work of a thread that the server cannot be without.
+    pub(super) fn guard(&self, thread: &'static str, work: impl FnOnce() -> Result<(), Failure>) {
+        // What a panic leaves half done is not looked at again: the process stops.
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        if let Err(failure) = outcome.unwrap_or(Err(Failure::Panicked(thread))) {
+            self.fail(failure);
+        }
     }
 
     pub(super) fn count_sync(&self, took_ms: u64, transactions: usize) {

@@ -9,6 +9,7 @@
 //! The sync is done here and not on a thread of its own: a batch is what came in during the last
 //! sync, and a lone write has no hop more than it needs.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,11 +123,13 @@ impl Writer {
             peer.handle(now, &db, Input::Appended { zxid }, outputs, client);
         }
         if peer.has_committed() || !buffers.client.is_empty() {
-            let mut db = self.server.state.write();
+            // A panic must not unlock it: nobody may read what is half applied.
+            let mut db = ManuallyDrop::new(self.server.state.write());
             let mut watches = self.server.watches.lock();
             peer.apply_committed(&mut db, &mut watches, &mut buffers.client);
             drop(watches);
             self.server.deliver(&mut buffers.client, &mut buffers.woken);
+            drop(ManuallyDrop::into_inner(db));
         }
         drop(peer);
         self.server.submissions.answered(requests);

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::store::disk::{Disk, ReadFile, Segment, WriteFile};
 
@@ -30,12 +30,22 @@ pub(crate) enum Fault {
     PowerLossAt(u64),
     /// The disk has room for that many bytes in all.
     Capacity(u64),
+    /// The next creation of a file whose name starts so, or the next sync of the log, panics.
+    Panic(Panic),
+}
+
+/// Where the code below a thread of the server panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Panic {
+    AtSync,
+    AtCreation(&'static str),
 }
 
 /// A handle to one simulated disk; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct SimDisk {
     state: Arc<Mutex<State>>,
+    changed: Arc<Condvar>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +60,8 @@ struct State {
     random: u64,
     fault: Fault,
     is_off: bool,
+    holds_appends: bool,
+    is_append_held: bool,
     calls: u64,
     syncs: u64,
 }
@@ -78,6 +90,7 @@ impl SimDisk {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
+            changed: Arc::default(),
         }
     }
 
@@ -87,8 +100,22 @@ impl SimDisk {
         state.fault = match fault {
             Fault::FailAt(count) => Fault::FailAt(calls + count),
             Fault::PowerLossAt(count) => Fault::PowerLossAt(calls + count),
-            Fault::None | Fault::Capacity(_) => fault,
+            Fault::None | Fault::Capacity(_) | Fault::Panic(_) => fault,
         };
+    }
+
+    /// From now on files that only grow, as snapshots do, do not until they are let go.
+    pub(crate) fn hold_appends(&self, hold: bool) {
+        self.state.lock().holds_appends = hold;
+        self.changed.notify_all();
+    }
+
+    /// Waits until one is held.
+    pub(crate) fn await_held_append(&self) {
+        let mut state = self.state.lock();
+        while !state.is_append_held {
+            self.changed.wait(&mut state);
+        }
     }
 
     /// Changing calls so far.
@@ -133,6 +160,10 @@ impl SimDisk {
         let parent = path.parent().unwrap_or(path);
         if !state.dirs.iter().any(|dir| dir == parent) {
             return Err(io::ErrorKind::NotFound.into());
+        }
+        if let Fault::Panic(Panic::AtCreation(prefix)) = state.fault {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            assert!(!name.starts_with(prefix), "a panic on purpose");
         }
         state.change()?;
         // Emptying a file frees its blocks: a crash brings back the old one or leaves the new.
@@ -385,6 +416,8 @@ struct SimFile {
 impl SimFile {
     fn sync_content(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
+        let panics = state.fault == Fault::Panic(Panic::AtSync);
+        assert!(!panics, "a panic on purpose");
         state.change()?;
         state.syncs += 1;
         let inode = &mut state.inodes[self.inode];
@@ -396,6 +429,11 @@ impl SimFile {
 impl WriteFile for SimFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state.lock();
+        while state.holds_appends {
+            state.is_append_held = true;
+            self.disk.changed.notify_all();
+            self.disk.changed.wait(&mut state);
+        }
         let end = state.inodes[self.inode].content.len();
         state.write(self.inode, end, bytes)
     }

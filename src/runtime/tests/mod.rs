@@ -2,7 +2,9 @@
 
 mod client;
 mod disk_failure;
+mod front;
 mod limits;
+mod panics;
 mod protocol;
 mod restart;
 mod words;
