@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::store::disk::{Disk, ReadFile, Segment, WriteFile};
 
@@ -45,6 +45,7 @@ pub(crate) enum Panic {
 #[derive(Debug, Clone)]
 pub(crate) struct SimDisk {
     state: Arc<Mutex<State>>,
+    changed: Arc<Condvar>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +60,8 @@ struct State {
     random: u64,
     fault: Fault,
     is_off: bool,
+    holds_appends: bool,
+    is_append_held: bool,
     calls: u64,
     syncs: u64,
 }
@@ -87,6 +90,7 @@ impl SimDisk {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
+            changed: Arc::default(),
         }
     }
 
@@ -98,6 +102,20 @@ impl SimDisk {
             Fault::PowerLossAt(count) => Fault::PowerLossAt(calls + count),
             Fault::None | Fault::Capacity(_) | Fault::Panic(_) => fault,
         };
+    }
+
+    /// From now on files that only grow, as snapshots do, do not until they are let go.
+    pub(crate) fn hold_appends(&self, hold: bool) {
+        self.state.lock().holds_appends = hold;
+        self.changed.notify_all();
+    }
+
+    /// Waits until one is held.
+    pub(crate) fn await_held_append(&self) {
+        let mut state = self.state.lock();
+        while !state.is_append_held {
+            self.changed.wait(&mut state);
+        }
     }
 
     /// Changing calls so far.
@@ -411,6 +429,11 @@ impl SimFile {
 impl WriteFile for SimFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state.lock();
+        while state.holds_appends {
+            state.is_append_held = true;
+            self.disk.changed.notify_all();
+            self.disk.changed.wait(&mut state);
+        }
         let end = state.inodes[self.inode].content.len();
         state.write(self.inode, end, bytes)
     }
