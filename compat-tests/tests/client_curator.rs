@@ -32,19 +32,21 @@ fn run(kind: Kind, test: &str, scenarios: &[&str]) {
         .chain(scenarios)
         .copied()
         .collect();
-    let lines = java.start(MAIN, &[], &arguments).finish();
+    let lines = java
+        .start(MAIN, &[("jute.maxbuffer", "4194304")], &arguments)
+        .finish();
     let expected: Vec<String> = scenarios.iter().map(|name| format!("ok {name}")).collect();
     assert_eq!(lines, expected);
 }
 
-fn run_with_restart(kind: Kind, test: &str, end: End) {
+fn run_with_restart(kind: Kind, test: &str, scenario: &str, end: End) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
     let data = tempfile::tempdir().expect("a temporary directory");
     let options = options().data_dir(data.path());
     let mut server = Server::start(kind, &options);
-    let mut program = java.start(MAIN, &[], &[&server.connect_string(), "reattach"]);
+    let mut program = java.start(MAIN, &[], &[&server.connect_string(), scenario]);
     program.expect_line("restart");
     match end {
         End::Stop => server.stop(),
@@ -52,7 +54,12 @@ fn run_with_restart(kind: Kind, test: &str, end: End) {
     };
     let server = Server::start(kind, &options.client_port(server.address().port()));
     program.say("restarted");
-    assert_eq!(program.finish(), ["ok reattach"], "{}", server.log());
+    assert_eq!(
+        program.finish(),
+        [format!("ok {scenario}")],
+        "{}",
+        server.log()
+    );
 }
 
 macro_rules! on_both {
@@ -133,26 +140,35 @@ on_both!(
     ]
 );
 
-mod reattach {
-    use super::*;
+on_both!(
+    load,
+    [
+        "load_pipeline",
+        "load_many_children",
+        "load_large_transaction",
+        "load_many_ephemerals",
+    ]
+);
 
-    #[test]
-    fn apache_stopped() {
-        run_with_restart(Kind::Apache, "reattach::apache_stopped", End::Stop);
-    }
+macro_rules! restarted {
+    ($($name:ident: $kind:ident, $scenario:expr, $end:ident;)*) => {
+        $(#[test]
+        fn $name() {
+            run_with_restart(
+                Kind::$kind,
+                concat!("client_curator::", stringify!($name)),
+                $scenario,
+                End::$end,
+            );
+        })*
+    };
+}
 
-    #[test]
-    fn apache_killed() {
-        run_with_restart(Kind::Apache, "reattach::apache_killed", End::Kill);
-    }
-
-    #[test]
-    fn ours_stopped() {
-        run_with_restart(Kind::Ours, "reattach::ours_stopped", End::Stop);
-    }
-
-    #[test]
-    fn ours_killed() {
-        run_with_restart(Kind::Ours, "reattach::ours_killed", End::Kill);
-    }
+restarted! {
+    reattach_apache_stopped: Apache, "reattach", Stop;
+    reattach_apache_killed: Apache, "reattach", Kill;
+    reattach_many_watches_apache: Apache, "reattach_many_watches", Stop;
+    reattach_ours_stopped: Ours, "reattach", Stop;
+    reattach_ours_killed: Ours, "reattach", Kill;
+    reattach_many_watches_ours: Ours, "reattach_many_watches", Kill;
 }

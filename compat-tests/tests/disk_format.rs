@@ -44,6 +44,8 @@ struct Relay {
     first: Kind,
     second: Kind,
     compression: Option<&'static str>,
+    /// Whether transaction logs have a directory of their own (`dataLogDir`).
+    split: bool,
     end: End,
 }
 
@@ -95,7 +97,7 @@ impl Relay {
 
     fn start(&self, kind: Kind, data: &Path) -> Server {
         let mut options = ServerOptions::new()
-            .data_dir(data)
+            .data_dir(&data.join("data"))
             .config("4lw.commands.whitelist", "*")
             .config("extendedTypesEnabled", true)
             .config("snapCount", 100)
@@ -104,6 +106,9 @@ impl Relay {
             .property("znode.container.checkIntervalMs", 3_600_000);
         if let Some(method) = self.compression {
             options = options.config("snapshot.compression.method", method);
+        }
+        if self.split {
+            options = options.config("dataLogDir", data.join("log").display());
         }
         Server::start(kind, &options)
     }
@@ -117,20 +122,27 @@ impl Relay {
 
     /// The directory has what the test is about: several snapshots of the right sort, several logs.
     fn expect_files(&self, data: &Path) {
-        let names: Vec<String> = fs::read_dir(data.join("version-2"))
-            .expect("a server makes version-2")
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let log_dir = if self.split { "log" } else { "data" };
+        let names = |directory: &str| -> Vec<String> {
+            fs::read_dir(data.join(directory).join("version-2"))
+                .expect("a server makes version-2")
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect()
+        };
+        let (snapshots, logs) = (names("data"), names(log_dir));
         let suffix = self
             .compression
             .map(|method| format!(".{method}"))
             .unwrap_or_default();
-        let snapshots = names
-            .iter()
-            .filter(|name| name.starts_with("snapshot.") && name.ends_with(&suffix))
-            .count();
-        let logs = names.iter().filter(|name| name.starts_with("log.")).count();
-        assert!(snapshots > 2 && logs > 2, "{names:?}");
+        let is_snapshot = |name: &&String| name.starts_with("snapshot.") && name.ends_with(&suffix);
+        assert!(
+            snapshots.iter().filter(is_snapshot).count() > 2,
+            "{snapshots:?}"
+        );
+        assert!(
+            logs.iter().filter(|name| name.starts_with("log.")).count() > 2,
+            "{logs:?}"
+        );
     }
 }
 
@@ -453,14 +465,98 @@ fn apache_resumes_ours() {
     restart_resumes("disk_format::apache_resumes_ours", Kind::Ours, Kind::Apache);
 }
 
+/// A log whose last record a crash left unfinished: that transaction never was, all before it is there,
+/// and the log goes on.
+fn torn_record(test: &str, first: Kind, second: Kind, cuts: &[u64]) {
+    if (first, second) != (Kind::Ours, Kind::Ours) && apache_or_skip(test).is_none() {
+        return;
+    }
+    for cut in cuts {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let options = ServerOptions::new().data_dir(data.path());
+        let mut server = Server::start(first, &options);
+        let mut client = Client::open_session(server.address(), SESSION_TIMEOUT_MS).0;
+        for path in ["/first", "/second", "/torn"] {
+            create(&mut client, path, &[7; 64], PERSISTENT);
+        }
+        server.kill();
+        let log = files(data.path(), "log.").pop().expect("a log");
+        let bytes = fs::read(&log).unwrap();
+        let written = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .expect("a log is not empty")
+            + 1;
+        let log = fs::OpenOptions::new().write(true).open(log).unwrap();
+        log.set_len(u64::try_from(written).unwrap() - cut).unwrap();
+
+        for attempt in ["/after", "/after-again"] {
+            let mut server = Server::start(second, &options);
+            let mut client = Client::open_session(server.address(), SESSION_TIMEOUT_MS).0;
+            create(&mut client, attempt, b"", PERSISTENT);
+            for path in ["/first", "/second", "/after"] {
+                assert!(
+                    exists(&mut client, path),
+                    "{path} with {cut} bytes cut off: {}",
+                    server.log()
+                );
+            }
+            assert!(!exists(&mut client, "/torn"), "{cut} bytes cut off");
+            server.kill();
+        }
+    }
+}
+
+#[test]
+fn torn_record_apache_to_apache() {
+    torn_record(
+        "disk_format::torn_record_apache_to_apache",
+        Kind::Apache,
+        Kind::Apache,
+        &[1],
+    );
+}
+
+#[test]
+fn torn_record_apache_to_ours() {
+    torn_record(
+        "disk_format::torn_record_apache_to_ours",
+        Kind::Apache,
+        Kind::Ours,
+        &[1, 30],
+    );
+}
+
+#[test]
+fn torn_record_ours_to_apache() {
+    torn_record(
+        "disk_format::torn_record_ours_to_apache",
+        Kind::Ours,
+        Kind::Apache,
+        &[1],
+    );
+}
+
+#[test]
+fn torn_record_ours_to_ours() {
+    let cuts = [1, 2, 12, 13, 14, 30, 100, 150, 160];
+    torn_record(
+        "disk_format::torn_record_ours_to_ours",
+        Kind::Ours,
+        Kind::Ours,
+        &cuts,
+    );
+}
+
 macro_rules! relays {
-    ($($name:ident: $first:ident, $second:ident, $compression:expr, $end:ident;)*) => {
+    ($($name:ident: $first:ident, $second:ident, $compression:expr, $split:expr, $end:ident;)*) => {
         $(#[test]
         fn $name() {
             Relay {
                 first: Kind::$first,
                 second: Kind::$second,
                 compression: $compression,
+                split: $split,
                 end: End::$end,
             }
             .run(concat!("disk_format::", stringify!($name)));
@@ -469,15 +565,16 @@ macro_rules! relays {
 }
 
 relays! {
-    apache_to_apache_plain_stopped: Apache, Apache, None, Stop;
-    apache_to_apache_snappy_killed: Apache, Apache, Some("snappy"), Kill;
-    apache_to_ours_plain_stopped: Apache, Ours, None, Stop;
-    apache_to_ours_plain_killed: Apache, Ours, None, Kill;
-    apache_to_ours_gz_stopped: Apache, Ours, Some("gz"), Stop;
-    apache_to_ours_gz_killed: Apache, Ours, Some("gz"), Kill;
-    apache_to_ours_snappy_stopped: Apache, Ours, Some("snappy"), Stop;
-    apache_to_ours_snappy_killed: Apache, Ours, Some("snappy"), Kill;
-    ours_to_apache_plain_stopped: Ours, Apache, None, Stop;
-    ours_to_apache_snappy_killed: Ours, Apache, Some("snappy"), Kill;
-    ours_to_ours_gz_killed: Ours, Ours, Some("gz"), Kill;
+    apache_to_apache_plain_stopped: Apache, Apache, None, false, Stop;
+    apache_to_apache_snappy_killed: Apache, Apache, Some("snappy"), false, Kill;
+    apache_to_ours_plain_stopped: Apache, Ours, None, false, Stop;
+    apache_to_ours_plain_killed: Apache, Ours, None, false, Kill;
+    apache_to_ours_gz_stopped: Apache, Ours, Some("gz"), true, Stop;
+    apache_to_ours_gz_killed: Apache, Ours, Some("gz"), true, Kill;
+    apache_to_ours_snappy_stopped: Apache, Ours, Some("snappy"), false, Stop;
+    apache_to_ours_snappy_killed: Apache, Ours, Some("snappy"), false, Kill;
+    ours_to_apache_plain_stopped: Ours, Apache, None, false, Stop;
+    ours_to_apache_snappy_killed: Ours, Apache, Some("snappy"), false, Kill;
+    ours_to_apache_gz_stopped: Ours, Apache, Some("gz"), true, Stop;
+    ours_to_ours_gz_killed: Ours, Ours, Some("gz"), true, Kill;
 }

@@ -44,6 +44,7 @@ pub(super) enum Ending {
 /// Serves one client until its connection ends.
 pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, link: Arc<Link>) {
     let mut connection = Connection {
+        server,
         stream,
         input: BytesMut::new(),
         unsent: BytesMut::new(),
@@ -52,16 +53,15 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, link: Arc<Link
     };
     tracing::debug!(peer = %connection.dialogue.link().peer, "accepted");
     let ending =
-        poll_fn(|cx| SCRATCH.with_borrow_mut(|scratch| connection.poll(&server, cx, scratch)))
-            .await;
+        poll_fn(|cx| SCRATCH.with_borrow_mut(|scratch| connection.poll(cx, scratch))).await;
     connection.log(&ending);
-    connection.dialogue.hang_up(&server);
     if matches!(ending, Ending::Closed(_) | Ending::Malformed(_)) {
         connection.part();
     }
 }
 
 struct Connection {
+    server: Arc<Server>,
     stream: TcpStream,
     /// Bytes received and not worked off.
     input: BytesMut,
@@ -70,6 +70,13 @@ struct Connection {
     /// What the outbox wakes.
     waker: Option<Waker>,
     dialogue: Dialogue,
+}
+
+/// However the task ends, also by a panic or with the runtime: nothing of the connection stays.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.dialogue.hang_up(&self.server);
+    }
 }
 
 /// What a thread needs while it works on a batch, empty in between.
@@ -87,13 +94,18 @@ thread_local! {
     });
 }
 
+impl Scratch {
+    /// Another connection's task may have panicked and left its own there.
+    fn clear(&mut self) {
+        self.out.clear();
+        self.writes.clear();
+    }
+}
+
 impl Connection {
-    fn poll(
-        &mut self,
-        server: &Arc<Server>,
-        cx: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Poll<Ending> {
+    fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Ending> {
+        let server = &self.server.clone();
+        scratch.clear();
         self.register(cx);
         for _ in 0..ROUNDS_PER_POLL {
             if let Some(reason) = self.dialogue.link().outbox.closes_at_once() {

@@ -130,11 +130,12 @@ impl Dialogue {
             Phase::New => self.greet(&mut batch, input),
             _ => self.take_frames(&mut batch, input),
         };
+        batch.count.received_bytes += consumed as u64;
         self.finish(batch);
         consumed
     }
 
-    /// Gives what the connection held back to the server. Called once, at the end.
+    /// Gives back what the connection held of the server. Called once, at the end.
     pub(super) fn hang_up(&mut self, server: &Server) {
         server.large_requests.give_back(self.large_share);
         server.watches.lock().remove_conn(self.link.id);
@@ -142,6 +143,7 @@ impl Dialogue {
             let conn = self.link.id;
             server.submissions.notify(Input::Disconnected { conn });
         }
+        server.stats.events.connections_ended.add_one();
         server.links.remove(&self.link);
     }
 
@@ -219,6 +221,7 @@ impl Dialogue {
             batch.count.answer(ticket, news.last_zxid, batch.now);
         }
         batch.count.sent += news.events as u64;
+        batch.count.event_bytes += news.event_bytes as u64;
         if let Some(session) = news.session {
             batch.count.sent += 1;
             self.link.set_session(session.clone());
@@ -296,8 +299,14 @@ impl Dialogue {
             return self.end(Ending::Malformed("a connect request"));
         };
         let renewed = request.session_id != 0;
+        let events = &server.stats.events;
+        events.sessions_requested.add_one();
+        if renewed {
+            events.sessions_renewed.add_one();
+        }
         let throttle = server.session_throttle.as_ref();
         if throttle.is_some_and(|throttle| !throttle.lets_in(renewed, batch.now)) {
+            events.connections_rejected.add_one();
             return self.end(Ending::Closed("too many sessions are being opened"));
         }
         self.link
@@ -364,6 +373,7 @@ impl Dialogue {
         }
         let share = batch.server.large_requests.share_of(content.len());
         if !batch.server.large_requests.take(share) {
+            batch.server.stats.events.large_requests_rejected.add_one();
             return self.end(Ending::Closed("large requests take too much memory"));
         }
         self.large_share += share;
@@ -452,6 +462,7 @@ impl Dialogue {
         self.lock(batch);
         let last_zxid = batch.state.as_ref().map_or(Zxid::ZERO, |db| db.last_zxid());
         let code = ErrorCode::ThrottledOp.number();
+        batch.server.stats.events.requests_throttled.add_one();
         reply::encode_header_frame(ticket.xid, last_zxid, code, batch.out);
         batch.count.answer(ticket, last_zxid, batch.now);
         self.release(batch.server, ticket.bytes);
@@ -517,13 +528,15 @@ impl Dialogue {
         let Batch {
             server,
             now,
+            out,
             writes,
             write_bytes,
             state,
-            count,
+            mut count,
             touches,
             ..
         } = batch;
+        count.sent_bytes += out.len() as u64;
         drop(state);
         if !writes.is_empty() {
             server.submissions.submit(writes, write_bytes);

@@ -202,25 +202,88 @@ impl Links {
         self.with(|all| all.values().for_each(|link| link.stats.reset()));
     }
 
-    /// Closes what had no bytes for too long.
-    pub(super) fn close_idle(&self, now: Monotonic) {
-        self.close_where(IDLE, |link| link.idle_deadline() <= now);
+    /// Closes what had no bytes for too long. How many of them had no session.
+    pub(super) fn close_idle(&self, now: Monotonic) -> usize {
+        let closed = self.close_where(IDLE, |link| link.idle_deadline() <= now);
+        closed
+            .iter()
+            .filter(|link| link.session().is_none())
+            .count()
     }
 
     pub(super) fn close_all(&self, reason: &'static str) {
         self.close_where(reason, |_| true);
     }
 
-    fn close_where(&self, reason: &'static str, which: impl Fn(&Link) -> bool) {
+    fn close_where(&self, reason: &'static str, which: impl Fn(&Link) -> bool) -> Vec<Arc<Link>> {
         let found: Vec<Arc<Link>> = self.with(|all| {
             let chosen = all.values().filter(|link| which(link));
             chosen.cloned().collect()
         });
-        for link in found {
+        for link in &found {
             link.outbox.put_close(Closing::AtOnce(reason));
             link.outbox.wake();
         }
+        found
     }
 }
 
 const IDLE: &str = "nothing came or went for too long";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn link(id: ConnId, at: u64, idle_limit_ms: u32) -> Link {
+        let now = (Monotonic(at), WallMillis(0));
+        Link::new(id, (PEER, 1).into(), now, idle_limit_ms, 1000)
+    }
+
+    #[test]
+    fn an_idle_connection_goes_at_the_tenth_second_after_its_limit() {
+        for (last_io, limit, deadline) in [
+            (0, 10_000, 20_000),
+            (9_999, 10_000, 20_000),
+            (10_000, 10_000, 30_000),
+            (12_345, 4_000, 20_000),
+        ] {
+            let link = link(ConnId(1), 0, limit);
+            link.touch(Monotonic(last_io));
+            assert_eq!(link.idle_deadline(), Monotonic(deadline), "{last_io}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_idle_is_closed() {
+        let links = Links::new(None, None);
+        let idle = links.add(PEER, |id| link(id, 0, 10_000)).unwrap();
+        let busy = links.add(PEER, |id| link(id, 15_000, 10_000)).unwrap();
+        assert_eq!(links.close_idle(Monotonic(19_999)), 0);
+        assert_eq!(links.close_idle(Monotonic(20_000)), 1);
+        assert!(idle.outbox.closes_at_once().is_some());
+        assert!(busy.outbox.closes_at_once().is_none());
+    }
+
+    #[test]
+    fn room_comes_back_when_connections_go() {
+        let links = Links::new(Some(3), Some(2));
+        let add = |address: [u8; 4]| {
+            let address = IpAddr::from(address);
+            links.add(address, |id| {
+                let now = (Monotonic(0), WallMillis(0));
+                Link::new(id, (address, 1).into(), now, 1, 1)
+            })
+        };
+        let first = add([127, 0, 0, 1]).unwrap();
+        add([127, 0, 0, 1]).unwrap();
+        assert_eq!(add([127, 0, 0, 1]).unwrap_err(), Refusal::Address(2));
+        add([127, 0, 0, 2]).unwrap();
+        assert_eq!(add([127, 0, 0, 3]).unwrap_err(), Refusal::Server(3));
+        links.remove(&first);
+        links.remove(&first);
+        add([127, 0, 0, 1]).unwrap();
+        assert_eq!(links.len(), 3);
+    }
+}

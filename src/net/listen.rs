@@ -86,9 +86,11 @@ fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
             tokio::spawn(connection::serve(server.clone(), stream, link));
         }
         Err(Refusal::Address(max)) => {
+            server.stats.events.connections_rejected.add_one();
             tracing::warn!("Too many connections from {} - max is {max}", peer.ip());
         }
         Err(Refusal::Server(max)) => {
+            server.stats.events.connections_rejected.add_one();
             tracing::warn!(
                 "Too many connections, refusing {} - max is {max}",
                 peer.ip()
@@ -112,7 +114,9 @@ async fn sweep(server: Arc<Server>) {
         let now = server.clock.now().monotonic;
         let wait_ms = interval_ms - now.0 % interval_ms;
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-        server.links.close_idle(server.clock.now().monotonic);
+        for _ in 0..server.links.close_idle(server.clock.now().monotonic) {
+            server.stats.events.sessionless_expired.add_one();
+        }
     }
 }
 

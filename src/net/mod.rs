@@ -28,5 +28,5 @@ mod throttle;
 pub use links::ConnReport;
 pub use listen::{Listener, bind};
 pub use server::{Clock, NetOptions, Server, Woken, Words};
-pub use stats::{ConnFigures, LatencySpread, ServerFigures};
+pub use stats::{ConnFigures, EventFigures, LatencySpread, ServerFigures};
 pub use submission::Submissions;

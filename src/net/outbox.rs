@@ -51,6 +51,8 @@ pub(super) struct News {
     /// Replies to writes among the bytes.
     pub(super) replies: usize,
     pub(super) events: usize,
+    /// Bytes of those.
+    pub(super) event_bytes: usize,
     /// Of the last reply.
     pub(super) last_zxid: Zxid,
     pub(super) close: Option<Closing>,
@@ -140,6 +142,7 @@ impl Outbox {
             if policy.permits(&inner.ids, event.acl.as_deref(), perms::READ) {
                 inner.bytes.extend_from_slice(frame);
                 inner.news.events += 1;
+                inner.news.event_bytes += frame.len();
             }
         })
     }

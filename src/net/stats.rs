@@ -62,6 +62,9 @@ pub struct ConnFigures {
 pub(super) struct BatchCount {
     pub(super) received: u64,
     pub(super) sent: u64,
+    pub(super) received_bytes: u64,
+    pub(super) sent_bytes: u64,
+    pub(super) event_bytes: u64,
     answered: u64,
     total_ms: u64,
     min_ms: u64,
@@ -164,6 +167,61 @@ impl ConnStats {
 #[derive(Debug)]
 pub(super) struct ServerStats {
     shards: [Shard; SHARDS],
+    pub(super) events: Events,
+}
+
+macro_rules! events {
+    ($($(#[$meta:meta])* $name:ident,)*) => {
+        /// What happens so rarely that one counter for all cores will do.
+        #[derive(Debug, Default)]
+        pub(super) struct Events {
+            $($(#[$meta])* pub(super) $name: EventCount,)*
+        }
+
+        /// The same as numbers.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct EventFigures {
+            $($(#[$meta])* pub $name: u64,)*
+        }
+
+        impl Events {
+            fn figures(&self) -> EventFigures {
+                EventFigures {
+                    $($name: self.$name.0.load(Relaxed),)*
+                }
+            }
+
+            fn reset(&self) {
+                $(self.$name.0.store(0, Relaxed);)*
+            }
+        }
+    };
+}
+
+events! {
+    /// Requests for a session, new or old.
+    sessions_requested,
+    /// Of those, the ones for an old session.
+    sessions_renewed,
+    /// Connections that have ended.
+    connections_ended,
+    /// Connections beyond a limit, and sessions beyond the throttle's.
+    connections_rejected,
+    /// Connections closed because no session was opened on them.
+    sessionless_expired,
+    large_requests_rejected,
+    /// Requests answered `ThrottledOp`.
+    requests_throttled,
+}
+
+/// A counter.
+#[derive(Debug, Default)]
+pub(super) struct EventCount(AtomicU64);
+
+impl EventCount {
+    pub(super) fn add_one(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -171,6 +229,9 @@ pub(super) struct ServerStats {
 struct Shard {
     received: AtomicU64,
     sent: AtomicU64,
+    received_bytes: AtomicU64,
+    sent_bytes: AtomicU64,
+    event_bytes: AtomicU64,
     latency: Latency,
 }
 
@@ -179,6 +240,12 @@ struct Shard {
 pub struct ServerFigures {
     pub received: u64,
     pub sent: u64,
+    pub received_bytes: u64,
+    /// Replies and events.
+    pub sent_bytes: u64,
+    /// Events alone.
+    pub event_bytes: u64,
+    pub events: EventFigures,
     pub latency: LatencySpread,
 }
 
@@ -188,8 +255,12 @@ impl ServerStats {
             shards: std::array::from_fn(|_| Shard {
                 received: AtomicU64::new(0),
                 sent: AtomicU64::new(0),
+                received_bytes: AtomicU64::new(0),
+                sent_bytes: AtomicU64::new(0),
+                event_bytes: AtomicU64::new(0),
                 latency: Latency::new(),
             }),
+            events: Events::default(),
         }
     }
 
@@ -201,6 +272,13 @@ impl ServerStats {
         };
         shard.received.fetch_add(batch.received, Relaxed);
         shard.sent.fetch_add(batch.sent, Relaxed);
+        shard
+            .received_bytes
+            .fetch_add(batch.received_bytes, Relaxed);
+        shard.sent_bytes.fetch_add(batch.sent_bytes, Relaxed);
+        if batch.event_bytes > 0 {
+            shard.event_bytes.fetch_add(batch.event_bytes, Relaxed);
+        }
         if batch.answered == 0 {
             return;
         }
@@ -222,17 +300,27 @@ impl ServerStats {
         for shard in &self.shards {
             shard.received.store(0, Relaxed);
             shard.sent.store(0, Relaxed);
+            shard.received_bytes.store(0, Relaxed);
+            shard.sent_bytes.store(0, Relaxed);
+            shard.event_bytes.store(0, Relaxed);
             shard.latency.reset();
         }
+        self.events.reset();
     }
 
     pub(super) fn figures(&self) -> ServerFigures {
-        let mut sum = ServerFigures::default();
+        let mut sum = ServerFigures {
+            events: self.events.figures(),
+            ..ServerFigures::default()
+        };
         let mut min_ms = u64::MAX;
         for shard in &self.shards {
             let spread = shard.latency.spread();
             sum.received += shard.received.load(Relaxed);
             sum.sent += shard.sent.load(Relaxed);
+            sum.received_bytes += shard.received_bytes.load(Relaxed);
+            sum.sent_bytes += shard.sent_bytes.load(Relaxed);
+            sum.event_bytes += shard.event_bytes.load(Relaxed);
             sum.latency.count += spread.count;
             sum.latency.total_ms += spread.total_ms;
             sum.latency.max_ms = sum.latency.max_ms.max(spread.max_ms);
@@ -301,6 +389,7 @@ mod tests {
         let (server, conn) = (ServerStats::new(), ConnStats::new());
         let mut batch = BatchCount {
             received: 3,
+            received_bytes: 20,
             ..BatchCount::default()
         };
         batch.answer(ticket(1, 90), Zxid(7), Monotonic(100));
@@ -318,7 +407,9 @@ mod tests {
         let expected = ServerFigures {
             received: 60,
             sent: 40,
+            received_bytes: 400,
             latency: spread,
+            ..ServerFigures::default()
         };
         assert_eq!(server.figures(), expected);
         let figures = conn.figures();

@@ -160,6 +160,8 @@ impl Facts {
 
     pub(super) fn monitor(&self, server: &Server) -> MonitorFacts {
         let figures = self.reports.figures();
+        let clients = server.figures();
+        let events = clients.events;
         let (counters, sessions) = {
             let peer = self.peer.lock();
             (peer.counters(), peer.session_count())
@@ -182,15 +184,28 @@ impl Facts {
             open_files_max,
             connection_drop_chance: server.connection_drop_chance(),
             counters: vec![
-                ("commit_count", counters.transactions_applied),
+                ("connection_request_count", events.sessions_requested),
+                ("connection_revalidate_count", events.sessions_renewed),
+                ("connection_drop_count", events.connections_ended),
+                ("connection_rejected", events.connections_rejected),
+                (
+                    "sessionless_connections_expired",
+                    events.sessionless_expired,
+                ),
                 ("stale_sessions_expired", counters.sessions_expired),
-                ("connection_revalidate_count", counters.sessions_refused),
+                ("large_requests_rejected", events.large_requests_rejected),
+                ("throttled_ops", events.requests_throttled),
+                ("bytes_received_count", clients.received_bytes),
+                ("response_bytes", clients.sent_bytes - clients.event_bytes),
+                ("watch_bytes", clients.event_bytes),
                 ("digest_mismatches_count", counters.digest_mismatches),
-                ("snap_count", figures.snapshot_count),
             ],
             spreads: vec![
                 ("fsynctime", figures.syncs),
+                ("sync_processor_batch_size", figures.batches),
                 ("snapshottime", figures.snapshots),
+                ("dbinittime", figures.start),
+                ("startup_txns_loaded", figures.replayed),
             ],
         }
     }

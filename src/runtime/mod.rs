@@ -10,6 +10,10 @@
 //! Stopping: connections are closed, the writer finishes what it has and the log with it, and a
 //! snapshot that is being written is waited for.
 //!
+//! A connection's task that panics costs its connection. The writer, the listener or a snapshot
+//! that panics stops the process, as one that fails does: what is left would be a server that
+//! takes requests and never answers.
+//!
 //! Clocks are read here and nowhere else.
 
 mod clock;
@@ -70,8 +74,8 @@ pub enum Failure {
     Log(#[from] LogWriteError),
     #[error("a snapshot failed")]
     Snapshot(#[from] SnapshotWriteError),
-    #[error("the writer's thread panicked")]
-    WriterPanicked,
+    #[error("the {0}'s thread panicked")]
+    Panicked(&'static str),
 }
 
 impl Failure {
@@ -134,8 +138,9 @@ impl Running {
             server,
             writer,
         } = parts;
+        let reports = writer.reports.clone();
         let writer = start_writer(writer)?;
-        tokio.spawn(listener.run(server.clone()));
+        watch_over(&tokio, "listener", &reports, listener.run(server.clone()));
         if let Some(purging) = config.storage.purge {
             tokio.spawn(purge_at_intervals(disk, options::dirs(config), purging));
         }
@@ -169,14 +174,18 @@ impl Running {
         })
     }
 
-    /// Closes the connections, finishes the log, and ends all threads.
-    pub fn stop(self) -> Result<(), Failure> {
+    /// Closes the connections, finishes the log, and ends all threads. What fails meanwhile is
+    /// given, as a log that is not whole must not look like an orderly end.
+    pub fn stop(mut self) -> Result<(), Failure> {
         tracing::info!("stopping");
         self.server.stop();
         self.server.submissions.close();
         let joined = self.writer.join();
         self.tokio.shutdown_timeout(STOP_TIMEOUT);
-        joined.map_err(|_| Failure::WriterPanicked)?;
+        joined.map_err(|_| Failure::Panicked("writer"))?;
+        if let Ok(failure) = self.failures.try_recv() {
+            return Err(failure);
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -214,6 +223,7 @@ impl Parts {
         disk: Arc<dyn Disk>,
         config: &Config,
     ) -> Result<(Self, mpsc::Receiver<Failure>), Failure> {
+        log_settings(config);
         let clock = Arc::new(SystemClock::start());
         let started = clock.now();
         let policy = Arc::new(options::policy(config)?);
@@ -235,6 +245,7 @@ impl Parts {
 
         let (reports, failures) = Reports::new();
         let reports = Arc::new(reports);
+        reports.count_start(clock.monotonic().since(started.monotonic), replayed);
         let seed = started.monotonic.0 ^ (u64::from(std::process::id()) << 32);
         let facts = Facts::new(config, &clock, &disk, &peer, &reports);
         let words = Arc::new(FourLetterWords::new(config.four_letter.clone(), facts));
@@ -296,6 +307,26 @@ fn log_writer(
     )
 }
 
+/// What a person asks first about a server whose log is all there is.
+fn log_settings(config: &Config) {
+    let dirs = options::dirs(config);
+    let (listen, session) = (&config.listen, &config.session);
+    tracing::info!(
+        snapshots = %dirs.snapshots.display(),
+        logs = %dirs.logs.display(),
+        tick_ms = session.tick_time_ms,
+        session_timeout_ms = %format_args!("{}-{}", session.timeout_min_ms, session.timeout_max_ms),
+        connections_per_address_max = listen.connections_per_address_max.unwrap_or(0),
+        jute_max_buffer = config.wire.jute_max_buffer,
+        "standalone"
+    );
+    if !config.storage.force_sync {
+        tracing::warn!(
+            "forceSync is no: writes are acknowledged before the disk has them and may be lost"
+        );
+    }
+}
+
 fn bring_back(disk: &dyn Disk, config: &Config, clock: &SystemClock) -> Result<Recovered, Failure> {
     let storage = &config.storage;
     let wire = &config.wire;
@@ -355,13 +386,24 @@ fn listen(config: &Config) -> Result<(Runtime, net::Listener), Failure> {
 
 fn start_writer(writer: Writer) -> Result<JoinHandle<()>, Failure> {
     let reports = writer.reports.clone();
-    let run = move || {
-        if let Err(failure) = writer.run() {
-            reports.fail(failure);
-        }
-    };
+    let run = move || reports.guard("writer", || writer.run());
     let thread = thread::Builder::new().name("writer".to_owned());
     thread.spawn(run).map_err(Failure::Thread)
+}
+
+/// Runs a task the server cannot be without.
+fn watch_over(
+    tokio: &Runtime,
+    name: &'static str,
+    reports: &Arc<Reports>,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    let (task, reports) = (tokio.spawn(task), reports.clone());
+    tokio.spawn(async move {
+        if task.await.is_err_and(|error| error.is_panic()) {
+            reports.fail(Failure::Panicked(name));
+        }
+    });
 }
 
 async fn purge_at_intervals(disk: Arc<dyn Disk>, dirs: DataDirs, options: PurgeOptions) {
@@ -374,7 +416,7 @@ async fn purge_at_intervals(disk: Arc<dyn Disk>, dirs: DataDirs, options: PurgeO
         match purged {
             Ok(Ok(removed)) => log_purged(&removed),
             Ok(Err(error)) => tracing::error!("old files were not removed: {error}"),
-            Err(_) => return,
+            Err(error) => tracing::error!("old files were not removed: {error}"),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What the runtime's threads tell those who ask and the one who stops the server.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::admin::Spread;
 use crate::runtime::Failure;
-use crate::store::log_writer::LogCounters;
 
 /// Figures and the first failure.
 #[derive(Debug)]
@@ -17,10 +18,16 @@ pub(super) struct Reports {
 /// What is measured on the way of writes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Figures {
-    pub(super) log: LogCounters,
+    /// Milliseconds of each sync.
     pub(super) syncs: Spread,
+    /// Transactions of each sync.
+    pub(super) batches: Spread,
+    /// Milliseconds of each snapshot.
     pub(super) snapshots: Spread,
-    pub(super) snapshot_count: u64,
+    /// Milliseconds it took to bring the data back.
+    pub(super) start: Spread,
+    /// Transactions replayed then.
+    pub(super) replayed: Spread,
 }
 
 impl Reports {
@@ -34,22 +41,37 @@ impl Reports {
         (reports, receiver)
     }
 
-    /// The server cannot go on. Only the first reason is taken: the others follow from it.
+    /// The server cannot go on. Only the first reason is the process's last word: the others
+    /// follow from it.
     pub(super) fn fail(&self, failure: Failure) {
-        tracing::error!("{}", failure.explained());
-        let _ = self.failures.try_send(failure);
+        if let Err(further) = self.failures.try_send(failure) {
+            tracing::warn!("and then: {}", further.into_inner().explained());
+        }
     }
 
-    pub(super) fn count_sync(&self, log: LogCounters) {
+    /// Runs the work of a thread that the server cannot be without.
+    pub(super) fn guard(&self, thread: &'static str, work: impl FnOnce() -> Result<(), Failure>) {
+        // What a panic leaves half done is not looked at again: the process stops.
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        if let Err(failure) = outcome.unwrap_or(Err(Failure::Panicked(thread))) {
+            self.fail(failure);
+        }
+    }
+
+    pub(super) fn count_sync(&self, took_ms: u64, transactions: usize) {
         let mut figures = self.figures.lock();
-        figures.log = log;
-        add(&mut figures.syncs, log.last_sync_ms);
+        add(&mut figures.syncs, took_ms);
+        add(&mut figures.batches, transactions as u64);
     }
 
     pub(super) fn count_snapshot(&self, took_ms: u64) {
+        add(&mut self.figures.lock().snapshots, took_ms);
+    }
+
+    pub(super) fn count_start(&self, took_ms: u64, replayed: u64) {
         let mut figures = self.figures.lock();
-        figures.snapshot_count += 1;
-        add(&mut figures.snapshots, took_ms);
+        add(&mut figures.start, took_ms);
+        add(&mut figures.replayed, replayed);
     }
 
     pub(super) fn figures(&self) -> Figures {

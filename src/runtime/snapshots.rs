@@ -62,9 +62,7 @@ impl Snapshots {
         let (job, is_writing) = (self.job.clone(), self.is_writing.clone());
         let thread = thread::Builder::new().name("snapshot".to_owned());
         self.thread = Some(thread.spawn(move || {
-            if let Err(failure) = job.write() {
-                job.reports.fail(failure);
-            }
+            job.reports.guard("snapshot", || job.write());
             is_writing.store(false, Ordering::Release);
         })?);
         Ok(())

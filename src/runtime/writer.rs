@@ -9,6 +9,7 @@
 //! The sync is done here and not on a thread of its own: a batch is what came in during the last
 //! sync, and a lone write has no hop more than it needs.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,11 +123,13 @@ impl Writer {
             peer.handle(now, &db, Input::Appended { zxid }, outputs, client);
         }
         if peer.has_committed() || !buffers.client.is_empty() {
-            let mut db = self.server.state.write();
+            // A panic must not unlock it: nobody may read what is half applied.
+            let mut db = ManuallyDrop::new(self.server.state.write());
             let mut watches = self.server.watches.lock();
             peer.apply_committed(&mut db, &mut watches, &mut buffers.client);
             drop(watches);
             self.server.deliver(&mut buffers.client, &mut buffers.woken);
+            drop(ManuallyDrop::into_inner(db));
         }
         drop(peer);
         self.server.submissions.answered(requests);
@@ -165,6 +168,7 @@ impl Writer {
             return Ok(None);
         }
         let mut snapshot_is_due = false;
+        let transactions = outputs.len();
         for output in outputs.drain(..) {
             let Output::Append { zxid, payload } = output;
             self.log.append(zxid, &payload)?;
@@ -174,7 +178,8 @@ impl Writer {
             }
         }
         let durable = self.log.sync()?;
-        self.reports.count_sync(self.log.counters());
+        let took_ms = self.log.counters().last_sync_ms;
+        self.reports.count_sync(took_ms, transactions);
         if snapshot_is_due {
             self.snapshots.start().map_err(Failure::Thread)?;
         }

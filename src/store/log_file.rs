@@ -7,9 +7,10 @@
 //!
 //! 1. The next file starts with the zxid that is due: whatever is here was never part of the
 //!    history. Torn.
-//! 2. A length below zero or above the limit is none that a crash leaves. Damage.
-//! 3. A sector within the bad record is all zeros: the crash lost a sector of it. Torn.
-//! 4. A whole record with a later zxid lies behind it in the file: damage. Else torn.
+//! 2. Nothing but zeros where it should start: the crash lost that sector. Torn.
+//! 3. A length below zero or above the limit is none that a crash leaves. Damage.
+//! 4. A sector within the bad record is all zeros: the crash lost a sector of it. Torn.
+//! 5. A whole record with a later zxid lies behind it in the file: damage. Else torn.
 //!
 //! As Apache, damage refuses to start; unlike Apache, a torn end with a right end mark does not,
 //! and damage with a wrong end mark does. What is dropped as torn is always reported.
@@ -55,6 +56,8 @@ pub(super) struct BadRecord {
 pub enum Flaw {
     #[error("its head is cut off by the end of the file")]
     HeadCut,
+    #[error("nothing is written there, but behind it there is")]
+    Blank,
     #[error("its length is zero, but not its checksum")]
     LengthZero,
     #[error("its length {0} is negative or above the limit")]
@@ -94,8 +97,7 @@ impl LogFileReader {
     pub(super) fn next(&mut self) -> io::Result<Found> {
         self.fill(RECORD_HEAD_LEN)?;
         let Some(head) = self.buffer.first_chunk::<RECORD_HEAD_LEN>() else {
-            let is_clean = self.buffer.iter().all(|byte| *byte == 0);
-            return Ok(if is_clean {
+            return Ok(if self.is_blank_ahead() {
                 Found::End
             } else {
                 self.bad(Flaw::HeadCut, self.file.size())
@@ -104,10 +106,10 @@ impl LogFileReader {
         let (checksum, length_field) = parse_record_head(head);
         let head_end = self.offset + RECORD_HEAD_LEN as u64;
         if length_field == 0 {
-            return Ok(if checksum == 0 {
-                Found::End
-            } else {
-                self.bad(Flaw::LengthZero, head_end)
+            return Ok(match checksum {
+                0 if self.is_blank_ahead() => Found::End,
+                0 => self.bad(Flaw::Blank, head_end),
+                _ => self.bad(Flaw::LengthZero, head_end),
             });
         }
         let unreasonable = Flaw::LengthUnreasonable(length_field);
@@ -169,6 +171,7 @@ impl LogFileReader {
             return Ok(true);
         }
         match bad.flaw {
+            Flaw::Blank => Ok(true),
             Flaw::LengthUnreasonable(_) | Flaw::TooShort => Ok(false),
             _ => Ok(self.has_lost_sector(bad)? || !self.is_followed(bad, last)?),
         }
@@ -242,6 +245,11 @@ impl LogFileReader {
         self.file.read_at(start, payload)?;
         Ok(checksum_matches(checksum, payload)
             && payload_zxid(payload).is_some_and(|zxid| zxid > last))
+    }
+
+    /// Whether there are only zeros as far as the file was taken in.
+    fn is_blank_ahead(&self) -> bool {
+        self.buffer.iter().all(|byte| *byte == 0)
     }
 
     fn bad(&self, flaw: Flaw, end: u64) -> Found {

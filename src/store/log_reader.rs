@@ -104,8 +104,9 @@ pub struct LogReader<'d> {
 }
 
 impl<'d> LogReader<'d> {
-    /// Reads what follows `last`. Only files that can hold that are opened: the newest named at
-    /// or before it, and all later ones.
+    /// Reads what follows `last`. Only files that can hold that are opened: the one that starts
+    /// right behind it or else the newest before that, and all later ones. (Apache opens the one
+    /// before in either case.)
     ///
     /// An empty newest file, which a crash leaves between a file's creation and its first bytes,
     /// is removed.
@@ -122,7 +123,8 @@ impl<'d> LogReader<'d> {
         let mut files = dirs.list_logs(disk).map_err(unlistable)?;
         let from = last.next();
         let older = files.partition_point(|file| file.zxid < from);
-        files.drain(..older.saturating_sub(1));
+        let starts_with_it = files.get(older).is_some_and(|file| file.zxid == from);
+        files.drain(..older.saturating_sub(usize::from(!starts_with_it)));
         let mut reader = Self {
             disk,
             dir: &dirs.logs,

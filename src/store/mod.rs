@@ -14,8 +14,7 @@
 //! - Files are Apache's to the byte, but for the order of nodes, lists and sessions.
 //!
 //! Everything goes through a [`disk::Disk`]: the real one, or in tests one that tears, fills up
-//! and fails. The log is written through memory ([`disk`] and the one file below it with unsafe
-//! code).
+//! and fails.
 //!
 //! # Where it differs from Apache on purpose
 //!
@@ -26,6 +25,7 @@
 //! | right end mark, wrong checksum, nothing behind it | refused | torn end, remarked on |
 //! | newest log of 1 to 15 bytes that a crash left, or of zeros | refused | removed |
 //! | records missing between snapshot and log | loads | refused |
+//! | the log before one that starts right behind the snapshot | read too | not read |
 //! | names in directories | not synced | synced |
 //! | snapshots the server takes | in place, mostly not synced | other name, synced, renamed |
 //! | snapshots but none whole, no log | starts empty | refused, except `snapshot.0` alone |

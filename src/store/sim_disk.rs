@@ -30,6 +30,15 @@ pub(crate) enum Fault {
     PowerLossAt(u64),
     /// The disk has room for that many bytes in all.
     Capacity(u64),
+    /// The next creation of a file whose name starts so, or the next sync of the log, panics.
+    Panic(Panic),
+}
+
+/// Where the code below a thread of the server panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Panic {
+    AtSync,
+    AtCreation(&'static str),
 }
 
 /// A handle to one simulated disk; clones share it.
@@ -87,7 +96,7 @@ impl SimDisk {
         state.fault = match fault {
             Fault::FailAt(count) => Fault::FailAt(calls + count),
             Fault::PowerLossAt(count) => Fault::PowerLossAt(calls + count),
-            Fault::None | Fault::Capacity(_) => fault,
+            Fault::None | Fault::Capacity(_) | Fault::Panic(_) => fault,
         };
     }
 
@@ -133,6 +142,10 @@ impl SimDisk {
         let parent = path.parent().unwrap_or(path);
         if !state.dirs.iter().any(|dir| dir == parent) {
             return Err(io::ErrorKind::NotFound.into());
+        }
+        if let Fault::Panic(Panic::AtCreation(prefix)) = state.fault {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            assert!(!name.starts_with(prefix), "a panic on purpose");
         }
         state.change()?;
         // Emptying a file frees its blocks: a crash brings back the old one or leaves the new.
@@ -385,6 +398,8 @@ struct SimFile {
 impl SimFile {
     fn sync_content(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
+        let panics = state.fault == Fault::Panic(Panic::AtSync);
+        assert!(!panics, "a panic on purpose");
         state.change()?;
         state.syncs += 1;
         let inode = &mut state.inodes[self.inode];

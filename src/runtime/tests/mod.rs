@@ -3,6 +3,7 @@
 mod client;
 mod disk_failure;
 mod limits;
+mod panics;
 mod protocol;
 mod restart;
 mod words;

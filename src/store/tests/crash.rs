@@ -155,7 +155,7 @@ fn a_loss_of_power_at_each_call_in_turn() {
 
 #[test]
 fn a_disk_that_fills_up_loses_nothing() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let mut server = Server::new(seed);
         let database = server.start("the first start");
         server.disk.inject(Fault::Capacity(60_000 + seed * 1000));
@@ -199,11 +199,11 @@ fn check_tampered(disk: &SimDisk, content: &[u8], states: &[String], context: &s
 
 #[test]
 fn no_flipped_bit_loses_a_record_in_silence() {
-    for step in [0, 4096] {
+    for (step, stride) in [(0, 1), (4096, 7)] {
         let (disk, states) = small_log(step);
         let content = disk.read(&dirs().logs.join("log.1")).unwrap();
         let used = content.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-        for bit in 0..(used + 40).min(content.len()) * 8 {
+        for bit in (0..(used + 40).min(content.len()) * 8).step_by(stride) {
             let mut flipped = content.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             check_tampered(&disk, &flipped, &states, &format!("step {step}, bit {bit}"));
@@ -232,17 +232,7 @@ fn no_bytes_make_recovery_panic() {
                 };
             }
         }
-        check_rubbish(&disk, &tampered, &states, round);
-    }
-}
-
-/// Several bytes overwritten may happen to be zeros where a record starts, which is how a log
-/// ends: only what is there can be checked.
-fn check_rubbish(disk: &SimDisk, content: &[u8], states: &[String], round: u64) {
-    disk.put(&dirs().logs.join("log.1"), content);
-    if let Ok(recovered) = recover(disk, &storage(), TREE) {
-        let last = usize::try_from(recovered.database.last_zxid().0).unwrap();
-        assert_eq!(describe(&recovered.database), states[last], "round {round}");
+        check_tampered(&disk, &tampered, &states, &format!("round {round}"));
     }
 }
 

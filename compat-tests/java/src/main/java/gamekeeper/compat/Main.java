@@ -55,7 +55,12 @@ public final class Main {
         SCENARIOS.put("acl_creator", Acls::creator);
         SCENARIOS.put("acl_world_and_versions", Acls::worldAndVersions);
         SCENARIOS.put("session_expires_for_its_owner", Membership::expiredHandleIsDead);
+        SCENARIOS.put("load_pipeline", Load::pipeline);
+        SCENARIOS.put("load_many_children", Load::manyChildren);
+        SCENARIOS.put("load_large_transaction", Load::largeTransaction);
+        SCENARIOS.put("load_many_ephemerals", Load::manyEphemerals);
         SCENARIOS.put("reattach", Reattach::afterRestart);
+        SCENARIOS.put("reattach_many_watches", Reattach::manyWatches);
     }
 
     public static void main(String[] args) {
@@ -64,7 +69,7 @@ public final class Main {
         List<String> names = new ArrayList<>(List.of(args).subList(1, args.length));
         if (names.equals(List.of("all"))) {
             names = new ArrayList<>(SCENARIOS.keySet());
-            names.remove("reattach");
+            names.removeIf(name -> name.startsWith("reattach"));
         }
         for (String name : names) {
             Scenario scenario = SCENARIOS.get(name);

@@ -5,6 +5,7 @@ import static gamekeeper.compat.Check.bytes;
 import static gamekeeper.compat.Check.require;
 import static gamekeeper.compat.Check.same;
 
+import java.util.TreeSet;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -53,10 +54,7 @@ final class Reattach {
         zk.addWatch(watched, always, AddWatchMode.PERSISTENT);
         zk.addWatch(world.root(), whole, AddWatchMode.PERSISTENT_RECURSIVE);
 
-        System.out.println("restart");
-        System.out.flush();
-        require(System.in.read() >= 0, "the driver restarts the server");
-
+        serverRestarts();
         ConnectionState state;
         do {
             state = states.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS);
@@ -88,5 +86,41 @@ final class Reattach {
         taken.release();
         client.close();
         await("the ephemeral node goes with its session", () -> other.checkExists().forPath(mine) == null);
+    }
+
+    /** More watches than fit into one request: the client sends them again in several. */
+    static void manyWatches(World world) throws Exception {
+        int count = 4_000;
+        ZooKeeper zk = world.raw();
+        String prefix = world.path("a-name-that-makes-the-list-of-all-watches-long-enough-to-be-split-");
+        BlockingQueue<String> fired = new LinkedBlockingQueue<>();
+        CountDownLatch set = new CountDownLatch(count);
+        for (int n = 0; n < count; n++) {
+            zk.exists(prefix + n, event -> {
+                if (event.getType() == EventType.NodeCreated) {
+                    fired.add(event.getPath());
+                }
+            }, (code, path, context, stat) -> set.countDown(), null);
+        }
+        require(set.await(Check.DEADLINE_MS, TimeUnit.MILLISECONDS), "all watches are set");
+        serverRestarts();
+        ZooKeeper other = world.raw();
+        for (int n = 0; n < count; n += 500) {
+            other.create(prefix + n, null, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
+        }
+        TreeSet<String> expected = new TreeSet<>();
+        TreeSet<String> found = new TreeSet<>();
+        for (int n = 0; n < count; n += 500) {
+            expected.add(prefix + n);
+            found.add(fired.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS));
+        }
+        same(expected, found, "watches that fired");
+        same(null, fired.peek(), "another one that fired");
+    }
+
+    private static void serverRestarts() throws Exception {
+        System.out.println("restart");
+        System.out.flush();
+        require(System.in.read() >= 0, "the driver restarts the server");
     }
 }
