@@ -224,6 +224,8 @@ impl Connection {
         while !self.unsent.is_empty() {
             let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
             self.unsent.advance(sent);
+            // Its pings are not read meanwhile, so this is how it proves that it is alive.
+            self.dialogue.touch(self.server.clock.now().monotonic);
         }
         if self.unsent.capacity() > 0 {
             self.unsent = BytesMut::new();

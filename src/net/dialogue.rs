@@ -229,6 +229,14 @@ impl Dialogue {
         &self.link
     }
 
+    /// The client took bytes that it had left for a while.
+    pub(super) fn touch(&self, now: Monotonic) {
+        self.link.touch(now);
+        if let Phase::Open(session) = &self.phase {
+            session.touch(now);
+        }
+    }
+
     pub(super) fn session(&self) -> SessionId {
         match &self.phase {
             Phase::Open(session) => session.id(),

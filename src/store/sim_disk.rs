@@ -57,6 +57,7 @@ struct State {
     pending: Vec<NameChange>,
     dirs: Vec<PathBuf>,
     read_only: Vec<PathBuf>,
+    synced_dirs: Vec<PathBuf>,
     random: u64,
     fault: Fault,
     is_off: bool,
@@ -116,6 +117,11 @@ impl SimDisk {
         while !state.is_append_held {
             self.changed.wait(&mut state);
         }
+    }
+
+    /// Directories that were synced, in order.
+    pub(crate) fn synced_dirs(&self) -> Vec<PathBuf> {
+        self.state.lock().synced_dirs.clone()
     }
 
     /// Changing calls so far.
@@ -379,9 +385,17 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        let inode = self.state.lock().names.get(path).copied();
+        let disk = self.clone();
+        let inode = inode.ok_or(io::ErrorKind::NotFound)?;
+        SimFile { disk, inode }.sync_content()
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         state.change()?;
+        state.synced_dirs.push(dir.to_path_buf());
         let pending = std::mem::take(&mut state.pending);
         let (synced, pending) = pending.into_iter().partition(|change| change.is_in(dir));
         state.pending = pending;

@@ -1,5 +1,6 @@
 //! The client side of a server, with the test for its writer and its clock.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,15 +10,16 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use jute::Encode;
-use jute::proto::GetAllChildrenNumberRequest;
+use jute::proto::{GetAllChildrenNumberRequest, MultiHeader};
 
 use super::client::{Client, look};
 use super::config;
 use crate::auth::{AuthOptions, Policy};
-use crate::base::{ConnId, Monotonic, Now, SessionId, WallMillis, Zxid};
+use crate::base::{ConnId, Monotonic, Now, SessionId, WallMillis, Xid, Zxid};
 use crate::net::{Clock, Server, Woken, Words, bind};
 use crate::peer::{ClientOutput, Input};
-use crate::proto::{EventType, NodeEvent, Op};
+use crate::proto::txn::{CreateKind, CreateTxn};
+use crate::proto::{EventType, NodeEvent, Op, Txn, TxnRecord};
 use crate::runtime::options;
 use crate::session::SessionTable;
 use crate::tree::{Database, TreeOptions};
@@ -203,4 +205,53 @@ fn no_reply_follows_an_event_that_was_dropped() {
         }
     });
     lazy.assert_closed();
+}
+
+#[test]
+fn who_reads_slowly_is_alive() {
+    const PARTS: usize = 40;
+    let clock = Mine {
+        step_ms: 1,
+        ..Mine::default()
+    };
+    let front = Front::start(clock);
+    let create = TxnRecord {
+        session: SessionId(1),
+        cxid: Xid(0),
+        zxid: Zxid(1),
+        time: WallMillis(0),
+        txn: Txn::Create(CreateTxn {
+            path: "/big".into(),
+            data: Some(vec![b'v'; 1_000_000].into()),
+            acl: None,
+            kind: CreateKind::Plain {
+                op_is_create2: false,
+                ephemeral: false,
+            },
+            parent_cversion: 1,
+        }),
+        digest: None,
+    };
+    front.server.state.write().apply(&create, &mut Vec::new());
+    let (mut slow, _) = front.open(1);
+    let part = MultiHeader {
+        op: Op::GetData.number(),
+        done: false,
+        err: -1,
+    };
+    let parts = [part.to_vec(), look("/big", false)].concat().repeat(PARTS);
+    // One reply, longer than what sockets hold, worked out in one go.
+    slow.send(Op::MultiRead, &[parts, MultiHeader::END.to_vec()].concat());
+    let deadline = || front.server.connections()[0].idle_deadline;
+    let mut chunk = vec![0; 1_000_000];
+    slow.stream.read_exact(&mut chunk).unwrap();
+    let before = deadline();
+    for _ in 0..PARTS / 2 {
+        slow.stream.read_exact(&mut chunk).unwrap();
+        // Each look at the clock brings the next whole interval nearer.
+        for _ in 0..10_000 {
+            front.clock.now();
+        }
+    }
+    assert!(deadline() > before);
 }
