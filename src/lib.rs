@@ -5,6 +5,7 @@
 
 pub mod base;
 pub mod proto;
+pub mod quorum;
 
 pub mod auth;
 
