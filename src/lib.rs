@@ -8,6 +8,7 @@ pub mod proto;
 pub mod quorum;
 
 pub mod auth;
+pub mod election;
 
 pub mod config;
 

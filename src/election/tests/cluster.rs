@@ -1,0 +1,731 @@
+//! A simulated ensemble: election cores and link cores of several servers over simulated
+//! connections, in virtual time, with a small stand-in for what follows an election.
+//!
+//! Connections are first in, first out, with random delays; a cut stalls or resets them; a crashed
+//! process refuses dials, a lost machine stays silent. The stand-in for discovery: a follower must
+//! reach a leading leader in time and is refused if it has more history, a leader must get a
+//! quorum in time and keep it, and a term gives everyone in it the leader's history and an epoch
+//! never used before.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    base::{Epoch, Monotonic, ServerId, Zxid},
+    election::{
+        Ballot, Candidate, Elected, Election, ElectionOptions, Input, LinkId, LinkInput,
+        LinkOutput, Links, Notification, Output, PeerState, Received, Standing, Vote,
+    },
+    quorum::{Membership, QuorumView, ViewRules},
+};
+
+pub(super) struct Cluster {
+    pub(super) now: u64,
+    pub(super) random: Random,
+    pub(super) servers: BTreeMap<ServerId, Server>,
+    /// One line per message sent, election and term.
+    pub(super) trace: Vec<String>,
+    pub(super) delay_ms: (u64, u64),
+    /// Whether what is sent is traced too.
+    pub(super) trace_messages: bool,
+    membership: Arc<Membership>,
+    events: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    events_made: u64,
+    connections: Vec<Connection>,
+    cuts: BTreeSet<(ServerId, ServerId)>,
+    /// Messages by the number that stands for their bytes.
+    messages: Vec<Notification>,
+}
+
+pub(super) struct Server {
+    pub(super) standing: Standing,
+    pub(super) role: Role,
+    pub(super) looks_since: u64,
+    /// How long elections took that ended.
+    pub(super) election_ms: Vec<u64>,
+    pub(super) process: Option<Process>,
+    incarnation: u64,
+    /// The event that will wake it.
+    armed_at: Option<u64>,
+}
+
+pub(super) struct Process {
+    pub(super) election: Election,
+    pub(super) links: Links,
+}
+
+/// What a server does outside of elections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    Down,
+    Looking,
+    Leading {
+        epoch: Option<Epoch>,
+        since: u64,
+    },
+    Learning {
+        leader: ServerId,
+        in_term: bool,
+        since: u64,
+    },
+    /// Before looking again.
+    Resting,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Tick,
+    Wake(ServerId, u64),
+    Arrive(End, Arrival),
+    DialFails(ServerId, ServerId, u64),
+    Look(ServerId, u64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Arrival {
+    Established,
+    Greeting,
+    Frame(usize),
+    Written,
+    Closed,
+}
+
+/// One end of a connection: its number, and whether it is the end that was dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct End(usize, bool);
+
+struct Connection {
+    /// The one that dialled, then the one that was dialled, each with its incarnation.
+    servers: [(ServerId, u64); 2],
+    is_open: [bool; 2],
+    /// When the last thing sent to each end arrives.
+    last_arrival: [u64; 2],
+    stalled: Vec<(End, Arrival)>,
+}
+
+pub(super) const DIAL_TIMEOUT_MS: u64 = 1000;
+const INIT_LIMIT_MS: u64 = 2000;
+const JOIN_LIMIT_MS: u64 = 500;
+const TICK_MS: u64 = 25;
+
+impl Cluster {
+    pub(super) fn new(seed: u64, config: &str) -> Self {
+        let view = Arc::new(QuorumView::parse(config, ViewRules::default()).unwrap());
+        let servers = view.members().keys().map(|&id| (id, Server::new()));
+        let mut cluster = Self {
+            now: 0,
+            random: Random(seed),
+            servers: servers.collect(),
+            trace: Vec::new(),
+            delay_ms: (1, 1),
+            trace_messages: true,
+            membership: Arc::new(Membership::new(view)),
+            events: BinaryHeap::new(),
+            events_made: 0,
+            connections: Vec::new(),
+            cuts: BTreeSet::new(),
+            messages: Vec::new(),
+        };
+        cluster.after(TICK_MS, Event::Tick);
+        cluster
+    }
+
+    pub(super) fn start(&mut self, id: ServerId) {
+        let mut out = Vec::new();
+        let (now, membership) = (Monotonic(self.now), Arc::clone(&self.membership));
+        let server = self.servers.get_mut(&id).unwrap();
+        assert!(server.process.is_none(), "{id} is up");
+        server.incarnation += 1;
+        server.armed_at = None;
+        server.role = Role::Looking;
+        server.looks_since = self.now;
+        let options = ElectionOptions::default();
+        let election = Election::start(id, options, membership, server.standing, now, &mut out);
+        let mut links = Links::new(id);
+        links.handle(now, LinkInput::Eager(true), &mut Vec::new());
+        server.process = Some(Process { election, links });
+        self.carry_out(id, out);
+    }
+
+    /// Ends a process. A `silent` end is that of a machine: nobody is told.
+    pub(super) fn crash(&mut self, id: ServerId, silent: bool) {
+        let server = self.servers.get_mut(&id).unwrap();
+        server.process = None;
+        server.role = Role::Down;
+        for number in 0..self.connections.len() {
+            for dialled in [false, true] {
+                let end = End(number, dialled);
+                if self.server_of(end) == id && !silent {
+                    self.close(end);
+                }
+                if self.server_of(end) == id {
+                    self.connections[number].is_open[usize::from(dialled)] = false;
+                }
+            }
+        }
+    }
+
+    pub(super) fn cut(&mut self, a: ServerId, b: ServerId, reset: bool) {
+        self.cuts.insert((a.min(b), a.max(b)));
+        for number in 0..self.connections.len() {
+            let [(x, _), (y, _)] = self.connections[number].servers;
+            if reset && (x.min(y), x.max(y)) == (a.min(b), a.max(b)) {
+                for dialled in [false, true] {
+                    let end = End(number, dialled);
+                    let delay = self.delay();
+                    self.after(delay, Event::Arrive(end, Arrival::Closed));
+                }
+            }
+        }
+    }
+
+    /// Mends all cuts; what was stalled arrives.
+    pub(super) fn heal(&mut self) {
+        self.cuts.clear();
+        for number in 0..self.connections.len() {
+            for (end, arrival) in std::mem::take(&mut self.connections[number].stalled) {
+                self.send(end, arrival);
+            }
+        }
+    }
+
+    pub(super) fn is_cut(&self, a: ServerId, b: ServerId) -> bool {
+        self.cuts.contains(&(a.min(b), a.max(b)))
+    }
+
+    /// Lets virtual time pass.
+    pub(super) fn run(&mut self, millis: u64) {
+        let end = self.now + millis;
+        while let Some(Reverse((at, ..))) = self.events.peek()
+            && *at <= end
+        {
+            let Some(Reverse((at, _, event))) = self.events.pop() else {
+                break;
+            };
+            assert!(at >= self.now);
+            self.now = at;
+            self.on_event(event);
+        }
+        self.now = end;
+    }
+
+    pub(super) fn is_observer(&self, id: ServerId) -> bool {
+        !self.membership.is_voter(id)
+    }
+
+    /// The leader whose term every voter alive is in, if there is one.
+    pub(super) fn voters_leader(&self) -> Option<ServerId> {
+        self.leader_of(|id| !self.is_observer(id))
+    }
+
+    /// The leader whose term everyone alive is in, if there is one.
+    pub(super) fn settled_leader(&self) -> Option<ServerId> {
+        self.leader_of(|_| true)
+    }
+
+    fn leader_of(&self, whom: impl Fn(ServerId) -> bool) -> Option<ServerId> {
+        let mut servers = self.servers.iter();
+        let leads = |role: &Role| matches!(role, Role::Leading { epoch: Some(_), .. });
+        let (&leader, _) = servers.find(|(_, server)| leads(&server.role))?;
+        let follows = |role: &Role| {
+            let Role::Learning {
+                leader: whom,
+                in_term,
+                ..
+            } = role
+            else {
+                return false;
+            };
+            *in_term && *whom == leader
+        };
+        let mut others = self
+            .servers
+            .iter()
+            .filter(|&(&id, server)| server.process.is_some() && id != leader && whom(id));
+        others
+            .all(|(_, server)| follows(&server.role))
+            .then_some(leader)
+    }
+
+    /// One line on each server.
+    pub(super) fn states(&self) -> String {
+        let lines = self
+            .servers
+            .iter()
+            .map(|(id, server)| match &server.process {
+                None => format!("{id} is down"),
+                Some(process) => {
+                    let (vote, state) = (process.election.vote(), process.election.state());
+                    format!(
+                        "{id} {state}: votes {} in round {}",
+                        vote.candidate, vote.round
+                    )
+                }
+            });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Tick => {
+                for id in self.servers.keys().copied().collect::<Vec<_>>() {
+                    self.supervise(id);
+                }
+                self.after(TICK_MS, Event::Tick);
+            }
+            Event::Wake(id, incarnation) if self.is_current(id, incarnation) => {
+                let server = self.servers.get_mut(&id).unwrap();
+                if server.armed_at != Some(self.now) {
+                    return;
+                }
+                server.armed_at = None;
+                self.feed_links(id, LinkInput::Wake);
+                self.feed(id, Input::Wake);
+            }
+            Event::DialFails(from, to, incarnation) if self.is_current(from, incarnation) => {
+                self.feed_links(from, LinkInput::DialFailed { to });
+            }
+            Event::Look(id, incarnation) if self.is_current(id, incarnation) => self.look(id),
+            Event::Arrive(end, arrival) => self.on_arrival(end, arrival),
+            Event::Wake(..) | Event::DialFails(..) | Event::Look(..) => {}
+        }
+    }
+
+    fn on_arrival(&mut self, end: End, arrival: Arrival) {
+        let connection = &mut self.connections[end.0];
+        let (id, incarnation) = connection.servers[usize::from(end.1)];
+        let (peer, _) = connection.servers[usize::from(!end.1)];
+        if self.cuts.contains(&(id.min(peer), id.max(peer)))
+            && !matches!(arrival, Arrival::Closed | Arrival::Written)
+        {
+            connection.stalled.push((end, arrival));
+            return;
+        }
+        if !connection.is_open[usize::from(end.1)] || !self.is_current(id, incarnation) {
+            if self.is_current(id, incarnation) && arrival == Arrival::Established {
+                // Reset before it was there.
+                self.feed_links(id, LinkInput::DialFailed { to: peer });
+            }
+            // A process that came back knows nothing of the connection and says so.
+            if self.servers[&id].process.is_some() && matches!(arrival, Arrival::Frame(_)) {
+                self.send(End(end.0, !end.1), Arrival::Closed);
+            }
+            return;
+        }
+        let link = link_id(end);
+        match arrival {
+            Arrival::Established => self.feed_links(id, LinkInput::Dialled { to: peer, link }),
+            Arrival::Greeting => {
+                let (from, addresses) = (peer, Vec::new());
+                let accepted = LinkInput::Accepted {
+                    link,
+                    from,
+                    addresses,
+                };
+                self.feed_links(id, accepted);
+            }
+            Arrival::Frame(number) => {
+                let Notification {
+                    state,
+                    vote,
+                    config,
+                } = self.messages[number].clone();
+                let ballot = Ballot {
+                    state,
+                    vote,
+                    version: Notification::VERSION,
+                };
+                let message = Received {
+                    ballot,
+                    config: Some(config),
+                };
+                self.feed(
+                    id,
+                    Input::Received {
+                        from: peer,
+                        message,
+                    },
+                );
+            }
+            Arrival::Written => self.feed_links(id, LinkInput::Written { link }),
+            Arrival::Closed => {
+                self.connections[end.0].is_open[usize::from(end.1)] = false;
+                self.feed_links(id, LinkInput::Closed { link });
+            }
+        }
+    }
+
+    fn feed(&mut self, id: ServerId, input: Input) {
+        let mut out = Vec::new();
+        let now = Monotonic(self.now);
+        if let Some(process) = self.servers.get_mut(&id).and_then(|s| s.process.as_mut()) {
+            process.election.handle(now, input, &mut out);
+        }
+        self.carry_out(id, out);
+    }
+
+    fn carry_out(&mut self, id: ServerId, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Send { to, notification } => self.queue(id, to, notification),
+                Output::Elected(elected) => self.on_elected(id, &elected),
+                Output::NewerView(_) => panic!("one configuration for all"),
+                Output::VoterLooks(_) => {}
+                Output::LeaderLooks => {
+                    let role = &self.servers[&id].role;
+                    if matches!(role, Role::Learning { in_term: false, .. }) {
+                        self.say(format!("{id} sees its leader look for another"));
+                        self.rest(id);
+                    }
+                }
+            }
+        }
+        self.arm(id);
+    }
+
+    /// Every vote that leaves is for someone with at least the own history.
+    fn queue(&mut self, from: ServerId, to: ServerId, notification: Notification) {
+        let Vote { candidate, round } = notification.vote;
+        let own = self.servers[&from].standing;
+        if notification.state == PeerState::Looking && self.membership.is_voter(to) {
+            let least = Candidate {
+                epoch: own.epoch,
+                zxid: own.zxid,
+                leader: ServerId(i64::MIN),
+            };
+            let is_observer = !self.membership.is_voter(from);
+            assert!(
+                is_observer || candidate >= least,
+                "{from} votes for less than itself"
+            );
+        }
+        if self.trace_messages {
+            let state = notification.state;
+            self.say(format!(
+                "{from} -> {to} {state}: {candidate} in round {round}"
+            ));
+        }
+        let message = Bytes::copy_from_slice(&self.messages.len().to_be_bytes());
+        self.messages.push(notification);
+        self.feed_links(from, LinkInput::Queue { to, message });
+    }
+
+    fn on_elected(&mut self, id: ServerId, elected: &Elected) {
+        let Elected {
+            state,
+            vote,
+            supporters,
+        } = elected;
+        let list: Vec<String> = supporters.iter().map(ServerId::to_string).collect();
+        let (leader, round) = (vote.candidate.leader, vote.round);
+        let list = list.join(",");
+        self.say(format!(
+            "{id} is {state}: {leader} in round {round}, by {list}"
+        ));
+        let quorum = self
+            .membership
+            .has_quorum(|server| supporters.contains(&server));
+        assert!(quorum, "elected by a quorum");
+        let now = self.now;
+        let server = self.servers.get_mut(&id).unwrap();
+        server.election_ms.push(now - server.looks_since);
+        server.role = match state {
+            PeerState::Leading => Role::Leading {
+                epoch: None,
+                since: now,
+            },
+            _ => Role::Learning {
+                leader,
+                in_term: false,
+                since: now,
+            },
+        };
+        self.feed_links(id, LinkInput::Eager(false));
+        self.supervise(id);
+    }
+
+    fn feed_links(&mut self, id: ServerId, input: LinkInput) {
+        let mut out = Vec::new();
+        let now = Monotonic(self.now);
+        if let Some(process) = self.servers.get_mut(&id).and_then(|s| s.process.as_mut()) {
+            process.links.handle(now, input, &mut out);
+        }
+        for output in out {
+            match output {
+                LinkOutput::Dial { to, .. } => self.dial(id, to),
+                LinkOutput::Keep { .. } => {}
+                LinkOutput::Write { link, message } => {
+                    let end = end_of(link);
+                    let number = usize::from_be_bytes(message[..].try_into().unwrap());
+                    self.send(End(end.0, !end.1), Arrival::Frame(number));
+                    let delay = self.random.below(3);
+                    self.after(delay, Event::Arrive(end, Arrival::Written));
+                }
+                LinkOutput::Close { link } => self.close(end_of(link)),
+                LinkOutput::Reach { peer, state } => {
+                    self.feed(id, Input::Link { peer, state });
+                }
+            }
+        }
+        self.arm(id);
+    }
+
+    fn dial(&mut self, from: ServerId, to: ServerId) {
+        let (incarnation, peer) = (self.servers[&from].incarnation, &self.servers[&to]);
+        if self.is_cut(from, to) || peer.process.is_none() {
+            // Nobody answers over a cut; a machine without the process refuses.
+            let wait = if self.is_cut(from, to) {
+                DIAL_TIMEOUT_MS
+            } else {
+                self.delay()
+            };
+            self.after(wait, Event::DialFails(from, to, incarnation));
+            return;
+        }
+        let end = End(self.connections.len(), false);
+        self.connections.push(Connection {
+            servers: [(from, incarnation), (to, peer.incarnation)],
+            is_open: [true, true],
+            last_arrival: [0, 0],
+            stalled: Vec::new(),
+        });
+        self.send(end, Arrival::Established);
+        self.send(End(end.0, true), Arrival::Greeting);
+    }
+
+    /// Puts something on its way to this end, behind what is on its way already.
+    fn send(&mut self, end: End, arrival: Arrival) {
+        let at = self.now + self.delay();
+        let last = &mut self.connections[end.0].last_arrival[usize::from(end.1)];
+        *last = at.max(*last);
+        let wait = *last - self.now;
+        self.after(wait, Event::Arrive(end, arrival));
+    }
+
+    fn close(&mut self, end: End) {
+        let is_open = &mut self.connections[end.0].is_open[usize::from(end.1)];
+        if std::mem::take(is_open) {
+            self.send(End(end.0, !end.1), Arrival::Closed);
+        }
+    }
+
+    /// What stands for discovery, synchronization and the ticks of a term.
+    fn supervise(&mut self, id: ServerId) {
+        match self.servers[&id].role.clone() {
+            Role::Leading { epoch, since } => self.supervise_leader(id, epoch, since),
+            Role::Learning {
+                leader,
+                in_term,
+                since,
+            } => {
+                let leads = matches!(self.servers[&leader].role, Role::Leading { .. });
+                let reached = leads && !self.is_cut(id, leader);
+                if reached && !in_term {
+                    self.join(id, leader);
+                } else if !reached && (in_term || self.now >= since + JOIN_LIMIT_MS) {
+                    self.rest(id);
+                }
+            }
+            Role::Down | Role::Looking | Role::Resting => {}
+        }
+    }
+
+    fn supervise_leader(&mut self, id: ServerId, epoch: Option<Epoch>, since: u64) {
+        let has_quorum = {
+            let own = self.servers[&id].standing;
+            self.membership.has_quorum(|server| {
+                let follows = matches!(
+                    self.servers[&server].role,
+                    Role::Learning { leader, .. } if leader == id
+                );
+                let standing = self.servers[&server].standing;
+                let has_less = (standing.epoch, standing.zxid) <= (own.epoch, own.zxid);
+                server == id || (follows && has_less && !self.is_cut(id, server))
+            })
+        };
+        match epoch {
+            None if has_quorum => self.begin_term(id),
+            Some(_) if has_quorum => {
+                let leader = self.servers.get_mut(&id).unwrap();
+                leader.standing.zxid = leader.standing.zxid.next();
+                let zxid = leader.standing.zxid;
+                for server in self.followers_in_term(id) {
+                    if self.random.below(5) > 0 {
+                        self.servers.get_mut(&server).unwrap().standing.zxid = zxid;
+                    }
+                }
+            }
+            None if self.now < since + INIT_LIMIT_MS => {}
+            _ => self.rest(id),
+        }
+    }
+
+    fn begin_term(&mut self, id: ServerId) {
+        let newest = self.servers.values().map(|server| server.standing.epoch);
+        let epoch = Epoch(newest.max().map_or(1, |epoch| epoch.0 + 1));
+        self.say(format!("{id} leads epoch {epoch}"));
+        let now = self.now;
+        let leader = self.servers.get_mut(&id).unwrap();
+        leader.role = Role::Leading {
+            epoch: Some(epoch),
+            since: now,
+        };
+        leader.standing.epoch = epoch;
+        self.feed(id, Input::TermBegan(epoch));
+        for server in self.servers.keys().copied().collect::<Vec<_>>() {
+            self.supervise(server);
+        }
+    }
+
+    /// A learner has reached its leader.
+    fn join(&mut self, id: ServerId, leader: ServerId) {
+        let theirs = self.servers[&leader].standing;
+        let own = self.servers[&id].standing;
+        let Role::Leading {
+            epoch: Some(epoch), ..
+        } = self.servers[&leader].role
+        else {
+            // Discovery is under way; one that has more than the leader is refused.
+            if (own.epoch, own.zxid) > (theirs.epoch, theirs.zxid) {
+                self.rest(id);
+            }
+            return;
+        };
+        let server = self.servers.get_mut(&id).unwrap();
+        server.standing = theirs;
+        if let Role::Learning { in_term, .. } = &mut server.role {
+            *in_term = true;
+        }
+        self.feed(id, Input::TermBegan(epoch));
+    }
+
+    fn followers_in_term(&self, id: ServerId) -> Vec<ServerId> {
+        let in_term = self.servers.iter().filter(|(server, state)| {
+            let Role::Learning {
+                leader, in_term, ..
+            } = state.role
+            else {
+                return false;
+            };
+            leader == id && in_term && !self.is_cut(id, **server)
+        });
+        in_term.map(|(server, _)| *server).collect()
+    }
+
+    /// Out of the term, for a moment.
+    fn rest(&mut self, id: ServerId) {
+        let server = self.servers.get_mut(&id).unwrap();
+        server.role = Role::Resting;
+        let incarnation = server.incarnation;
+        let delay = if self.membership.is_voter(id) {
+            0
+        } else {
+            self.random.below(200)
+        };
+        self.after(delay, Event::Look(id, incarnation));
+    }
+
+    fn look(&mut self, id: ServerId) {
+        let now = self.now;
+        let server = self.servers.get_mut(&id).unwrap();
+        server.role = Role::Looking;
+        server.looks_since = now;
+        let standing = server.standing;
+        self.feed_links(id, LinkInput::Eager(true));
+        self.feed(id, Input::Look(standing));
+    }
+
+    /// Sees to it that the server is woken in time.
+    fn arm(&mut self, id: ServerId) {
+        let server = self.servers.get_mut(&id).unwrap();
+        let Some(process) = &server.process else {
+            return;
+        };
+        let deadlines = [
+            process.election.next_deadline(),
+            process.links.next_deadline(),
+        ];
+        let Some(at) = deadlines.into_iter().flatten().min() else {
+            return;
+        };
+        let at = at.0.max(self.now);
+        if server.armed_at.is_none_or(|armed| at < armed) {
+            server.armed_at = Some(at);
+            let event = Event::Wake(id, server.incarnation);
+            self.after(at - self.now, event);
+        }
+    }
+
+    fn is_current(&self, id: ServerId, incarnation: u64) -> bool {
+        let server = &self.servers[&id];
+        server.process.is_some() && server.incarnation == incarnation
+    }
+
+    fn server_of(&self, end: End) -> ServerId {
+        self.connections[end.0].servers[usize::from(end.1)].0
+    }
+
+    fn delay(&mut self) -> u64 {
+        let (least, most) = self.delay_ms;
+        least + self.random.below(most - least + 1)
+    }
+
+    fn after(&mut self, wait: u64, event: Event) {
+        self.events_made += 1;
+        let entry = (self.now + wait, self.events_made, event);
+        self.events.push(Reverse(entry));
+    }
+
+    fn say(&mut self, line: String) {
+        self.trace.push(format!("{:>5} {line}", self.now));
+    }
+}
+
+impl Server {
+    fn new() -> Self {
+        Self {
+            standing: Standing {
+                zxid: Zxid::ZERO,
+                epoch: Epoch(0),
+            },
+            role: Role::Down,
+            looks_since: 0,
+            election_ms: Vec::new(),
+            process: None,
+            incarnation: 0,
+            armed_at: None,
+        }
+    }
+}
+
+fn link_id(end: End) -> LinkId {
+    LinkId(u64::try_from(end.0 * 2 + usize::from(end.1)).unwrap())
+}
+
+fn end_of(link: LinkId) -> End {
+    let number = usize::try_from(link.0).unwrap();
+    End(number / 2, number % 2 == 1)
+}
+
+/// SplitMix64: one seed, one run.
+#[derive(Debug, Clone)]
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
