@@ -88,7 +88,10 @@ impl Campaign {
             if beats(candidate, self.proposal, scene) {
                 // Whatever becomes of this vote, it is the reason to go on voting.
                 self.finalize_at = None;
-            } else if ballot.state == PeerState::Looking && ballot.vote.round > *scene.round {
+            } else if ballot.state == PeerState::Looking
+                && ballot.vote.round > *scene.round
+                && !scene.is_gone(self.proposal.leader)
+            {
                 // A latecomer with less: it will learn what is decided here.
                 return None;
             }

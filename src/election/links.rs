@@ -136,7 +136,7 @@ impl Links {
             } => self.on_accepted(link, from, addresses, now, out),
             LinkInput::Written { link } => self.on_written(link, out),
             LinkInput::Closed { link } => self.on_closed(link, now, out),
-            LinkInput::Eager(eager) => self.eager = eager,
+            LinkInput::Eager(eager) => self.on_eager(eager),
             LinkInput::Wake => self.on_wake(now, out),
         }
     }
@@ -166,7 +166,10 @@ impl Links {
         let peer = self.peers.entry(to).or_default();
         peer.waiting = Some(message);
         peer.write_next(out);
-        peer.maybe_dial(to, None, now, out);
+        let will_retry = self.eager && peer.retry_at.is_some_and(|at| at > now);
+        if !will_retry {
+            peer.maybe_dial(to, None, now, out);
+        }
     }
 
     fn on_dialled(
@@ -264,6 +267,14 @@ impl Links {
         if self.eager {
             // Find out at once whether the other is gone: the election need not wait for it then.
             peer.maybe_dial(id, None, now, out);
+        }
+    }
+
+    fn on_eager(&mut self, eager: bool) {
+        self.eager = eager;
+        for peer in self.peers.values_mut() {
+            peer.retry_at = None;
+            peer.retry_interval_ms = 0;
         }
     }
 
@@ -378,7 +389,7 @@ const DIAL_BACK_MIN_MS: u64 = 50;
 const DIAL_BACK_MAX_MS: u64 = 1000;
 
 /// How long dials to a server that was never there have to fail before it counts as gone.
-const START_TOGETHER_MS: u64 = 200;
+const START_TOGETHER_MS: u64 = RETRY_MIN_MS;
 
 /// From a failed dial to the next, while an election is on; doubles up to the second.
 const RETRY_MIN_MS: u64 = 50;

@@ -24,8 +24,8 @@
 //! Apache waits 200 ms after a quorum has formed, for a better vote that may be on its way. Here
 //! the wait ends as soon as it cannot bring anything: every voter with a weight has, in this round,
 //! voted for the same candidate, or is known to be gone - its link is lost *and* a dial failed
-//! since; for one that was never there, dials failed for 200 ms, so that servers which start
-//! together wait for each other. A better vote would have to come from one of these; those that agree have not
+//! since; for one that was never there, dials failed for 50 ms, so that servers which start
+//! together find each other. A better vote would have to come from one of these; those that agree have not
 //! heard of one, and the others cannot send. A voter that is up and silent, or not reached yet, is
 //! waited for as in Apache. A candidate that is itself known to be gone is never settled on early.
 //!

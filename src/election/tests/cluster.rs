@@ -70,7 +70,8 @@ pub(super) enum Role {
     },
     Learning {
         leader: ServerId,
-        in_term: bool,
+        /// The leader's incarnation and epoch.
+        term: Option<(u64, Epoch)>,
         since: u64,
     },
     /// Before looking again.
@@ -214,6 +215,15 @@ impl Cluster {
         self.now = end;
     }
 
+    /// How many connections there ever were.
+    pub(super) fn connections_made(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub(super) fn messages_sent(&self) -> usize {
+        self.messages.len()
+    }
+
     pub(super) fn is_observer(&self, id: ServerId) -> bool {
         !self.membership.is_voter(id)
     }
@@ -232,17 +242,8 @@ impl Cluster {
         let mut servers = self.servers.iter();
         let leads = |role: &Role| matches!(role, Role::Leading { epoch: Some(_), .. });
         let (&leader, _) = servers.find(|(_, server)| leads(&server.role))?;
-        let follows = |role: &Role| {
-            let Role::Learning {
-                leader: whom,
-                in_term,
-                ..
-            } = role
-            else {
-                return false;
-            };
-            *in_term && *whom == leader
-        };
+        let term = self.term_of(leader);
+        let follows = |role: &Role| matches!(role, Role::Learning { term: t, .. } if *t == term);
         let mut others = self
             .servers
             .iter()
@@ -273,7 +274,7 @@ impl Cluster {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Tick => {
-                for id in self.servers.keys().copied().collect::<Vec<_>>() {
+                for id in self.ids() {
                     self.supervise(id);
                 }
                 self.after(TICK_MS, Event::Tick);
@@ -378,7 +379,7 @@ impl Cluster {
                 Output::VoterLooks(_) => {}
                 Output::LeaderLooks => {
                     let role = &self.servers[&id].role;
-                    if matches!(role, Role::Learning { in_term: false, .. }) {
+                    if matches!(role, Role::Learning { term: None, .. }) {
                         self.say(format!("{id} sees its leader look for another"));
                         self.rest(id);
                     }
@@ -441,7 +442,7 @@ impl Cluster {
             },
             _ => Role::Learning {
                 leader,
-                in_term: false,
+                term: None,
                 since: now,
             },
         };
@@ -520,15 +521,16 @@ impl Cluster {
             Role::Leading { epoch, since } => self.supervise_leader(id, epoch, since),
             Role::Learning {
                 leader,
-                in_term,
+                term,
                 since,
             } => {
                 let leads = matches!(self.servers[&leader].role, Role::Leading { .. });
-                let reached = leads && !self.is_cut(id, leader);
-                if reached && !in_term {
-                    self.join(id, leader);
-                } else if !reached && (in_term || self.now >= since + JOIN_LIMIT_MS) {
-                    self.rest(id);
+                let is_reached = leads && !self.is_cut(id, leader);
+                match term {
+                    None if is_reached => self.join(id, leader),
+                    None if self.now < since + JOIN_LIMIT_MS => {}
+                    Some(_) if is_reached && term == self.term_of(leader) => {}
+                    _ => self.rest(id),
                 }
             }
             Role::Down | Role::Looking | Role::Resting => {}
@@ -577,7 +579,7 @@ impl Cluster {
         };
         leader.standing.epoch = epoch;
         self.feed(id, Input::TermBegan(epoch));
-        for server in self.servers.keys().copied().collect::<Vec<_>>() {
+        for server in self.ids() {
             self.supervise(server);
         }
     }
@@ -596,25 +598,31 @@ impl Cluster {
             }
             return;
         };
+        let joined = self.term_of(leader);
         let server = self.servers.get_mut(&id).unwrap();
         server.standing = theirs;
-        if let Role::Learning { in_term, .. } = &mut server.role {
-            *in_term = true;
+        if let Role::Learning { term, .. } = &mut server.role {
+            *term = joined;
         }
         self.feed(id, Input::TermBegan(epoch));
     }
 
     fn followers_in_term(&self, id: ServerId) -> Vec<ServerId> {
+        let own = self.term_of(id);
         let in_term = self.servers.iter().filter(|(server, state)| {
-            let Role::Learning {
-                leader, in_term, ..
-            } = state.role
-            else {
-                return false;
-            };
-            leader == id && in_term && !self.is_cut(id, **server)
+            let follows = matches!(state.role, Role::Learning { term, .. } if term == own);
+            follows && !self.is_cut(id, **server)
         });
         in_term.map(|(server, _)| *server).collect()
+    }
+
+    /// The term this server leads.
+    fn term_of(&self, leader: ServerId) -> Option<(u64, Epoch)> {
+        let server = &self.servers[&leader];
+        match server.role {
+            Role::Leading { epoch, .. } => epoch.map(|epoch| (server.incarnation, epoch)),
+            _ => None,
+        }
     }
 
     /// Out of the term, for a moment.
@@ -664,6 +672,10 @@ impl Cluster {
     fn is_current(&self, id: ServerId, incarnation: u64) -> bool {
         let server = &self.servers[&id];
         server.process.is_some() && server.incarnation == incarnation
+    }
+
+    pub(super) fn ids(&self) -> Vec<ServerId> {
+        self.servers.keys().copied().collect()
     }
 
     fn server_of(&self, end: End) -> ServerId {

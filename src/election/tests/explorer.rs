@@ -23,7 +23,7 @@ fn faulty_run(seed: u64, trace_messages: bool) {
     let mut cluster = cluster(seed);
     cluster.trace_messages = trace_messages;
     cluster.delay_ms = (1, 1 + cluster.random.below(30));
-    let ids: Vec<ServerId> = cluster.servers.keys().copied().collect();
+    let ids = cluster.ids();
     for &id in &ids {
         if cluster.random.below(4) > 0 {
             cluster.start(id);
@@ -55,6 +55,11 @@ fn faulty_run(seed: u64, trace_messages: bool) {
     cluster.run(3000);
     assert_eq!(cluster.settled_leader(), leader, "seed {seed}");
     check_leader(&cluster, seed);
+    println!(
+        "MADE {} {}",
+        cluster.connections_made(),
+        cluster.messages_sent()
+    );
 }
 
 /// The elected leader has all history there is, and all agree on who it is.
@@ -128,7 +133,7 @@ fn nobody_waits_for_what_is_known_qp_026_qp_048() {
         let mut cluster = cluster(seed);
         cluster.trace_messages = false;
         cluster.delay_ms = (1, 4);
-        let ids: Vec<ServerId> = cluster.servers.keys().copied().collect();
+        let ids = cluster.ids();
         let best = best_voter(&cluster, &ids);
         for &id in &ids {
             cluster.start(id);
