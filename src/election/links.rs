@@ -290,13 +290,14 @@ impl Links {
     }
 
     /// Bounds what strangers can make this server remember: at the bound, one that was unknown so
-    /// far takes the place of one that is not linked, or is refused.
+    /// far takes the place of one that has no link, or is refused.
     fn has_room_for(&mut self, from: ServerId) -> bool {
         if self.peers.len() < PEERS_MAX || self.peers.contains_key(&from) {
             return true;
         }
-        let idle = |peer: &Peer| peer.link.is_none() && !peer.is_dialling && peer.last.is_none();
-        let unneeded = self.peers.iter().find(|(_, peer)| idle(peer));
+        let idle = |peer: &Peer| peer.link.is_none() && !peer.is_dialling;
+        let unlinked = self.peers.iter().filter(|(_, peer)| idle(peer));
+        let unneeded = unlinked.min_by_key(|(_, peer)| peer.waiting.is_some());
         let Some(id) = unneeded.map(|(id, _)| *id) else {
             return false;
         };

@@ -65,7 +65,13 @@
 //! | QP-046 | [`Output::VoterLooks`]; the time limit belongs to discovery |
 //! | QP-048, QP-050 | scripts and the explorer in `tests` |
 //!
-//! Sockets are the driver's: QP-012, QP-015 to QP-019.
+//! # What is left to the driver
+//!
+//! Sockets: QP-012, QP-015 to QP-019. [`LinkInput::Eager`] goes on with each [`Input::Look`] and off
+//! with [`Output::Elected`], and every [`LinkOutput::Reach`] becomes an [`Input::Link`]. A dial has
+//! a time limit and is always answered. After `Elected` a follower tries to reach its leader with
+//! patience: an Apache server that is to lead may still be in its 200 ms. An observer rests a random
+//! time before it looks.
 
 mod campaign;
 mod initial_message;
@@ -76,7 +82,7 @@ mod vote;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use initial_message::{INITIAL_MESSAGE_BYTES_MAX, InitialMessage, InitialMessageError};
@@ -190,7 +196,8 @@ pub struct Election {
     me: ServerId,
     options: ElectionOptions,
     membership: Arc<Membership>,
-    links: BTreeMap<ServerId, LinkState>,
+    /// The voters known to be gone.
+    gone: BTreeSet<ServerId>,
     /// `logicalclock`: grows, but takes over the number of an ensemble that is joined.
     round: Round,
     /// The outcome of the last finished election, with the epoch of its term once that has begun;
@@ -228,7 +235,7 @@ impl Election {
             me,
             options,
             membership,
-            links: BTreeMap::new(),
+            gone: BTreeSet::new(),
             round: Round::default(),
             settled_vote,
             phase: Phase::Looking(campaign),
@@ -348,8 +355,9 @@ impl Election {
     }
 
     fn on_link(&mut self, peer: ServerId, state: LinkState, now: Monotonic, out: &mut Vec<Output>) {
-        let before = self.links.insert(peer, state);
-        if state == LinkState::Gone && before != Some(LinkState::Gone) {
+        if state != LinkState::Gone {
+            self.gone.remove(&peer);
+        } else if self.membership.is_voter(peer) && self.gone.insert(peer) {
             self.campaign(now, out, |campaign, scene| campaign.on_gone(peer, scene));
         }
     }
@@ -373,6 +381,7 @@ impl Election {
                 .committed()
                 .same_members(self.membership.committed());
         self.membership = membership;
+        self.gone.retain(|&peer| self.membership.is_voter(peer));
         let standing = match &self.phase {
             Phase::Looking(campaign) => campaign.standing(),
             Phase::Settled(_) => return,
@@ -395,7 +404,7 @@ impl Election {
         let mut scene = Scene {
             me: self.me,
             membership: &self.membership,
-            links: &self.links,
+            gone: &self.gone,
             round: &mut self.round,
             now,
             out,
@@ -435,7 +444,7 @@ impl Election {
 struct Scene<'a> {
     me: ServerId,
     membership: &'a Arc<Membership>,
-    links: &'a BTreeMap<ServerId, LinkState>,
+    gone: &'a BTreeSet<ServerId>,
     round: &'a mut Round,
     now: Monotonic,
     out: &'a mut Vec<Output>,
@@ -443,6 +452,6 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn is_gone(&self, peer: ServerId) -> bool {
-        self.links.get(&peer) == Some(&LinkState::Gone)
+        self.gone.contains(&peer)
     }
 }

@@ -7,6 +7,9 @@
 //! quorum in time and keep it, and a term gives everyone in it the leader's history and an epoch
 //! never used before.
 
+mod network;
+mod term;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap},
@@ -18,8 +21,8 @@ use bytes::Bytes;
 use crate::{
     base::{Epoch, Monotonic, ServerId, Zxid},
     election::{
-        Ballot, Candidate, Elected, Election, ElectionOptions, Input, LinkId, LinkInput,
-        LinkOutput, Links, Notification, Output, PeerState, Received, Standing, Vote,
+        Candidate, Elected, Election, ElectionOptions, Input, LinkId, LinkInput, LinkOutput, Links,
+        Notification, Output, PeerState, Standing, Vote,
     },
     quorum::{Membership, QuorumView, ViewRules},
 };
@@ -297,70 +300,6 @@ impl Cluster {
         }
     }
 
-    fn on_arrival(&mut self, end: End, arrival: Arrival) {
-        let connection = &mut self.connections[end.0];
-        let (id, incarnation) = connection.servers[usize::from(end.1)];
-        let (peer, _) = connection.servers[usize::from(!end.1)];
-        if self.cuts.contains(&(id.min(peer), id.max(peer)))
-            && !matches!(arrival, Arrival::Closed | Arrival::Written)
-        {
-            connection.stalled.push((end, arrival));
-            return;
-        }
-        if !connection.is_open[usize::from(end.1)] || !self.is_current(id, incarnation) {
-            if self.is_current(id, incarnation) && arrival == Arrival::Established {
-                // Reset before it was there.
-                self.feed_links(id, LinkInput::DialFailed { to: peer });
-            }
-            // A process that came back knows nothing of the connection and says so.
-            if self.servers[&id].process.is_some() && matches!(arrival, Arrival::Frame(_)) {
-                self.send(End(end.0, !end.1), Arrival::Closed);
-            }
-            return;
-        }
-        let link = link_id(end);
-        match arrival {
-            Arrival::Established => self.feed_links(id, LinkInput::Dialled { to: peer, link }),
-            Arrival::Greeting => {
-                let (from, addresses) = (peer, Vec::new());
-                let accepted = LinkInput::Accepted {
-                    link,
-                    from,
-                    addresses,
-                };
-                self.feed_links(id, accepted);
-            }
-            Arrival::Frame(number) => {
-                let Notification {
-                    state,
-                    vote,
-                    config,
-                } = self.messages[number].clone();
-                let ballot = Ballot {
-                    state,
-                    vote,
-                    version: Notification::VERSION,
-                };
-                let message = Received {
-                    ballot,
-                    config: Some(config),
-                };
-                self.feed(
-                    id,
-                    Input::Received {
-                        from: peer,
-                        message,
-                    },
-                );
-            }
-            Arrival::Written => self.feed_links(id, LinkInput::Written { link }),
-            Arrival::Closed => {
-                self.connections[end.0].is_open[usize::from(end.1)] = false;
-                self.feed_links(id, LinkInput::Closed { link });
-            }
-        }
-    }
-
     fn feed(&mut self, id: ServerId, input: Input) {
         let mut out = Vec::new();
         let now = Monotonic(self.now);
@@ -474,178 +413,6 @@ impl Cluster {
             }
         }
         self.arm(id);
-    }
-
-    fn dial(&mut self, from: ServerId, to: ServerId) {
-        let (incarnation, peer) = (self.servers[&from].incarnation, &self.servers[&to]);
-        if self.is_cut(from, to) || peer.process.is_none() {
-            // Nobody answers over a cut; a machine without the process refuses.
-            let wait = if self.is_cut(from, to) {
-                DIAL_TIMEOUT_MS
-            } else {
-                self.delay()
-            };
-            self.after(wait, Event::DialFails(from, to, incarnation));
-            return;
-        }
-        let end = End(self.connections.len(), false);
-        self.connections.push(Connection {
-            servers: [(from, incarnation), (to, peer.incarnation)],
-            is_open: [true, true],
-            last_arrival: [0, 0],
-            stalled: Vec::new(),
-        });
-        self.send(end, Arrival::Established);
-        self.send(End(end.0, true), Arrival::Greeting);
-    }
-
-    /// Puts something on its way to this end, behind what is on its way already.
-    fn send(&mut self, end: End, arrival: Arrival) {
-        let at = self.now + self.delay();
-        let last = &mut self.connections[end.0].last_arrival[usize::from(end.1)];
-        *last = at.max(*last);
-        let wait = *last - self.now;
-        self.after(wait, Event::Arrive(end, arrival));
-    }
-
-    fn close(&mut self, end: End) {
-        let is_open = &mut self.connections[end.0].is_open[usize::from(end.1)];
-        if std::mem::take(is_open) {
-            self.send(End(end.0, !end.1), Arrival::Closed);
-        }
-    }
-
-    /// What stands for discovery, synchronization and the ticks of a term.
-    fn supervise(&mut self, id: ServerId) {
-        match self.servers[&id].role.clone() {
-            Role::Leading { epoch, since } => self.supervise_leader(id, epoch, since),
-            Role::Learning {
-                leader,
-                term,
-                since,
-            } => {
-                let leads = matches!(self.servers[&leader].role, Role::Leading { .. });
-                let is_reached = leads && !self.is_cut(id, leader);
-                match term {
-                    None if is_reached => self.join(id, leader),
-                    None if self.now < since + JOIN_LIMIT_MS => {}
-                    Some(_) if is_reached && term == self.term_of(leader) => {}
-                    _ => self.rest(id),
-                }
-            }
-            Role::Down | Role::Looking | Role::Resting => {}
-        }
-    }
-
-    fn supervise_leader(&mut self, id: ServerId, epoch: Option<Epoch>, since: u64) {
-        let has_quorum = {
-            let own = self.servers[&id].standing;
-            self.membership.has_quorum(|server| {
-                let follows = matches!(
-                    self.servers[&server].role,
-                    Role::Learning { leader, .. } if leader == id
-                );
-                let standing = self.servers[&server].standing;
-                let has_less = (standing.epoch, standing.zxid) <= (own.epoch, own.zxid);
-                server == id || (follows && has_less && !self.is_cut(id, server))
-            })
-        };
-        match epoch {
-            None if has_quorum => self.begin_term(id),
-            Some(_) if has_quorum => {
-                let leader = self.servers.get_mut(&id).unwrap();
-                leader.standing.zxid = leader.standing.zxid.next();
-                let zxid = leader.standing.zxid;
-                for server in self.followers_in_term(id) {
-                    if self.random.below(5) > 0 {
-                        self.servers.get_mut(&server).unwrap().standing.zxid = zxid;
-                    }
-                }
-            }
-            None if self.now < since + INIT_LIMIT_MS => {}
-            _ => self.rest(id),
-        }
-    }
-
-    fn begin_term(&mut self, id: ServerId) {
-        let newest = self.servers.values().map(|server| server.standing.epoch);
-        let epoch = Epoch(newest.max().map_or(1, |epoch| epoch.0 + 1));
-        self.say(format!("{id} leads epoch {epoch}"));
-        let now = self.now;
-        let leader = self.servers.get_mut(&id).unwrap();
-        leader.role = Role::Leading {
-            epoch: Some(epoch),
-            since: now,
-        };
-        leader.standing.epoch = epoch;
-        self.feed(id, Input::TermBegan(epoch));
-        for server in self.ids() {
-            self.supervise(server);
-        }
-    }
-
-    /// A learner has reached its leader.
-    fn join(&mut self, id: ServerId, leader: ServerId) {
-        let theirs = self.servers[&leader].standing;
-        let own = self.servers[&id].standing;
-        let Role::Leading {
-            epoch: Some(epoch), ..
-        } = self.servers[&leader].role
-        else {
-            // Discovery is under way; one that has more than the leader is refused.
-            if (own.epoch, own.zxid) > (theirs.epoch, theirs.zxid) {
-                self.rest(id);
-            }
-            return;
-        };
-        let joined = self.term_of(leader);
-        let server = self.servers.get_mut(&id).unwrap();
-        server.standing = theirs;
-        if let Role::Learning { term, .. } = &mut server.role {
-            *term = joined;
-        }
-        self.feed(id, Input::TermBegan(epoch));
-    }
-
-    fn followers_in_term(&self, id: ServerId) -> Vec<ServerId> {
-        let own = self.term_of(id);
-        let in_term = self.servers.iter().filter(|(server, state)| {
-            let follows = matches!(state.role, Role::Learning { term, .. } if term == own);
-            follows && !self.is_cut(id, **server)
-        });
-        in_term.map(|(server, _)| *server).collect()
-    }
-
-    /// The term this server leads.
-    fn term_of(&self, leader: ServerId) -> Option<(u64, Epoch)> {
-        let server = &self.servers[&leader];
-        match server.role {
-            Role::Leading { epoch, .. } => epoch.map(|epoch| (server.incarnation, epoch)),
-            _ => None,
-        }
-    }
-
-    /// Out of the term, for a moment.
-    fn rest(&mut self, id: ServerId) {
-        let server = self.servers.get_mut(&id).unwrap();
-        server.role = Role::Resting;
-        let incarnation = server.incarnation;
-        let delay = if self.membership.is_voter(id) {
-            0
-        } else {
-            self.random.below(200)
-        };
-        self.after(delay, Event::Look(id, incarnation));
-    }
-
-    fn look(&mut self, id: ServerId) {
-        let now = self.now;
-        let server = self.servers.get_mut(&id).unwrap();
-        server.role = Role::Looking;
-        server.looks_since = now;
-        let standing = server.standing;
-        self.feed_links(id, LinkInput::Eager(true));
-        self.feed(id, Input::Look(standing));
     }
 
     /// Sees to it that the server is woken in time.
