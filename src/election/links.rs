@@ -105,6 +105,8 @@ struct Peer {
     /// Until then the answer to the last knock is waited for. A knock ends the link the other side
     /// has, so that a second one could end the answer to the first, and so on.
     knock_again_at: Monotonic,
+    /// How long the answer to a knock may be on its way.
+    answer_ms: u64,
     retry_interval_ms: u64,
     /// Whether there was ever a sign of life.
     was_heard_of: bool,
@@ -182,14 +184,14 @@ impl Links {
         let (me, peer) = (self.me, self.peers.entry(to).or_default());
         peer.is_dialling = false;
         if to < me {
-            peer.keep(to, link, out);
+            peer.keep(to, link, now, out);
         } else {
             // A knock, answered by a dial from there; if that does not come, knock again.
             out.push(LinkOutput::Close { link });
             peer.on_sign_of_life(to, out);
-            let took_ms = now.since(peer.dialled_at);
-            let answer_ms = DIAL_BACK_MIN_MS.saturating_add(took_ms.saturating_mul(4));
-            peer.knock_again_at = now.after(answer_ms.min(DIAL_BACK_MAX_MS));
+            peer.answer_ms = now.since(peer.dialled_at).saturating_mul(4);
+            let wait_ms = peer.answer_ms.saturating_add(peer.next_interval_ms());
+            peer.knock_again_at = now.after(wait_ms.min(DIAL_BACK_MAX_MS));
             peer.retry_at = Some(peer.knock_again_at);
         }
     }
@@ -197,9 +199,7 @@ impl Links {
     fn on_dial_failed(&mut self, to: ServerId, now: Monotonic, out: &mut Vec<LinkOutput>) {
         let peer = self.peers.entry(to).or_default();
         peer.is_dialling = false;
-        let doubled = peer.retry_interval_ms.saturating_mul(2);
-        peer.retry_interval_ms = doubled.clamp(RETRY_MIN_MS, RETRY_MAX_MS);
-        peer.retry_at = Some(now.after(peer.retry_interval_ms));
+        peer.retry_at = Some(now.after(peer.next_interval_ms()));
         let failing_since = *peer.failing_since.get_or_insert(now);
         // One that was never there may be about to start, as we have just done.
         let is_gone = peer.was_heard_of || now.since(failing_since) >= START_TOGETHER_MS;
@@ -231,7 +231,7 @@ impl Links {
         }
         let (me, peer) = (self.me, self.peers.entry(from).or_default());
         if from > me {
-            peer.keep(from, link, out);
+            peer.keep(from, link, now, out);
             return;
         }
         out.push(LinkOutput::Close { link });
@@ -308,7 +308,7 @@ impl Links {
 
 impl Peer {
     /// Makes this the one link, and lets it speak.
-    fn keep(&mut self, id: ServerId, link: LinkId, out: &mut Vec<LinkOutput>) {
+    fn keep(&mut self, id: ServerId, link: LinkId, now: Monotonic, out: &mut Vec<LinkOutput>) {
         if let Some(old) = self.link.replace(link) {
             assert!(old != link, "links are numbered once");
             out.push(LinkOutput::Close { link: old });
@@ -319,6 +319,8 @@ impl Peer {
         self.failing_since = None;
         self.retry_at = None;
         self.retry_interval_ms = 0;
+        let answer_by = now.after(self.answer_ms.saturating_add(RETRY_MIN_MS));
+        self.knock_again_at = self.knock_again_at.min(answer_by);
         out.push(LinkOutput::Keep { link, peer: id });
         let (peer, state) = (id, LinkState::Up);
         out.push(LinkOutput::Reach { peer, state });
@@ -372,6 +374,13 @@ impl Peer {
         true
     }
 
+    /// How long to wait this time; twice as long as the last.
+    fn next_interval_ms(&mut self) -> u64 {
+        let doubled = self.retry_interval_ms.saturating_mul(2);
+        self.retry_interval_ms = doubled.clamp(RETRY_MIN_MS, RETRY_MAX_MS);
+        self.retry_interval_ms
+    }
+
     /// Whether it is one to dial again: there is something to say, and no link.
     fn wants_retry(&self) -> bool {
         self.link.is_none() && !self.is_dialling && (self.waiting.is_some() || self.last.is_some())
@@ -384,14 +393,14 @@ const NAMELESS_OBSERVER: ServerId = ServerId(i64::MAX);
 /// Servers known here at most, strangers included.
 const PEERS_MAX: usize = 512;
 
-/// How long a greater id has to dial back before it is knocked at again: so long, and four times
-/// what the knock took, since its answer makes the same way about twice; but not longer than this.
-const DIAL_BACK_MIN_MS: u64 = 50;
-const DIAL_BACK_MAX_MS: u64 = 1000;
+/// How long a greater id has at most to dial back before it is knocked at again. It is given four
+/// times what the knock took, since its answer makes the same way about twice, and the interval.
+const DIAL_BACK_MAX_MS: u64 = 2000;
 
 /// How long dials to a server that was never there have to fail before it counts as gone.
 const START_TOGETHER_MS: u64 = RETRY_MIN_MS;
 
-/// From a failed dial to the next, while an election is on; doubles up to the second.
+/// From a dial that failed, or a knock that was not answered, to the next, while an election is on;
+/// doubles up to the second.
 const RETRY_MIN_MS: u64 = 50;
 const RETRY_MAX_MS: u64 = 1000;
