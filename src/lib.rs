@@ -4,13 +4,31 @@
 //! `ARCHITECTURE.md` draws the picture.
 
 pub mod base;
+
 pub mod proto;
 pub mod quorum;
 
 pub mod auth;
 pub mod election;
+pub mod order;
+pub mod session;
+pub mod tree;
+
+pub mod prep;
+pub mod watch;
+
+pub mod exec;
+
+pub mod peer;
 
 pub mod config;
+pub mod store;
+
+pub mod admin;
+pub mod net;
+pub mod telemetry;
+
+pub mod runtime;
 
 #[cfg(test)]
 mod tidy;

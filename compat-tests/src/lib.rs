@@ -1,1 +1,28 @@
-//! Harness.
+//! The interoperability harness: Gamekeeper and Apache ZooKeeper as processes behind one interface,
+//! and a client that speaks raw bytes to either.
+//!
+//! - [`server`]: start, stop and kill one server of either [`server::Kind`].
+//! - [`maven`]: Apache's jars, and the gate for tests that need Java.
+//! - [`java`]: our own Java programs, compiled and started; [`program`]: such a process.
+//! - [`python`]: our Python programs in their virtual environment.
+//! - [`wire`]: framed bytes, written without the `jute` crate so that a test shares no bug with it.
+//! - [`calls`]: a few operations in those bytes.
+//! - [`eventually`]: wait for a condition with a deadline; the only place that sleeps.
+//!
+//! Every failure of the harness itself is a panic with its reason: its callers are tests.
+
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a harness fails a test by panicking"
+)]
+
+pub mod calls;
+pub mod eventually;
+pub mod java;
+pub mod maven;
+pub mod program;
+pub mod python;
+pub mod server;
+pub mod wire;

@@ -5,11 +5,21 @@
 /// connection is not read until some are answered.
 pub const REQUESTS_WAITING_PER_CONNECTION: usize = 1024;
 
+/// Bytes of such requests; as above, and one more request may go beyond it.
+pub const REQUEST_BYTES_WAITING_PER_CONNECTION: usize = 4 * 1024 * 1024;
+
 /// Bytes taken from a socket at one go, before what they hold is worked off.
 pub const SOCKET_READ_BYTES: usize = 64 * 1024;
 
 /// Requests in the queue to the writer. At the bound connections wait to hand theirs over.
 pub const WRITER_QUEUE: usize = 4096;
+
+/// Bytes of requests in the queue to the writer; as above.
+pub const WRITER_QUEUE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Replies a connection's task collects before it writes them to the socket. At the bound it
+/// works off no further request until the socket has taken them.
+pub const REPLY_BYTES_PER_BATCH: usize = 256 * 1024;
 
 /// Transactions prepared and appended in one go before the writer looks at what else came in.
 pub const WRITES_PER_BATCH: usize = 1000;
@@ -24,8 +34,13 @@ pub const TRANSACTION_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
 /// Watches of one connection. A request that would set more is answered with a marshalling error.
 pub const WATCHES_PER_CONNECTION: usize = 16 * 1024 * 1024;
 
+/// Bytes of the answer to one multiRead, which may ask for one large node many times. A request
+/// whose answer would be longer is answered with a marshalling error.
+pub const MULTI_READ_REPLY_BYTES: usize = 256 * 1024 * 1024;
+
 /// Bytes of one slice of a snapshot, serialized under the shared lock in one go.
 pub const SNAPSHOT_SLICE_BYTES: usize = 256 * 1024;
 
 const _: () = assert!(WRITES_PER_BATCH <= TRANSACTIONS_IN_FLIGHT);
+const _: () = assert!(MULTI_READ_REPLY_BYTES < i32::MAX as usize);
 const _: () = assert!(jute::MAX_BUFFER_DEFAULT < TRANSACTION_BYTES_IN_FLIGHT);

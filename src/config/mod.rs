@@ -55,10 +55,7 @@ impl Config {
             return build::build(RawConfig::collect(None, command_line), None);
         };
         match read_file(path) {
-            Ok(text) => {
-                let raw = RawConfig::collect(Some((path, &text)), command_line);
-                build::build(raw, Some(Origin::file(path, 0)))
-            }
+            Ok(text) => Self::read(path, &text, command_line),
             Err(error) => Err(Rejection {
                 errors: vec![ConfigError::new(Remark {
                     origin: Origin::file(path, 0),
@@ -69,6 +66,16 @@ impl Config {
                 warnings: Vec::new(),
             }),
         }
+    }
+
+    /// Takes `text`, which may be any bytes, for the content of the zoo.cfg at `path`.
+    pub fn read(
+        path: &Path,
+        text: &[u8],
+        command_line: &CommandLine,
+    ) -> Result<(Self, Vec<Warning>), Rejection> {
+        let raw = RawConfig::collect(Some((path, text)), command_line);
+        build::build(raw, Some(Origin::file(path, 0)))
     }
 }
 

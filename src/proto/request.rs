@@ -10,7 +10,7 @@ use jute::proto as wire;
 use jute::{Decode, DecodeError, Reader};
 
 use crate::base::Acl;
-use crate::proto::Op;
+use crate::proto::{ErrorCode, Op};
 
 /// A request that needs its place in the order of writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +26,29 @@ pub enum WriteRequest {
         path: Option<Box<str>>,
     },
     CloseSession,
-    /// A body that cannot be read. It is refused in its place, so that replies stay in order.
-    Malformed,
+    /// A body that cannot be read or lacks its path. It is refused in its place, so that replies
+    /// stay in order.
+    Malformed {
+        code: ErrorCode,
+        /// Apache had a zxid for it before it found out, so the refusal uses one up.
+        takes_zxid: bool,
+    },
+}
+
+/// Why a body is no request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flaw {
+    Unreadable,
+    /// Readable, but with a null path, over which Apache's preparation trips.
+    NullPath,
+    /// A null list in a part of a multi, over which Apache trips while it reads.
+    NullList,
+}
+
+impl From<DecodeError> for Flaw {
+    fn from(_: DecodeError) -> Self {
+        Self::Unreadable
+    }
 }
 
 /// `create`, `create2`, `createContainer` or `createTTL`.
@@ -96,20 +117,40 @@ impl WriteRequest {
         match op {
             Op::Multi => decode_multi(body, &mut reader).map(Self::Multi),
             Op::CloseSession => Ok(Self::CloseSession),
-            Op::Sync => wire::SyncRequest::decode(&mut reader).map(|sync| Self::Sync {
-                path: sync.path.as_deref().map(Box::from),
-            }),
+            Op::Sync => decode_sync(&mut reader),
             Op::Delete => decode_delete(&mut reader).map(Self::Delete),
             Op::SetData => decode_set_data(body, &mut reader).map(Self::SetData),
             Op::SetAcl => decode_set_acl(&mut reader).map(Self::SetAcl),
             Op::Reconfig => decode_reconfig(&mut reader).map(Self::Reconfig),
             _ => decode_create(op, body, &mut reader).map(Self::Create),
         }
-        .unwrap_or(Self::Malformed)
+        .unwrap_or_else(|flaw| Self::malformed(op, flaw))
+    }
+
+    fn malformed(op: Op, flaw: Flaw) -> Self {
+        let code = match (op, flaw) {
+            // These two check a null path like any text.
+            (Op::SetData | Op::SetAcl, Flaw::NullPath) => ErrorCode::BadArguments,
+            _ => ErrorCode::MarshallingError,
+        };
+        let takes_zxid = match flaw {
+            // Only a multi has its zxid when its body turns out to be unreadable.
+            Flaw::Unreadable => op == Op::Multi,
+            Flaw::NullPath => true,
+            Flaw::NullList => false,
+        };
+        Self::Malformed { code, takes_zxid }
     }
 }
 
-fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create, DecodeError> {
+fn decode_sync(reader: &mut Reader<'_>) -> Result<WriteRequest, Flaw> {
+    let wire::SyncRequest { path } = Decode::decode(reader)?;
+    Ok(WriteRequest::Sync {
+        path: path.as_deref().map(Box::from),
+    })
+}
+
+fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create, Flaw> {
     let wire::CreateRequest {
         path,
         data,
@@ -121,9 +162,14 @@ fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create
     } else {
         -1
     };
+    let path = match required(path) {
+        // Flags that are none are noticed before the path is.
+        Err(_) if !(0..=6).contains(&flags) => Box::default(),
+        path => path?,
+    };
     Ok(Create {
         op,
-        path: required(path)?,
+        path,
         data: shared(body, data),
         acl: acl.as_deref().map(owned_acl),
         flags,
@@ -131,7 +177,7 @@ fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create
     })
 }
 
-fn decode_delete(reader: &mut Reader<'_>) -> Result<Delete, DecodeError> {
+fn decode_delete(reader: &mut Reader<'_>) -> Result<Delete, Flaw> {
     let wire::DeleteRequest { path, version } = Decode::decode(reader)?;
     Ok(Delete {
         path: required(path)?,
@@ -139,7 +185,7 @@ fn decode_delete(reader: &mut Reader<'_>) -> Result<Delete, DecodeError> {
     })
 }
 
-fn decode_set_data(body: &Bytes, reader: &mut Reader<'_>) -> Result<SetData, DecodeError> {
+fn decode_set_data(body: &Bytes, reader: &mut Reader<'_>) -> Result<SetData, Flaw> {
     let wire::SetDataRequest {
         path,
         data,
@@ -152,7 +198,7 @@ fn decode_set_data(body: &Bytes, reader: &mut Reader<'_>) -> Result<SetData, Dec
     })
 }
 
-fn decode_set_acl(reader: &mut Reader<'_>) -> Result<SetAcl, DecodeError> {
+fn decode_set_acl(reader: &mut Reader<'_>) -> Result<SetAcl, Flaw> {
     let wire::SetAclRequest { path, acl, version } = Decode::decode(reader)?;
     Ok(SetAcl {
         path: required(path)?,
@@ -161,7 +207,7 @@ fn decode_set_acl(reader: &mut Reader<'_>) -> Result<SetAcl, DecodeError> {
     })
 }
 
-fn decode_reconfig(reader: &mut Reader<'_>) -> Result<Reconfig, DecodeError> {
+fn decode_reconfig(reader: &mut Reader<'_>) -> Result<Reconfig, Flaw> {
     let request = wire::ReconfigRequest::decode(reader)?;
     Ok(Reconfig {
         joining: request.joining_servers.as_deref().map(Box::from),
@@ -174,8 +220,8 @@ fn decode_reconfig(reader: &mut Reader<'_>) -> Result<Reconfig, DecodeError> {
 /// Reads the parts of a multi up to the first header that says done, whatever else it says.
 ///
 /// Everything that makes Apache's `MultiOperationRecord` throw makes the whole request malformed:
-/// an unknown part, a reading part, flags out of range, a null path or list in a creation.
-fn decode_multi(body: &Bytes, reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, DecodeError> {
+/// an unknown part, a reading part, flags out of range, a null list in a creation, a null path.
+fn decode_multi(body: &Bytes, reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, Flaw> {
     let mut ops = Vec::new();
     loop {
         let header = wire::MultiHeader::decode(reader)?;
@@ -195,7 +241,7 @@ fn decode_multi(body: &Bytes, reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, D
                     version,
                 })
             }
-            _ => return Err(DecodeError::UnknownTag(header.op)),
+            _ => return Err(Flaw::Unreadable),
         });
     }
 }
@@ -203,15 +249,15 @@ fn decode_multi(body: &Bytes, reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, D
 /// Which creation a part of a multi is depends on its flags too, as `Op.create` decides it while
 /// the parts are read. A part of type createTTL is never malformed for its flags: what is wrong
 /// with them becomes the result of that part.
-fn normalised(create: Create) -> Result<Create, DecodeError> {
+fn normalised(create: Create) -> Result<Create, Flaw> {
     let flags = create.flags;
     let has_ttl = matches!(flags, 5 | 6);
     let op = match create.op {
         Op::CreateTtl if has_ttl => return Ok(create),
         Op::CreateTtl if flags != 4 => Op::Create,
         Op::CreateTtl => Op::CreateContainer,
-        _ if create.acl.is_none() => return Err(DecodeError::BadLength(-1)),
-        _ if has_ttl || !(0..=6).contains(&flags) => return Err(DecodeError::UnknownTag(flags)),
+        _ if has_ttl || !(0..=6).contains(&flags) => return Err(Flaw::Unreadable),
+        _ if create.acl.is_none() => return Err(Flaw::NullList),
         _ if flags == 4 => Op::CreateContainer,
         other => other,
     };
@@ -222,9 +268,9 @@ fn normalised(create: Create) -> Result<Create, DecodeError> {
     })
 }
 
-fn required(path: jute::Ustring<'_>) -> Result<Box<str>, DecodeError> {
+fn required(path: jute::Ustring<'_>) -> Result<Box<str>, Flaw> {
     path.map(|text| text.into_owned().into_boxed_str())
-        .ok_or(DecodeError::BadLength(-1))
+        .ok_or(Flaw::NullPath)
 }
 
 fn shared(body: &Bytes, data: jute::Buffer<'_>) -> Option<Bytes> {
@@ -345,9 +391,11 @@ mod tests {
             part(2, &5_i32),
         ];
         for bytes in cases {
+            let takes_zxid = bytes != part(1, &null_acl);
+            let code = ErrorCode::MarshallingError;
             assert_eq!(
                 decoded(&[create(1, 0), bytes.clone()]),
-                WriteRequest::Malformed,
+                WriteRequest::Malformed { code, takes_zxid },
                 "{bytes:?}"
             );
         }
@@ -369,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_shared_with_the_frame_and_a_null_path_is_malformed() {
+    fn data_is_shared_with_the_frame() {
         let frame = Bytes::from(
             wire::SetDataRequest {
                 path: Some("/a".into()),
@@ -384,10 +432,30 @@ mod tests {
         let data = set.data.unwrap();
         assert_eq!(&data[..], b"value");
         assert!(frame.as_ptr_range().contains(&data.as_ptr()));
-        let null = Bytes::from(wire::SetDataRequest::default().to_vec());
-        assert_eq!(
-            WriteRequest::decode(Op::SetData, &null),
-            WriteRequest::Malformed
-        );
+    }
+
+    #[test]
+    fn null_paths_take_a_zxid_and_bodies_that_end_early_do_not() {
+        let malformed = |op: Op, body: Vec<u8>| match WriteRequest::decode(op, &Bytes::from(body)) {
+            WriteRequest::Malformed { code, takes_zxid } => (code, takes_zxid),
+            request => panic!("{op:?} is refused: {request:?}"),
+        };
+        let set = wire::SetDataRequest::default().to_vec();
+        let delete = wire::DeleteRequest::default().to_vec();
+        let create = wire::CreateRequest::default().to_vec();
+        let (bad, marshalling) = (ErrorCode::BadArguments, ErrorCode::MarshallingError);
+        assert_eq!(malformed(Op::SetData, set), (bad, true));
+        assert_eq!(malformed(Op::Delete, delete), (marshalling, true));
+        assert_eq!(malformed(Op::Create, create), (marshalling, true));
+        for op in [
+            Op::SetData,
+            Op::SetAcl,
+            Op::Delete,
+            Op::Create,
+            Op::CreateTtl,
+        ] {
+            assert_eq!(malformed(op, vec![0, 0]), (marshalling, false));
+        }
+        assert_eq!(malformed(Op::Multi, vec![0, 0]), (marshalling, true));
     }
 }

@@ -9,7 +9,9 @@ use jute::{Decode, Encode};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&kind, body)) = data.split_first() else { return };
+    let Some((&kind, body)) = data.split_first() else {
+        return;
+    };
     match kind % 6 {
         0 => transaction(body),
         1 => round_trip::<jute::proto::ConnectRequest<'_>>(body),
@@ -27,7 +29,9 @@ fn round_trip<'a, T: Decode<'a> + Encode>(bytes: &'a [u8]) {
 }
 
 fn transaction(bytes: &[u8]) {
-    let Ok(record) = TxnRecord::decode(&Bytes::copy_from_slice(bytes), 1 << 20) else { return };
+    let Ok(record) = TxnRecord::decode(&Bytes::copy_from_slice(bytes), 1 << 20) else {
+        return;
+    };
     let mut encoded = Vec::new();
     record.encode(&mut encoded);
     assert_eq!(encoded.len(), record.encoded_len());

@@ -1,0 +1,163 @@
+//! The load generator with tiny inputs, so that it can't rot: against a stub that says yes to everything, and side by
+//! side against our own server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic here fails the test"
+)]
+
+use std::{
+    env,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    thread,
+};
+
+#[test]
+fn every_workload_runs_against_a_stub() {
+    let target = start_stub();
+    for workload in [
+        "get16x16",
+        "get64x1",
+        "set16x16",
+        "set16x1",
+        "create16x16",
+        "mixed16x16",
+    ] {
+        let output = load()
+            .args([
+                "run",
+                "--seconds",
+                "0.05",
+                "--warm-up",
+                "0.01",
+                "--workload",
+                workload,
+            ])
+            .args([
+                "--target",
+                &target.to_string(),
+                "--pid",
+                &std::process::id().to_string(),
+            ])
+            .output()
+            .unwrap();
+        let text = text_of(&output);
+        assert!(output.status.success(), "{workload}: {text}");
+        assert!(text.contains("us/request"), "{workload}: {text}");
+    }
+}
+
+#[test]
+fn a_comparison_of_our_own_server_fills_the_tables() {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("quick");
+    let output = load()
+        .args([
+            "compare",
+            "--servers",
+            "gamekeeper,gamekeeper",
+            "--rounds",
+            "1",
+            "--no-pin",
+        ])
+        .args([
+            "--seconds",
+            "0.1",
+            "--warm-up",
+            "0.05",
+            "--nodes",
+            "3000",
+            "--restarts",
+            "1",
+        ])
+        .args([
+            Path::new("--gamekeeper"),
+            &our_server(),
+            Path::new("--dir"),
+            &dir,
+        ])
+        .output()
+        .unwrap();
+    let text = text_of(&output);
+    assert!(output.status.success(), "{text}");
+    assert!(
+        text.contains("| getData, 16 connections, 16 deep | 2.00 |"),
+        "{text}"
+    );
+    assert!(
+        text.contains("| restart until it serves, milliseconds | 600 |"),
+        "{text}"
+    );
+}
+
+fn load() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_load"))
+}
+
+fn text_of(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Cargo builds a package's own programs for its tests, but not those of another package.
+fn our_server() -> PathBuf {
+    let load = Path::new(env!("CARGO_BIN_EXE_load"));
+    let mut build = Command::new(env!("CARGO"));
+    build.args([
+        "build",
+        "--quiet",
+        "--package",
+        "gamekeeper",
+        "--bin",
+        "gamekeeper",
+    ]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    assert!(
+        build.status().unwrap().success(),
+        "our server does not build"
+    );
+    load.with_file_name("gamekeeper")
+}
+
+/// A server that grants every session and answers every request with success and an empty body.
+fn start_stub() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // The generator hanging up ends its thread.
+            thread::spawn(move || serve_stub(stream));
+        }
+    });
+    address
+}
+
+fn serve_stub(mut stream: TcpStream) -> std::io::Result<()> {
+    read_frame(&mut stream)?;
+    let mut connected = vec![0, 0, 0, 37, 0, 0, 0, 0, 0, 0, 0x75, 0x30];
+    connected.resize(4 + 37, 0);
+    stream.write_all(&connected)?;
+    loop {
+        let request = read_frame(&mut stream)?;
+        let mut reply = vec![0, 0, 0, 16];
+        reply.extend(&request[..4]);
+        reply.resize(4 + 16, 0);
+        stream.write_all(&reply)?;
+    }
+}
+
+fn read_frame(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut payload = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut payload)?;
+    Ok(payload)
+}

@@ -1,0 +1,99 @@
+//! A few operations over the raw client, for tests that are about something else.
+//!
+//! Each sends one request and waits for its reply; what must not fail panics.
+
+use std::collections::BTreeSet;
+
+use crate::wire::{Body, Client, Reader};
+
+pub const CREATE: i32 = 1;
+pub const DELETE: i32 = 2;
+pub const EXISTS: i32 = 3;
+pub const GET_DATA: i32 = 4;
+pub const SET_DATA: i32 = 5;
+pub const GET_CHILDREN: i32 = 8;
+pub const CREATE_CONTAINER: i32 = 19;
+pub const CREATE_TTL: i32 = 21;
+
+/// Flags of a create request.
+pub const PERSISTENT: i32 = 0;
+pub const EPHEMERAL: i32 = 1;
+pub const CONTAINER: i32 = 4;
+pub const PERSISTENT_WITH_TTL: i32 = 5;
+
+/// A reply, its header taken apart.
+#[derive(Debug)]
+pub struct Reply {
+    pub zxid: i64,
+    pub error: i32,
+    pub body: Vec<u8>,
+}
+
+pub fn call(client: &mut Client, op: i32, body: &Body) -> Reply {
+    client.request(1, op, body);
+    let reply = client.frame("a reply");
+    let mut reader = Reader::new(&reply);
+    let (_, zxid, error) = header(&mut reader);
+    Reply {
+        zxid,
+        error,
+        body: reader.remaining().to_vec(),
+    }
+}
+
+/// Takes xid, zxid and error off a reply.
+pub fn header(reader: &mut Reader<'_>) -> (i32, i64, i32) {
+    let mut read = || Some((reader.int()?, reader.long()?, reader.int()?));
+    read().expect("a reply header")
+}
+
+/// The body of a create, open to the world. For a time to live, append it as a long.
+pub fn create_body(path: &str, data: &[u8], flags: i32) -> Body {
+    let world_may_all = Body::new().int(1).int(31).string("world").string("anyone");
+    Body::new()
+        .string(path)
+        .buffer(data)
+        .append(&world_may_all)
+        .int(flags)
+}
+
+pub fn create(client: &mut Client, path: &str, data: &[u8], flags: i32) {
+    let reply = call(client, CREATE, &create_body(path, data, flags));
+    assert_eq!(reply.error, 0, "{path} is made");
+}
+
+pub fn delete(client: &mut Client, path: &str) {
+    let reply = call(client, DELETE, &Body::new().string(path).int(-1));
+    assert_eq!(reply.error, 0, "{path} is deleted");
+}
+
+pub fn exists(client: &mut Client, path: &str) -> bool {
+    let reply = call(client, EXISTS, &Body::new().string(path).boolean(false));
+    assert!([0, -101].contains(&reply.error), "{path}: {reply:?}");
+    reply.error == 0
+}
+
+pub fn children(client: &mut Client, path: &str) -> BTreeSet<String> {
+    let reply = call(
+        client,
+        GET_CHILDREN,
+        &Body::new().string(path).boolean(false),
+    );
+    assert_eq!(reply.error, 0, "{path} is there");
+    let mut body = Reader::new(&reply.body);
+    let count = body.int().expect("a count");
+    (0..count)
+        .map(|_| body.string().flatten().expect("a name"))
+        .collect()
+}
+
+/// Data that is text, and its version.
+pub fn data_and_version(client: &mut Client, path: &str) -> (String, u64) {
+    let reply = call(client, GET_DATA, &Body::new().string(path).boolean(false));
+    assert_eq!(reply.error, 0, "{path} is there");
+    let mut body = Reader::new(&reply.body);
+    let data = body.string().flatten().expect("data");
+    body.raw(4 * 8).expect("czxid, mzxid, ctime, mtime");
+    let version = body.int().expect("a version");
+    (data, u64::try_from(version).expect("versions count up"))
+}

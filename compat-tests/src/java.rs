@@ -1,0 +1,159 @@
+//! Our own Java programs in `compat-tests/java`, compiled once through Maven.
+//!
+//! Classes and the class path of their dependencies land in `<target>/java/programs-<hash of the
+//! sources>/`, under the same kind of lock and behind the same gate as Apache's jars (see [`maven`]).
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    ffi::OsStr,
+    fs,
+    hash::{Hash, Hasher},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use crate::{
+    maven::{self, target_dir},
+    program::Program,
+};
+
+/// The compiled programs.
+#[derive(Debug)]
+pub struct Java {
+    classes: String,
+    jars: String,
+}
+
+impl Java {
+    /// Starts a class with small heap; `properties` are `-D` definitions.
+    pub fn start(&self, class: &str, properties: &[(&str, &str)], arguments: &[&str]) -> Program {
+        Program::start(self.command(&self.jars, class, properties, arguments))
+    }
+
+    /// Starts a class that prints both its standard output and its errors into `output`.
+    pub fn start_into(
+        &self,
+        class: &str,
+        properties: &[(&str, &str)],
+        arguments: &[&str],
+        output: &fs::File,
+    ) -> Program {
+        Program::start_into(
+            self.command(&self.jars, class, properties, arguments),
+            output,
+        )
+    }
+
+    /// Starts one of the tools in Apache's server jars, some of whose libraries a client lacks.
+    pub fn start_tool(&self, class: &str, arguments: &[&str]) -> Program {
+        let apache = maven::apache().unwrap_or_else(|why| panic!("Apache's jars: {why}"));
+        let libraries = format!("{}:{}", self.jars, apache.classpath);
+        Program::start(self.command(&libraries, class, &[], arguments))
+    }
+
+    /// Starts one of our programs with the libraries of `pom` instead of those it was compiled with.
+    pub fn start_with(&self, pom: &Path, class: &str, arguments: &[&str]) -> Program {
+        let name = pom
+            .file_stem()
+            .and_then(OsStr::to_str)
+            .expect("a file name");
+        let jars = maven::resolve(pom, &format!("client-{name}"))
+            .unwrap_or_else(|why| panic!("{}: {why}", pom.display()));
+        let libraries = maven::classpath(&jars);
+        Program::start(self.command(&libraries, class, &[], arguments))
+    }
+
+    fn command(
+        &self,
+        libraries: &str,
+        class: &str,
+        properties: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Command {
+        let classpath = format!("{}:{libraries}", self.classes);
+        let mut command = Command::new("java");
+        command
+            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .arg("-XX:-UsePerfData")
+            .args(
+                properties
+                    .iter()
+                    .map(|(key, value)| format!("-D{key}={value}")),
+            )
+            .args(["-cp", &classpath, class])
+            .args(arguments);
+        command
+    }
+}
+
+/// The programs, or `None` after saying on the terminal why `test` is skipped. With
+/// `GAMEKEEPER_REQUIRE_JAVA=1` there is no skipping.
+pub fn java_or_skip(test: &str) -> Option<&'static Java> {
+    static JAVA: OnceLock<Result<Java, String>> = OnceLock::new();
+    maven::apache_or_skip(test)?;
+    match JAVA.get_or_init(compile) {
+        Ok(java) => Some(java),
+        // Java, Maven and the jars are there, so this is a fault of ours or a missing download.
+        Err(why) => panic!("the Java programs do not compile: {why}"),
+    }
+}
+
+fn compile() -> Result<Java, String> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("java");
+    let base = target_dir().join("java");
+    let lock_path = base.join("programs.lock");
+    let lock = fs::File::create(&lock_path).map_err(|error| error.to_string())?;
+    lock.lock()
+        .map_err(|error| format!("{}: {error}", lock_path.display()))?;
+
+    let mut hasher = DefaultHasher::new();
+    for file in files_below(&sources)? {
+        file.hash(&mut hasher);
+        fs::read(&file)
+            .map_err(|error| error.to_string())?
+            .hash(&mut hasher);
+    }
+    let built = base.join(format!("programs-{:016x}", hasher.finish()));
+    let classpath_file = built.join("classpath");
+    // Maven writes the class path in the phase after compilation, so its presence means success.
+    if !classpath_file.is_file() {
+        run_maven(&sources.join("pom.xml"), &built)?;
+    }
+    let jars = fs::read_to_string(&classpath_file).map_err(|error| error.to_string())?;
+    Ok(Java {
+        classes: built.join("classes").display().to_string(),
+        jars: jars.trim().to_owned(),
+    })
+}
+
+fn run_maven(pom: &Path, built: &Path) -> Result<(), String> {
+    let output = Command::new("mvn")
+        .args(["-q", "-B", "-f"])
+        .arg(pom)
+        .arg(format!("-Dbuild.dir={}", built.display()))
+        .arg("process-classes")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("mvn does not start: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn files_below(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    let entries = fs::read_dir(directory).map_err(|error| error.to_string())?;
+    for entry in entries {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        // What Maven built when someone ran it by hand is no source.
+        if path.is_dir() && !path.ends_with("target") {
+            files.extend(files_below(&path)?);
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

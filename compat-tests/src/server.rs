@@ -1,0 +1,351 @@
+//! One server process, Apache's or ours, behind one interface.
+//!
+//! [`Server::start`] writes a `zoo.cfg` into a directory of its own, picks a port, starts the process
+//! and returns once `srvr` says that it serves. The process dies with the value. A data directory may
+//! be handed in, so that it can move from one kind of server to the other.
+
+use std::{
+    fmt, fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+
+use crate::{
+    eventually::{eventually, within},
+    maven,
+};
+
+/// A JVM on a busy two-core machine takes a few seconds; a hung one must not hang the suite.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// Another process may take the picked port before the server binds it.
+const START_ATTEMPTS: usize = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Apache,
+    Ours,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Apache => "Apache",
+            Self::Ours => "Gamekeeper",
+        })
+    }
+}
+
+/// What differs between two servers of a test. The default is a standalone server with `tickTime` 2000.
+#[derive(Debug, Clone, Default)]
+pub struct ServerOptions {
+    config: Vec<(String, String)>,
+    properties: Vec<(String, String)>,
+    data_dir: Option<PathBuf>,
+    client_port: Option<u16>,
+}
+
+impl ServerOptions {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A line of `zoo.cfg`; the last one for a key wins.
+    #[must_use]
+    pub fn config(mut self, key: &str, value: impl fmt::Display) -> Self {
+        self.config.retain(|(known, _)| known != key);
+        self.config.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// A `-Dkey=value` on the command line.
+    #[must_use]
+    pub fn property(mut self, key: &str, value: impl fmt::Display) -> Self {
+        self.properties.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Use this directory, and leave it there afterwards, instead of one that lives with the server.
+    #[must_use]
+    pub fn data_dir(mut self, directory: &Path) -> Self {
+        self.data_dir = Some(directory.to_path_buf());
+        self
+    }
+
+    /// Use this port: for a server that comes back under the address its clients know.
+    #[must_use]
+    pub fn client_port(mut self, port: u16) -> Self {
+        self.client_port = Some(port);
+        self
+    }
+
+    fn zoo_cfg(&self, data_dir: &Path, port: u16) -> String {
+        let mut lines = vec![
+            ("tickTime".to_owned(), "2000".to_owned()),
+            ("dataDir".to_owned(), data_dir.display().to_string()),
+            ("clientPort".to_owned(), port.to_string()),
+            (
+                "clientPortAddress".to_owned(),
+                Ipv4Addr::LOCALHOST.to_string(),
+            ),
+            ("admin.enableServer".to_owned(), "false".to_owned()),
+        ];
+        for (key, value) in &self.config {
+            lines.retain(|(known, _)| known != key);
+            lines.push((key.clone(), value.clone()));
+        }
+        lines
+            .iter()
+            .map(|(key, value)| format!("{key}={value}\n"))
+            .collect()
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    kind: Kind,
+    child: Child,
+    address: SocketAddr,
+    data_dir: PathBuf,
+    /// Holds `zoo.cfg`, the log, and the data unless that was given; removed with the server.
+    work_dir: TempDir,
+}
+
+impl Server {
+    /// Starts a server and waits until it serves.
+    pub fn start(kind: Kind, options: &ServerOptions) -> Self {
+        for _ in 1..START_ATTEMPTS {
+            let mut server = Self::spawn(kind, options);
+            if server.becomes_serving() {
+                return server;
+            }
+            let port_was_taken = server.log().contains("Address already in use")
+                || server.log().contains("AddressInUse");
+            assert!(port_was_taken, "{kind} does not start:\n{}", server.log());
+        }
+        let mut server = Self::spawn(kind, options);
+        assert!(
+            server.becomes_serving(),
+            "{kind} does not start:\n{}",
+            server.log()
+        );
+        server
+    }
+
+    /// Starts the process and returns at once: for members of an ensemble, and for starts that must fail.
+    pub fn spawn(kind: Kind, options: &ServerOptions) -> Self {
+        let work_dir = TempDir::new().expect("a temporary directory");
+        let data_dir = options
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| work_dir.path().join("data"));
+        fs::create_dir_all(&data_dir).expect("a data directory");
+        let port = options.client_port.unwrap_or_else(free_port);
+        let cfg = work_dir.path().join("zoo.cfg");
+        fs::write(&cfg, options.zoo_cfg(&data_dir, port)).expect("zoo.cfg is written");
+        let log = fs::File::create(work_dir.path().join("server.log")).expect("a log file");
+        let child = command(kind, &cfg, &options.properties)
+            .current_dir(work_dir.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle of the log"))
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{kind} cannot be started: {error}"));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            kind,
+            child,
+            address,
+            data_dir,
+            work_dir,
+        }
+    }
+
+    /// Waits until `srvr` names a mode; false if the process ended first. Panics on a missed deadline.
+    pub fn becomes_serving(&mut self) -> bool {
+        let serving = within(START_PATIENCE, || {
+            if self.has_ended() {
+                return Some(false);
+            }
+            four_letter_word(self.address, "srvr")
+                .is_ok_and(|answer| answer.contains("Mode: "))
+                .then_some(true)
+        });
+        serving.unwrap_or_else(|| panic!("{} does not serve in time:\n{}", self.kind, self.log()))
+    }
+
+    /// SIGTERM, then waits for the end.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// `kill -9`, then waits for the end.
+    pub fn kill(&mut self) -> ExitStatus {
+        self.signal(Signal::KILL);
+        self.wait()
+    }
+
+    /// Waits for a process that ends by itself or was signalled.
+    pub fn wait(&mut self) -> ExitStatus {
+        let kind = self.kind;
+        eventually(&format!("{kind} ends"), STOP_PATIENCE, || {
+            self.child.try_wait().expect("the child is ours")
+        })
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the child is ours").is_some()
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `host:port`, as clients' connect strings want it.
+    pub fn connect_string(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    pub fn work_dir(&self) -> &Path {
+        self.work_dir.path()
+    }
+
+    /// Everything the process has printed so far.
+    pub fn log(&self) -> String {
+        fs::read(self.work_dir.path().join("server.log"))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    pub fn four_letter_word(&self, word: &str) -> String {
+        four_letter_word(self.address, word)
+            .unwrap_or_else(|error| panic!("{} does not answer {word}: {error}", self.kind))
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if self.has_ended() {
+            return;
+        }
+        let pid = i32::try_from(self.pid())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a child has a pid");
+        rustix::process::kill_process(pid, signal)
+            .expect("a child that has not ended takes signals");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The process may have ended already; either way it must be reaped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a four-letter word and reads the answer to the end of the connection.
+pub fn four_letter_word(address: SocketAddr, word: &str) -> std::io::Result<String> {
+    let timeout = Duration::from_secs(5);
+    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.write_all(word.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("loopback has a free port")
+        .port()
+}
+
+/// The `gamekeeper` binary of the profile under test, built now if its sources are newer.
+pub fn gamekeeper_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let target = maven::target_dir();
+        let executable = std::env::current_exe().expect("a running test has a path");
+        let profile_dir = executable
+            .ancestors()
+            .nth(2)
+            .expect("cargo's layout has three levels");
+        let directory = profile_dir
+            .file_name()
+            .expect("a profile directory has a name");
+        let profile = if directory == "debug" {
+            "dev".as_ref()
+        } else {
+            directory
+        };
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "-p",
+                "gamekeeper",
+                "--bin",
+                "gamekeeper",
+                "--target-dir",
+            ])
+            .arg(&target)
+            .arg("--profile")
+            .arg(profile)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("cargo built this test, so it can be run");
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "gamekeeper does not build:\n{log}");
+        profile_dir.join("gamekeeper")
+    })
+}
+
+fn command(kind: Kind, cfg: &Path, properties: &[(String, String)]) -> Command {
+    let defines = properties
+        .iter()
+        .map(|(key, value)| format!("-D{key}={value}"));
+    match kind {
+        Kind::Apache => {
+            let apache = maven::apache().unwrap_or_else(|why| panic!("Apache's jars: {why}"));
+            let mut command = Command::new("java");
+            // A test server is small and short-lived: the quick compiler and the plain collector.
+            command
+                .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+                .args(["-XX:-UsePerfData", "-Dzookeeper.admin.enableServer=false"])
+                .args(defines)
+                .args(["-cp", &apache.classpath])
+                .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+                .arg(cfg);
+            command
+        }
+        Kind::Ours => {
+            let mut command = Command::new(gamekeeper_binary());
+            command.arg("serve").arg(cfg).args(defines);
+            command
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! One client's socket: bytes in, bytes out, and when to do which. One task each.
+//!
+//! The task is a hand-written poll loop, so that a round trip costs one wake-up, one `recv` and
+//! one `send`. Its buffers for a batch belong to the thread; a connection has memory of its own
+//! only for what is incomplete or not taken by its client.
+//!
+//! Back-pressure: while the socket does not take replies, nothing is read from it and nothing is
+//! taken out of the outbox, which then closes the connection at its bound.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::base::limits;
+use crate::net::dialogue::{Batch, Dialogue};
+use crate::net::links::Link;
+use crate::net::outbox::SLOW_READER;
+use crate::net::server::Server;
+use crate::peer::Input;
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ending {
+    #[error("the client closed it")]
+    ClosedByClient,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Decided here, for this reason.
+    #[error("{0}")]
+    Closed(&'static str),
+    #[error("a frame says it has {0} bytes, and jute.maxbuffer forbids that")]
+    BadLength(i32),
+    #[error("the client sent {0}, which cannot be taken")]
+    Malformed(&'static str),
+}
+
+/// Serves one client until its connection ends.
+pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, link: Arc<Link>) {
+    let mut connection = Connection {
+        server,
+        stream,
+        input: BytesMut::new(),
+        unsent: BytesMut::new(),
+        waker: None,
+        dialogue: Dialogue::new(link),
+    };
+    tracing::debug!(peer = %connection.dialogue.link().peer, "accepted");
+    let ending =
+        poll_fn(|cx| SCRATCH.with_borrow_mut(|scratch| connection.poll(cx, scratch))).await;
+    connection.log(&ending);
+    if matches!(ending, Ending::Closed(_) | Ending::Malformed(_)) {
+        connection.part();
+    }
+}
+
+struct Connection {
+    server: Arc<Server>,
+    stream: TcpStream,
+    /// Bytes received and not worked off.
+    input: BytesMut,
+    /// Replies the socket has not taken.
+    unsent: BytesMut,
+    /// What the outbox wakes.
+    waker: Option<Waker>,
+    dialogue: Dialogue,
+}
+
+/// However the task ends, also by a panic or with the runtime: nothing of the connection stays.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.dialogue.hang_up(&self.server);
+    }
+}
+
+/// What a thread needs while it works on a batch, empty in between.
+struct Scratch {
+    input: Box<[u8]>,
+    out: BytesMut,
+    writes: Vec<Input>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        input: vec![0; limits::SOCKET_READ_BYTES].into(),
+        out: BytesMut::with_capacity(limits::REPLY_BYTES_PER_BATCH),
+        writes: Vec::new(),
+    });
+}
+
+impl Scratch {
+    /// Another connection's task may have panicked and left its own there.
+    fn clear(&mut self) {
+        self.out.clear();
+        self.writes.clear();
+    }
+}
+
+impl Connection {
+    fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Ending> {
+        let server = &self.server.clone();
+        scratch.clear();
+        self.register(cx);
+        for _ in 0..ROUNDS_PER_POLL {
+            if let Some(reason) = self.dialogue.link().outbox.closes_at_once() {
+                return Poll::Ready(Ending::Closed(reason));
+            }
+            if let Err(error) = ready!(self.poll_flush(cx)) {
+                return Poll::Ready(error.into());
+            }
+            if let Some(ending) = self.dialogue.take_ending() {
+                return Poll::Ready(ending);
+            }
+            if let Some(word) = self.dialogue.word() {
+                let answer = ready!(Pin::new(word).poll(cx));
+                self.unsent.extend_from_slice(&answer.unwrap_or_default());
+                self.dialogue
+                    .end(Ending::Closed("a four-letter word was answered"));
+                continue;
+            }
+            let received = match self.poll_receive(server, cx, scratch) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ending::ClosedByClient),
+                Poll::Ready(Ok(count)) => count,
+                Poll::Ready(Err(error)) => return Poll::Ready(error.into()),
+                Poll::Pending => 0,
+            };
+            if received == 0 && !self.has_work(server, cx) {
+                return Poll::Pending;
+            }
+            self.work(server, scratch, received);
+            if let Err(error) = self.send(cx, &mut scratch.out) {
+                return Poll::Ready(error.into());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn register(&mut self, cx: &Context<'_>) {
+        let waker = cx.waker();
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            self.dialogue.link().outbox.register(waker);
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    /// Reads once, if more requests are wanted. `Ready(Ok(0))` is the end of the stream.
+    fn poll_receive(
+        &mut self,
+        server: &Server,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<io::Result<usize>> {
+        if !self.dialogue.wants_bytes(server) || self.dialogue.has_frame(server, &self.input) {
+            return Poll::Pending;
+        }
+        let mut buffer = ReadBuf::new(&mut scratch.input);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn has_work(&self, server: &Server, cx: &Context<'_>) -> bool {
+        self.dialogue.has_work(server, &self.input)
+            || (self.dialogue.wants_room() && server.submissions.await_room(cx.waker()))
+    }
+
+    /// Works on the `received` bytes in `scratch`, or on what was left over before.
+    fn work(&mut self, server: &Arc<Server>, scratch: &mut Scratch, received: usize) {
+        let Scratch { input, out, writes } = scratch;
+        let fresh = input.get(..received).unwrap_or_default();
+        let batch = Batch::new(server, out, writes);
+        if self.input.is_empty() {
+            let consumed = self.dialogue.work(batch, fresh);
+            let rest = fresh.get(consumed..).unwrap_or_default();
+            if !rest.is_empty() {
+                self.input.extend_from_slice(rest);
+            }
+            return;
+        }
+        self.input.extend_from_slice(fresh);
+        let consumed = self.dialogue.work(batch, &self.input);
+        self.input.advance(consumed);
+        if self.input.is_empty() && self.input.capacity() > 0 {
+            self.input = BytesMut::new();
+        }
+    }
+
+    /// Gives `out` to the socket; what it does not take now is kept for later.
+    fn send(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> io::Result<()> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        let sent = match Pin::new(&mut self.stream).poll_write(cx, out) {
+            Poll::Ready(Ok(sent)) => sent,
+            Poll::Ready(Err(error)) => {
+                out.clear();
+                return Err(error);
+            }
+            Poll::Pending => 0,
+        };
+        self.unsent
+            .extend_from_slice(out.get(sent..).unwrap_or_default());
+        out.clear();
+        if out.capacity() > OUT_CAPACITY_KEPT {
+            *out = BytesMut::with_capacity(limits::REPLY_BYTES_PER_BATCH);
+        }
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
+            self.unsent.advance(sent);
+        }
+        if self.unsent.capacity() > 0 {
+            self.unsent = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends the stream towards the client and takes in what it has sent: unread bytes would turn
+    /// the end into a reset, which may overtake the last reply.
+    fn part(&self) {
+        // A socket that is broken already needs no farewell.
+        let _ = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write);
+        SCRATCH.with_borrow_mut(|scratch| {
+            while matches!(self.stream.try_read(&mut scratch.input), Ok(1..)) {}
+        });
+    }
+
+    fn log(&self, ending: &Ending) {
+        let peer = self.dialogue.link().peer;
+        let session = self.dialogue.session();
+        match ending {
+            Ending::Closed(SLOW_READER) | Ending::BadLength(_) | Ending::Malformed(_) => {
+                tracing::warn!(%peer, %session, "closed a connection: {ending}");
+            }
+            _ => tracing::debug!(%peer, %session, "closed a connection: {ending}"),
+        }
+    }
+}
+
+/// Batches before other connections get their turn.
+const ROUNDS_PER_POLL: usize = 8;
+
+/// A thread's reply buffer that grew beyond this is let go.
+const OUT_CAPACITY_KEPT: usize = 4 * limits::REPLY_BYTES_PER_BATCH;

@@ -1,0 +1,127 @@
+//! The client port: binding it, accepting connections within the limits, closing idle ones.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::config::ClientListen;
+use crate::net::connection;
+use crate::net::links::{Link, Refusal};
+use crate::net::server::Server;
+
+/// A bound client port.
+#[derive(Debug)]
+pub struct Listener(TcpListener);
+
+/// Binds the client port; the first address that can be bound is taken. Runs inside the runtime.
+pub fn bind(options: &ClientListen) -> io::Result<Listener> {
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in options.address.candidates()? {
+        match bind_to(address, options.backlog.unwrap_or(BACKLOG_DEFAULT)) {
+            Ok(listener) => return Ok(Listener(listener)),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn bind_to(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() {
+        TcpSocket::new_v6()?
+    } else {
+        TcpSocket::new_v4()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
+impl Listener {
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// Accepts connections for as long as the future lives.
+    pub async fn run(self, server: Arc<Server>) {
+        tokio::join!(accept(self.0, server.clone()), sweep(server));
+    }
+}
+
+async fn accept(listener: TcpListener, server: Arc<Server>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => open(&server, stream, peer),
+            // Out of descriptors, most likely: what closes meanwhile makes room.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let now = server.clock.now();
+    let options = &server.options;
+    let added = server.links.add(peer.ip(), |id| {
+        let idle_limit_ms = u32::try_from(options.listen.sessionless_timeout_ms);
+        let unread_bytes_max = usize::try_from(options.wire.unread_bytes_max);
+        Link::new(
+            id,
+            peer,
+            (now.monotonic, now.wall),
+            idle_limit_ms.unwrap_or(u32::MAX),
+            unread_bytes_max.unwrap_or(usize::MAX),
+        )
+    });
+    match added {
+        Ok(link) => {
+            if let Err(error) = set_options(&stream, options.listen.keep_alive) {
+                tracing::debug!(%peer, %error, "cannot set socket options");
+            }
+            tokio::spawn(connection::serve(server.clone(), stream, link));
+        }
+        Err(Refusal::Address(max)) => {
+            server.stats.events.connections_rejected.add_one();
+            tracing::warn!("Too many connections from {} - max is {max}", peer.ip());
+        }
+        Err(Refusal::Server(max)) => {
+            server.stats.events.connections_rejected.add_one();
+            tracing::warn!(
+                "Too many connections, refusing {} - max is {max}",
+                peer.ip()
+            );
+        }
+    }
+}
+
+fn set_options(stream: &TcpStream, keep_alive: bool) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    if keep_alive {
+        rustix::net::sockopt::set_socket_keepalive(stream, true)?;
+    }
+    Ok(())
+}
+
+/// Closes idle connections, at whole multiples of the limit before a session.
+async fn sweep(server: Arc<Server>) {
+    let interval_ms = server.options.listen.sessionless_timeout_ms.max(1);
+    loop {
+        let now = server.clock.now().monotonic;
+        let wait_ms = interval_ms - now.0 % interval_ms;
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        for _ in 0..server.links.close_idle(server.clock.now().monotonic) {
+            server.stats.events.sessionless_expired.add_one();
+        }
+    }
+}
+
+/// Connections that wait to be accepted, when the configuration leaves it to us. Java's 50 loses
+/// connections when a whole fleet comes back at once.
+const BACKLOG_DEFAULT: u32 = 1024;
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

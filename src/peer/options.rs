@@ -1,0 +1,32 @@
+//! The settings of a peer, made of those of its parts.
+
+use crate::peer::JanitorOptions;
+use crate::prep::PrepOptions;
+
+/// The settings of a peer.
+#[derive(Debug, Clone)]
+pub struct PeerOptions {
+    pub prep: PrepOptions,
+    pub janitor: JanitorOptions,
+    /// `tickTime`: sessions expire in buckets of this width.
+    pub tick_ms: u64,
+    /// `minSessionTimeout`; what clients ask for is raised to it.
+    pub session_timeout_min_ms: i32,
+    /// `maxSessionTimeout`; what clients ask for is lowered to it. Not below the minimum.
+    pub session_timeout_max_ms: i32,
+    /// The top byte of session ids: the low byte of the server's id, 1 for a standalone server.
+    pub session_id_byte: u8,
+}
+
+impl Default for PeerOptions {
+    fn default() -> Self {
+        Self {
+            prep: PrepOptions::default(),
+            janitor: JanitorOptions::default(),
+            tick_ms: 3000,
+            session_timeout_min_ms: 6000,
+            session_timeout_max_ms: 60_000,
+            session_id_byte: 1,
+        }
+    }
+}

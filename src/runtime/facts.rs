@@ -1,0 +1,286 @@
+//! Gathers what answers to operators are made of.
+
+use std::fs;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::admin::{
+    ConfFacts, ConnFacts, ConnSession, ExpiryFacts, Latency, MonitorFacts, ServerFacts,
+    SessionDump, VERSION,
+};
+use crate::base::{Monotonic, SessionId};
+use crate::config::Config;
+use crate::net::{ConnReport, LatencySpread, Server};
+use crate::peer::Peer;
+use crate::runtime::clock::SystemClock;
+use crate::runtime::options;
+use crate::runtime::reports::Reports;
+use crate::store::disk::Disk;
+use crate::store::layout::DataDirs;
+
+/// Where facts come from.
+pub(super) struct Facts {
+    clock: Arc<SystemClock>,
+    disk: Arc<dyn Disk>,
+    dirs: DataDirs,
+    peer: Arc<Mutex<Peer>>,
+    reports: Arc<Reports>,
+    started: Monotonic,
+    /// All of `conf` but the sizes of the directories and the port.
+    conf: ConfFacts,
+}
+
+impl Facts {
+    pub(super) fn new(
+        config: &Config,
+        clock: &Arc<SystemClock>,
+        disk: &Arc<dyn Disk>,
+        peer: &Arc<Mutex<Peer>>,
+        reports: &Arc<Reports>,
+    ) -> Self {
+        let dirs = options::dirs(config);
+        let conf = ConfFacts {
+            client_port: config.listen.address.port,
+            snapshot_dir: dirs.snapshots.clone(),
+            snapshot_dir_bytes: 0,
+            log_dir: dirs.logs.clone(),
+            log_dir_bytes: 0,
+            tick_time_ms: config.session.tick_time_ms,
+            connections_per_address_max: config.listen.connections_per_address_max.unwrap_or(0),
+            session_timeout_min_ms: config.session.timeout_min_ms,
+            session_timeout_max_ms: config.session.timeout_max_ms,
+            backlog: config.listen.backlog,
+            server_id: 0,
+        };
+        Self {
+            clock: clock.clone(),
+            disk: disk.clone(),
+            dirs,
+            peer: peer.clone(),
+            reports: reports.clone(),
+            started: clock.monotonic(),
+            conf,
+        }
+    }
+
+    pub(super) fn server(&self, server: &Server) -> ServerFacts {
+        let figures = server.figures();
+        let (zxid, node_count) = {
+            let state = server.state.read();
+            (state.last_zxid(), state.tree.node_count())
+        };
+        ServerFacts {
+            mode: "standalone",
+            latency: latency(figures.latency),
+            received: figures.received,
+            sent: figures.sent,
+            connections: server.connection_count(),
+            outstanding: server.submissions.in_flight(),
+            zxid,
+            node_count,
+        }
+    }
+
+    pub(super) fn connections(&self, server: &Server) -> Vec<ConnFacts> {
+        let reports = server.connections();
+        reports
+            .iter()
+            .map(|report| self.connection(report))
+            .collect()
+    }
+
+    fn connection(&self, report: &ConnReport) -> ConnFacts {
+        let figures = &report.figures;
+        let session = report.session.map(|(id, timeout_ms)| ConnSession {
+            id,
+            timeout_ms,
+            last_op: figures.last_op,
+            established: report.established,
+            last_cxid: figures.last_cxid,
+            last_zxid: figures.last_zxid,
+            last_response: figures.last_response,
+            last_latency_ms: figures.last_latency_ms,
+            latency: latency(figures.latency),
+        });
+        ConnFacts {
+            peer: report.peer,
+            reads: report.reads,
+            queued: figures.queued,
+            received: figures.received,
+            sent: figures.sent,
+            session,
+            idle_deadline: self.clock.wall_at(report.idle_deadline),
+        }
+    }
+
+    pub(super) fn conf(&self) -> ConfFacts {
+        let (snapshot_dir_bytes, log_dir_bytes) = self.dir_bytes();
+        ConfFacts {
+            snapshot_dir_bytes,
+            log_dir_bytes,
+            ..self.conf.clone()
+        }
+    }
+
+    /// Bytes of all files in the snapshots' and in the logs' directory.
+    pub(super) fn dir_bytes(&self) -> (u64, u64) {
+        let bytes_in = |dir: &std::path::Path| {
+            let names = self.disk.list(dir).unwrap_or_default();
+            let sizes = names.iter().filter_map(|name| {
+                let file = self.disk.open(&dir.join(name)).ok()?;
+                Some(file.size())
+            });
+            sizes.sum()
+        };
+        (bytes_in(&self.dirs.snapshots), bytes_in(&self.dirs.logs))
+    }
+
+    pub(super) fn sessions(&self, server: &Server) -> SessionDump {
+        let buckets = self.peer.lock().expiry_buckets();
+        let expiry = buckets.into_iter().map(|(at, sessions)| ExpiryFacts {
+            at: self.clock.wall_at(at),
+            sessions,
+        });
+        let expiry = expiry.collect();
+        let state = server.state.read();
+        let with_nodes = |session: SessionId| {
+            let paths = state.tree.ephemerals_of(session);
+            (session, paths.map(String::from).collect())
+        };
+        let owners = state.tree.sessions_with_ephemerals();
+        let ephemerals = owners.map(with_nodes).collect();
+        drop(state);
+        SessionDump {
+            expiry,
+            ephemerals,
+            connections: self.connections(server),
+        }
+    }
+
+    pub(super) fn monitor(&self, server: &Server) -> MonitorFacts {
+        let figures = self.reports.figures();
+        let clients = server.figures();
+        let events = clients.events;
+        let (counters, sessions) = {
+            let peer = self.peer.lock();
+            (peer.counters(), peer.session_count())
+        };
+        let server_facts = self.server(server);
+        let watch_count = {
+            let watches = server.watches.lock();
+            watches.data_watch_count() + watches.child_watch_count()
+        };
+        let state = server.state.read();
+        let (open_files, open_files_max) = open_files();
+        MonitorFacts {
+            server: server_facts,
+            uptime_ms: self.clock.monotonic().since(self.started),
+            watch_count,
+            ephemerals_count: state.tree.ephemerals_count(),
+            approximate_data_size: state.tree.approximate_data_size(),
+            sessions,
+            open_files,
+            open_files_max,
+            connection_drop_chance: server.connection_drop_chance(),
+            counters: vec![
+                ("connection_request_count", events.sessions_requested),
+                ("connection_revalidate_count", events.sessions_renewed),
+                ("connection_drop_count", events.connections_ended),
+                ("connection_rejected", events.connections_rejected),
+                (
+                    "sessionless_connections_expired",
+                    events.sessionless_expired,
+                ),
+                ("stale_sessions_expired", counters.sessions_expired),
+                ("large_requests_rejected", events.large_requests_rejected),
+                ("throttled_ops", events.requests_throttled),
+                ("bytes_received_count", clients.received_bytes),
+                ("response_bytes", clients.sent_bytes - clients.event_bytes),
+                ("watch_bytes", clients.event_bytes),
+                ("digest_mismatches_count", counters.digest_mismatches),
+            ],
+            spreads: vec![
+                ("fsynctime", figures.syncs),
+                ("sync_processor_batch_size", figures.batches),
+                ("snapshottime", figures.snapshots),
+                ("dbinittime", figures.start),
+                ("startup_txns_loaded", figures.replayed),
+            ],
+        }
+    }
+
+    pub(super) fn reset(&self, server: &Server) {
+        server.reset_figures();
+        self.reports.reset();
+    }
+}
+
+fn latency(spread: LatencySpread) -> Latency {
+    Latency {
+        min_ms: spread.min_ms,
+        max_ms: spread.max_ms,
+        total_ms: spread.total_ms,
+        count: spread.count,
+    }
+}
+
+/// Open file descriptors and how many there may be; -1 where the system does not tell.
+fn open_files() -> (i64, i64) {
+    let open = fs::read_dir("/proc/self/fd").map_or(-1, |entries| {
+        // Reading the directory takes one itself.
+        i64::try_from(entries.count()).map_or(-1, |count| count - 1)
+    });
+    let max = fs::read_to_string("/proc/self/limits")
+        .ok()
+        .and_then(|limits| {
+            let line = limits
+                .lines()
+                .find(|line| line.starts_with("Max open files"))?;
+            line.split_whitespace().nth(3)?.parse().ok()
+        });
+    (open, max.unwrap_or(-1))
+}
+
+/// The environment, under the keys Apache's server has for it.
+pub(super) fn environment() -> Vec<(&'static str, String)> {
+    const UNKNOWN: &str = "<NA>";
+    let read = |path: &str| {
+        fs::read_to_string(path).map_or_else(|_| UNKNOWN.to_owned(), |text| text.trim().to_owned())
+    };
+    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| UNKNOWN.to_owned());
+    let dir = std::env::current_dir();
+    let dir = dir.map_or_else(|_| UNKNOWN.to_owned(), |dir| dir.display().to_string());
+    let (free, total) = memory_mb();
+    vec![
+        ("zookeeper.version", VERSION.to_owned()),
+        ("host.name", read("/proc/sys/kernel/hostname")),
+        ("java.version", UNKNOWN.to_owned()),
+        ("java.vendor", "Gamekeeper".to_owned()),
+        ("java.home", UNKNOWN.to_owned()),
+        ("java.class.path", UNKNOWN.to_owned()),
+        ("java.library.path", UNKNOWN.to_owned()),
+        ("java.io.tmpdir", std::env::temp_dir().display().to_string()),
+        ("java.compiler", UNKNOWN.to_owned()),
+        ("os.name", "Linux".to_owned()),
+        ("os.arch", std::env::consts::ARCH.to_owned()),
+        ("os.version", read("/proc/sys/kernel/osrelease")),
+        ("user.name", variable("USER")),
+        ("user.home", variable("HOME")),
+        ("user.dir", dir),
+        ("os.memory.free", format!("{free}MB")),
+        ("os.memory.max", format!("{total}MB")),
+        ("os.memory.total", format!("{total}MB")),
+    ]
+}
+
+/// Memory that is free and memory in all, in MB.
+fn memory_mb() -> (u64, u64) {
+    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name));
+        let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.unwrap_or(0) / 1024
+    };
+    (field("MemFree:"), field("MemTotal:"))
+}

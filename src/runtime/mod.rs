@@ -1,0 +1,441 @@
+//! The server as a process: it brings the state back, starts the threads, waits, and stops all in
+//! order.
+//!
+//! ```text
+//!   worker threads: one task per connection; reads are answered there
+//!   "writer":       prepares, logs, syncs, applies; the only one that changes the state
+//!   "snapshot":     while one is written
+//! ```
+//!
+//! Stopping: connections are closed, the writer finishes what it has and the log with it, and a
+//! snapshot that is being written is waited for.
+//!
+//! A connection's task that panics costs its connection. The writer, the listener or a snapshot
+//! that panics stops the process, as one that fails does: what is left would be a server that
+//! takes requests and never answers.
+//!
+//! Clocks are read here and nowhere else.
+
+mod clock;
+mod facts;
+mod options;
+mod reports;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+mod words;
+mod writer;
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::base::{Monotonic, Zxid, limits};
+use crate::config::{Config, PurgeOptions};
+use crate::net::{self, Clock, Server};
+use crate::peer::Peer;
+use crate::runtime::clock::SystemClock;
+use crate::runtime::facts::Facts;
+use crate::runtime::reports::Reports;
+use crate::runtime::snapshots::{SnapshotJob, Snapshots};
+use crate::runtime::words::FourLetterWords;
+use crate::runtime::writer::{BatchLimits, Writer};
+use crate::store::disk::{Disk, RealDisk};
+use crate::store::layout::DataDirs;
+use crate::store::log_writer::{LogWriteError, LogWriter};
+use crate::store::purge::purge;
+use crate::store::recover::{RecoverError, Recovered, StorageOptions, recover};
+use crate::store::snapshot_writer::SnapshotWriteError;
+use crate::store::trigger::{SnapshotTrigger, TriggerOptions};
+
+/// Why the server does not start or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("Invalid config, exiting abnormally: {0}")]
+    Configuration(String),
+    #[error("cannot bring the data back")]
+    Recovery(#[from] RecoverError),
+    #[error("there is no data, no file `initialize`, and zookeeper.db.autocreate is false")]
+    NoData,
+    #[error("cannot listen for clients at {at}")]
+    Listen { at: String, source: io::Error },
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    #[error("a write to the transaction log failed; nothing more is acknowledged")]
+    Log(#[from] LogWriteError),
+    #[error("a snapshot failed")]
+    Snapshot(#[from] SnapshotWriteError),
+    #[error("the {0}'s thread panicked")]
+    Panicked(&'static str),
+}
+
+impl Failure {
+    /// The process's exit code, as `ExitCode` has it for the same reason.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => 2,
+            Self::Recovery(error) => error.exit_code(),
+            Self::Snapshot(_) => SnapshotWriteError::EXIT_CODE,
+            _ => 1,
+        }
+    }
+
+    /// The failure and all its reasons in one line.
+    pub fn explained(&self) -> String {
+        let mut text = self.to_string();
+        let mut reason: Option<&dyn Error> = self.source();
+        while let Some(error) = reason {
+            text = format!("{text}: {error}");
+            reason = error.source();
+        }
+        text
+    }
+}
+
+/// Runs a server until a signal stops it or it cannot go on.
+pub fn run(config: &Config) -> Result<(), Failure> {
+    let mut running = Running::start(config)?;
+    let failure = running.wait();
+    let stopped = running.stop();
+    failure.map_or(stopped, Err)
+}
+
+/// A server that serves.
+pub struct Running {
+    tokio: Runtime,
+    server: Arc<Server>,
+    writer: JoinHandle<()>,
+    client_address: SocketAddr,
+    failures: mpsc::Receiver<Failure>,
+}
+
+impl Running {
+    /// Brings the data back and starts to serve.
+    pub fn start(config: &Config) -> Result<Self, Failure> {
+        Self::start_on(Arc::new(RealDisk), config)
+    }
+
+    fn start_on(disk: Arc<dyn Disk>, config: &Config) -> Result<Self, Failure> {
+        let (parts, failures) = Parts::build(disk, config)?;
+        let (tokio, listener) = listen(config)?;
+        let client_address = listener.local_addr().map_err(|source| Failure::Listen {
+            at: "the client port".to_owned(),
+            source,
+        })?;
+        let Parts {
+            clock,
+            started,
+            disk,
+            server,
+            writer,
+        } = parts;
+        let reports = writer.reports.clone();
+        let writer = start_writer(writer)?;
+        watch_over(&tokio, "listener", &reports, listener.run(server.clone()));
+        if let Some(purging) = config.storage.purge {
+            tokio.spawn(purge_at_intervals(disk, options::dirs(config), purging));
+        }
+        let took_ms = clock.monotonic().since(started);
+        tracing::info!("serving clients on {client_address}, {took_ms} ms after the start");
+        Ok(Self {
+            tokio,
+            server,
+            writer,
+            client_address,
+            failures,
+        })
+    }
+
+    /// Where clients are served.
+    pub fn client_address(&self) -> SocketAddr {
+        self.client_address
+    }
+
+    /// Waits for a signal to stop, or the reason why the server cannot go on.
+    pub fn wait(&mut self) -> Option<Failure> {
+        let failures = &mut self.failures;
+        self.tokio.block_on(async {
+            let mut terminate = Stop::on(SignalKind::terminate());
+            let mut interrupt = Stop::on(SignalKind::interrupt());
+            tokio::select! {
+                failure = failures.recv() => failure,
+                () = terminate.come() => None,
+                () = interrupt.come() => None,
+            }
+        })
+    }
+
+    /// Closes the connections, finishes the log, and ends all threads. What fails meanwhile is
+    /// given, as a log that is not whole must not look like an orderly end.
+    pub fn stop(mut self) -> Result<(), Failure> {
+        tracing::info!("stopping");
+        self.server.stop();
+        self.server.submissions.close();
+        let joined = self.writer.join();
+        self.tokio.shutdown_timeout(STOP_TIMEOUT);
+        joined.map_err(|_| Failure::Panicked("writer"))?;
+        if let Ok(failure) = self.failures.try_recv() {
+            return Err(failure);
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// A signal that asks the process to stop; one that cannot be listened for never comes.
+struct Stop(Option<Signal>);
+
+impl Stop {
+    fn on(kind: SignalKind) -> Self {
+        Self(signal(kind).ok())
+    }
+
+    async fn come(&mut self) {
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// All that runs, before it runs.
+struct Parts {
+    clock: Arc<SystemClock>,
+    started: Monotonic,
+    disk: Arc<dyn Disk>,
+    server: Arc<Server>,
+    writer: Writer,
+}
+
+impl Parts {
+    fn build(
+        disk: Arc<dyn Disk>,
+        config: &Config,
+    ) -> Result<(Self, mpsc::Receiver<Failure>), Failure> {
+        log_settings(config);
+        let clock = Arc::new(SystemClock::start());
+        let started = clock.now();
+        let policy = Arc::new(options::policy(config)?);
+        let Recovered {
+            mut database,
+            replayed,
+            ..
+        } = bring_back(&*disk, config, &clock)?;
+        let last_zxid = database.last_zxid();
+        let ephemerals = database.tree.ephemerals_count();
+        let peer = Peer::new(
+            options::peer(config),
+            policy.clone(),
+            &mut database,
+            started,
+        );
+        let has_orphans = database.tree.ephemerals_count() < ephemerals;
+        let peer = Arc::new(Mutex::new(peer));
+
+        let (reports, failures) = Reports::new();
+        let reports = Arc::new(reports);
+        reports.count_start(clock.monotonic().since(started.monotonic), replayed);
+        let seed = started.monotonic.0 ^ (u64::from(std::process::id()) << 32);
+        let facts = Facts::new(config, &clock, &disk, &peer, &reports);
+        let words = Arc::new(FourLetterWords::new(config.four_letter.clone(), facts));
+        let net_options = options::net(config, seed);
+        let server = Server::new(database, policy, net_options, clock.clone(), words);
+        let server = Arc::new(server);
+
+        let job = SnapshotJob {
+            server: server.clone(),
+            clock: clock.clone(),
+            disk: disk.clone(),
+            dirs: options::dirs(config),
+            compression: options::compression(config),
+            has_digest: config.tree.digest,
+            writes_last_processed: config.storage.serialize_last_zxid,
+            reports: reports.clone(),
+        };
+        if has_orphans {
+            // Their removal is in no log, so it must be in a snapshot before anything follows it.
+            job.write()?;
+        }
+        let mut snapshots = Snapshots::new(SnapshotTrigger::new(trigger(config), seed), job);
+        if replayed > u64::from(config.storage.snap_count) / 2 && !has_orphans {
+            snapshots.start().map_err(Failure::Thread)?;
+        }
+        let writer = Writer {
+            server: server.clone(),
+            clock: clock.clone(),
+            peer,
+            log: log_writer(config, &disk, &clock, last_zxid),
+            snapshots,
+            reports,
+            batch: BatchLimits::new(&config.storage),
+        };
+        let parts = Self {
+            clock,
+            started: started.monotonic,
+            disk,
+            server,
+            writer,
+        };
+        Ok((parts, failures))
+    }
+}
+
+fn log_writer(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<SystemClock>,
+    last: Zxid,
+) -> LogWriter {
+    let clock = clock.clone();
+    LogWriter::new(
+        disk.clone(),
+        options::dirs(config).logs,
+        options::log(config),
+        last,
+        Box::new(move || clock.monotonic()),
+    )
+}
+
+/// What a person asks first about a server whose log is all there is.
+fn log_settings(config: &Config) {
+    let dirs = options::dirs(config);
+    let (listen, session) = (&config.listen, &config.session);
+    tracing::info!(
+        snapshots = %dirs.snapshots.display(),
+        logs = %dirs.logs.display(),
+        tick_ms = session.tick_time_ms,
+        session_timeout_ms = %format_args!("{}-{}", session.timeout_min_ms, session.timeout_max_ms),
+        connections_per_address_max = listen.connections_per_address_max.unwrap_or(0),
+        jute_max_buffer = config.wire.jute_max_buffer,
+        "standalone"
+    );
+    if !config.storage.force_sync {
+        tracing::warn!(
+            "forceSync is no: writes are acknowledged before the disk has them and may be lost"
+        );
+    }
+}
+
+fn bring_back(disk: &dyn Disk, config: &Config, clock: &SystemClock) -> Result<Recovered, Failure> {
+    let storage = &config.storage;
+    let wire = &config.wire;
+    let field_bytes_max = wire.jute_max_buffer as usize + wire.jute_extra_size as usize;
+    let storage_options = StorageOptions {
+        dirs: options::dirs(config),
+        creates_dirs: storage.dir_autocreate,
+        empty_may_vote: storage.db_autocreate,
+        trusts_empty: storage.trust_empty,
+        field_bytes_max,
+        compression: options::compression(config),
+        writes_last_processed: storage.serialize_last_zxid,
+    };
+    let started = clock.monotonic();
+    let recovered = recover(disk, &storage_options, options::tree(config))?;
+    if !recovered.may_vote {
+        return Err(Failure::NoData);
+    }
+    for remark in &recovered.remarks {
+        tracing::warn!("{remark}");
+    }
+    let database = &recovered.database;
+    tracing::info!(
+        zxid = %database.last_zxid(),
+        nodes = database.tree.node_count(),
+        sessions = database.sessions.len(),
+        replayed = recovered.replayed,
+        "data brought back in {} ms",
+        clock.monotonic().since(started)
+    );
+    Ok(recovered)
+}
+
+fn trigger(config: &Config) -> TriggerOptions {
+    let log_bytes = config.storage.snap_size_limit_bytes;
+    TriggerOptions {
+        records: u64::from(config.storage.snap_count),
+        log_bytes: log_bytes.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+    }
+}
+
+fn listen(config: &Config) -> Result<(Runtime, net::Listener), Failure> {
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("worker")
+        .build()
+        .map_err(Failure::Thread)?;
+    let listener = {
+        let _inside = tokio.enter();
+        net::bind(&config.listen).map_err(|source| Failure::Listen {
+            at: format!("{:?}", config.listen.address),
+            source,
+        })?
+    };
+    Ok((tokio, listener))
+}
+
+fn start_writer(writer: Writer) -> Result<JoinHandle<()>, Failure> {
+    let reports = writer.reports.clone();
+    let run = move || reports.guard("writer", || writer.run());
+    let thread = thread::Builder::new().name("writer".to_owned());
+    thread.spawn(run).map_err(Failure::Thread)
+}
+
+/// Runs a task the server cannot be without.
+fn watch_over(
+    tokio: &Runtime,
+    name: &'static str,
+    reports: &Arc<Reports>,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    let (task, reports) = (tokio.spawn(task), reports.clone());
+    tokio.spawn(async move {
+        if task.await.is_err_and(|error| error.is_panic()) {
+            reports.fail(Failure::Panicked(name));
+        }
+    });
+}
+
+async fn purge_at_intervals(disk: Arc<dyn Disk>, dirs: DataDirs, options: PurgeOptions) {
+    let mut interval = tokio::time::interval(Duration::from_millis(options.interval_ms.max(1)));
+    loop {
+        interval.tick().await;
+        let (disk, dirs) = (disk.clone(), dirs.clone());
+        let keep = options.snapshots_kept as usize;
+        let purged = tokio::task::spawn_blocking(move || purge(&*disk, &dirs, keep)).await;
+        match purged {
+            Ok(Ok(removed)) => log_purged(&removed),
+            Ok(Err(error)) => tracing::error!("old files were not removed: {error}"),
+            Err(error) => tracing::error!("old files were not removed: {error}"),
+        }
+    }
+}
+
+fn log_purged(removed: &[PathBuf]) {
+    if !removed.is_empty() {
+        tracing::info!(files = removed.len(), "removed old snapshots and logs");
+    }
+}
+
+/// How long tasks may take to end once all that matters has ended.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl BatchLimits {
+    fn new(storage: &crate::config::StorageOptions) -> Self {
+        let configured = storage.batch_max.map_or(usize::MAX, |max| max as usize);
+        Self {
+            delay_ms: storage.flush_delay_ms,
+            writes_max: configured.clamp(1, limits::WRITES_PER_BATCH),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Four-letter words: which are allowed, and the facts each answer takes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use crate::admin::word::{TELNET_INTERRUPT, TELNET_NAME, refusal};
+use crate::admin::{self, NOT_SERVING, Word};
+use crate::base::{ConnId, SessionId};
+use crate::config::Whitelist;
+use crate::net::{Server, Words};
+use crate::runtime::facts::{self, Facts};
+
+/// Answers four-letter words from facts.
+pub(super) struct FourLetterWords {
+    whitelist: Whitelist,
+    sources: Arc<Sources>,
+}
+
+struct Sources {
+    facts: Facts,
+    /// What `stmk` set. It has no effect: what is traced is up to the log's filter.
+    trace_mask: AtomicI64,
+}
+
+impl FourLetterWords {
+    pub(super) fn new(whitelist: Whitelist, facts: Facts) -> Self {
+        let sources = Sources {
+            facts,
+            trace_mask: AtomicI64::new(TRACE_MASK_DEFAULT),
+        };
+        Self {
+            whitelist,
+            sources: Arc::new(sources),
+        }
+    }
+
+    fn allows_all(&self) -> bool {
+        Word::ALL
+            .iter()
+            .all(|word| self.whitelist.allows(word.text()))
+    }
+}
+
+impl Words for FourLetterWords {
+    fn is_known(&self, word: [u8; 4]) -> bool {
+        // Where all words are allowed nobody answers this one, and it reads as a length.
+        (word == TELNET_INTERRUPT && !self.allows_all()) || Word::from_bytes(word).is_some()
+    }
+
+    fn argument_bytes(&self, word: [u8; 4]) -> usize {
+        // One that is not allowed is refused as soon as it is known.
+        Word::from_bytes(word)
+            .filter(|word| self.whitelist.allows(word.text()))
+            .map_or(0, Word::argument_bytes)
+    }
+
+    fn answer(
+        &self,
+        server: &Arc<Server>,
+        word: [u8; 4],
+        argument: &[u8],
+        from: SocketAddr,
+    ) -> JoinHandle<Bytes> {
+        let Some(word) = Word::from_bytes(word) else {
+            return tokio::spawn(async { Bytes::from(refusal(TELNET_NAME)) });
+        };
+        if !self.whitelist.allows(word.text()) {
+            return tokio::spawn(async move { Bytes::from(refusal(word.text())) });
+        }
+        tracing::info!("Processing {} command from /{from}", word.text());
+        let (server, sources) = (server.clone(), self.sources.clone());
+        let mask = argument
+            .first_chunk()
+            .map(|bytes| i64::from_be_bytes(*bytes));
+        // Facts may take long to gather, and none of it waits for anything but the disk.
+        tokio::task::spawn_blocking(move || Bytes::from(sources.answer(word, mask, &server)))
+    }
+}
+
+impl Sources {
+    fn answer(&self, word: Word, mask: Option<i64>, server: &Server) -> String {
+        let facts = &self.facts;
+        match word {
+            Word::Ruok => return "imok".to_owned(),
+            Word::Envi => return admin::envi(&facts::environment()),
+            Word::Gtmk => return self.trace_mask.load(Ordering::Relaxed).to_string(),
+            Word::Stmk => return self.set_trace_mask(mask.unwrap_or_default()),
+            Word::Isro => {
+                let answer = if server.is_running() { "rw" } else { "null" };
+                return answer.to_owned();
+            }
+            _ if !server.is_running() => return NOT_SERVING.to_owned(),
+            _ => {}
+        }
+        match word {
+            Word::Conf => admin::conf(&facts.conf()),
+            Word::Cons => admin::cons(&facts.connections(server)),
+            Word::Crst => {
+                server.reset_connection_figures();
+                "Connection stats reset.\n".to_owned()
+            }
+            Word::Srst => {
+                facts.reset(server);
+                "Server stats reset.\n".to_owned()
+            }
+            Word::Dirs => {
+                let (snapshot_bytes, log_bytes) = facts.dir_bytes();
+                admin::dirs(snapshot_bytes, log_bytes)
+            }
+            Word::Dump => admin::dump(&facts.sessions(server)),
+            Word::Srvr => admin::srvr(&facts.server(server)),
+            Word::Stat => admin::stat(&facts.server(server), &facts.connections(server)),
+            Word::Mntr => admin::mntr(&facts.monitor(server)),
+            Word::Hash => {
+                let digests: Vec<_> = server.state.read().digest_history().collect();
+                admin::hash(&digests)
+            }
+            _ => watches(word, server),
+        }
+    }
+
+    fn set_trace_mask(&self, mask: i64) -> String {
+        self.trace_mask.store(mask, Ordering::Relaxed);
+        mask.to_string()
+    }
+}
+
+/// The mask Apache's server starts with: client requests, server packets, sessions, warnings.
+const TRACE_MASK_DEFAULT: i64 = 306;
+
+/// The words about watches, which tell of those on data only.
+fn watches(word: Word, server: &Server) -> String {
+    let sessions = server.sessions();
+    let session_of = |conn: ConnId| sessions.get(&conn).copied().unwrap_or(SessionId::NONE);
+    let table = server.watches.lock();
+    match word {
+        Word::Wchs => {
+            let summary = table.summary();
+            admin::wchs(summary.connections, summary.paths, summary.watches)
+        }
+        Word::Wchp => {
+            let by_path = table.by_path().into_iter().map(|(path, conns)| {
+                (path.to_owned(), conns.into_iter().map(session_of).collect())
+            });
+            let by_path: Vec<_> = by_path.collect();
+            drop(table);
+            admin::wchp(&by_path)
+        }
+        _ => {
+            let by_session = table.by_connection().into_iter().map(|(conn, paths)| {
+                let paths = paths.into_iter().map(str::to_owned);
+                (session_of(conn), paths.collect())
+            });
+            let by_session: Vec<_> = by_session.collect();
+            drop(table);
+            admin::wchc(&by_session)
+        }
+    }
+}

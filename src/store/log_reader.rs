@@ -1,0 +1,292 @@
+//! Reading the transaction log from a zxid on, across files.
+//!
+//! Files follow each other by the zxid in their names. A server opens a new file at every start,
+//! so what a crash tore stays at the end of an older one for ever: the reader goes on with the
+//! next file, and [`LogReader::next`] refuses when what follows leaves a hole.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use bytes::Bytes;
+
+use crate::base::Zxid;
+use crate::store::disk::{Disk, ReadFile};
+use crate::store::layout::{DataDirs, LogName};
+use crate::store::log_file::{Flaw, Found, LogFileReader};
+use crate::store::log_format::{FILE_HEAD_LEN, file_head, is_file_head, payload_zxid};
+
+/// Why the log cannot be read on. All of them stop the start of a server.
+#[derive(Debug, thiserror::Error)]
+pub enum LogReadError {
+    #[error("cannot read transaction log {path:?}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("transaction log {path:?} has {len} bytes, less than its head")]
+    HeadCut { path: PathBuf, len: u64 },
+    #[error("transaction log {0:?} does not start as one")]
+    BadMagic(PathBuf),
+    #[error("transaction log {path:?} is damaged at byte {offset}, behind {last}: {flaw}")]
+    Damaged {
+        path: PathBuf,
+        offset: u64,
+        last: Zxid,
+        flaw: Flaw,
+    },
+    #[error("transaction log {path:?} goes on with {found} behind {last}: records are missing")]
+    Hole {
+        path: PathBuf,
+        last: Zxid,
+        found: Zxid,
+    },
+}
+
+/// Something about the log that a person should know and that does not stop the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogRemark {
+    /// What lies behind `last` in a file is not a record and was never acknowledged: dropped.
+    TornEnd {
+        path: PathBuf,
+        offset: u64,
+        last: Zxid,
+        flaw: Flaw,
+    },
+    /// The newest file held nothing at all and was removed.
+    RemovedEmpty { path: PathBuf },
+    /// A record that is not behind the one before it; it is used, as Apache does.
+    OutOfOrder {
+        path: PathBuf,
+        last: Zxid,
+        found: Zxid,
+    },
+}
+
+impl fmt::Display for LogRemark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TornEnd {
+                path,
+                offset,
+                last,
+                flaw,
+            } => write!(
+                f,
+                "log {path:?} is torn at byte {offset} behind {last}, dropping the rest: {flaw}"
+            ),
+            Self::RemovedEmpty { path } => write!(f, "removed log {path:?}, which was empty"),
+            Self::OutOfOrder { path, last, found } => {
+                write!(f, "log {path:?} has {found} behind {last}")
+            }
+        }
+    }
+}
+
+/// A record as it lies in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    pub zxid: Zxid,
+    /// See `proto::TxnRecord::decode`.
+    pub payload: Bytes,
+}
+
+/// A cursor over all records from a zxid on.
+pub struct LogReader<'d> {
+    disk: &'d dyn Disk,
+    dir: &'d Path,
+    files: std::iter::Peekable<vec::IntoIter<LogName>>,
+    current: Option<(PathBuf, LogFileReader)>,
+    from: Zxid,
+    /// The last record returned, or what the reader was to start behind. What is needed of the
+    /// log lies behind it.
+    last: Zxid,
+    payload_max: usize,
+    remarks: Vec<LogRemark>,
+}
+
+impl<'d> LogReader<'d> {
+    /// Reads what follows `last`. Only files that can hold that are opened: the one that starts
+    /// right behind it or else the newest before that, and all later ones. (Apache opens the one
+    /// before in either case.)
+    ///
+    /// An empty newest file, which a crash leaves between a file's creation and its first bytes,
+    /// is removed.
+    pub fn after(
+        disk: &'d dyn Disk,
+        dirs: &'d DataDirs,
+        last: Zxid,
+        payload_max: usize,
+    ) -> Result<Self, LogReadError> {
+        let unlistable = |source| LogReadError::Io {
+            path: dirs.logs.clone(),
+            source,
+        };
+        let mut files = dirs.list_logs(disk).map_err(unlistable)?;
+        let from = last.next();
+        let older = files.partition_point(|file| file.zxid < from);
+        let starts_with_it = files.get(older).is_some_and(|file| file.zxid == from);
+        files.drain(..older.saturating_sub(usize::from(!starts_with_it)));
+        let mut reader = Self {
+            disk,
+            dir: &dirs.logs,
+            files: Vec::new().into_iter().peekable(),
+            current: None,
+            from,
+            last,
+            payload_max,
+            remarks: Vec::new(),
+        };
+        reader.remove_empty_newest(&mut files)?;
+        reader.files = files.into_iter().peekable();
+        Ok(reader)
+    }
+
+    /// The next record, `None` behind the last.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a reader that can fail is no iterator"
+    )]
+    pub fn next(&mut self) -> Result<Option<LogRecord>, LogReadError> {
+        loop {
+            let Some((path, file)) = &mut self.current else {
+                if self.open_next()? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            match file.next().map_err(unreadable(path))? {
+                Found::Record(payload) => {
+                    let zxid = payload_zxid(&payload).expect("a record has a whole header");
+                    if zxid >= self.from {
+                        self.check_order(zxid)?;
+                        return Ok(Some(LogRecord { zxid, payload }));
+                    }
+                }
+                Found::End => self.current = None,
+                Found::Bad(bad) => {
+                    let next_file = self.files.peek().map(|file| file.zxid);
+                    let last = self.last;
+                    let is_torn = file.is_torn_end(bad, last, next_file);
+                    let (path, offset, flaw) = (path.clone(), bad.offset, bad.flaw);
+                    if !is_torn.map_err(unreadable(&path))? {
+                        return Err(LogReadError::Damaged {
+                            path,
+                            offset,
+                            last,
+                            flaw,
+                        });
+                    }
+                    self.remarks.push(LogRemark::TornEnd {
+                        path,
+                        offset,
+                        last,
+                        flaw,
+                    });
+                    self.current = None;
+                }
+            }
+        }
+    }
+
+    /// What was noticed so far.
+    pub fn take_remarks(&mut self) -> Vec<LogRemark> {
+        std::mem::take(&mut self.remarks)
+    }
+
+    /// Within an epoch nothing may be missing; a new epoch starts where it likes.
+    fn check_order(&mut self, zxid: Zxid) -> Result<(), LogReadError> {
+        let last = self.last;
+        let path = || {
+            let current = self.current.as_ref();
+            current.map(|(path, _)| path.clone()).unwrap_or_default()
+        };
+        if zxid <= last {
+            let path = path();
+            self.remarks.push(LogRemark::OutOfOrder {
+                path,
+                last,
+                found: zxid,
+            });
+        } else if zxid != last.next() && zxid.epoch() == last.epoch() {
+            let path = path();
+            return Err(LogReadError::Hole {
+                path,
+                last,
+                found: zxid,
+            });
+        }
+        self.last = last.max(zxid);
+        Ok(())
+    }
+
+    fn open_next(&mut self) -> Result<bool, LogReadError> {
+        let Some(file) = self.files.next() else {
+            return Ok(false);
+        };
+        let path = self.dir.join(&file.name);
+        let file = self.disk.open(&path).map_err(unreadable(&path))?;
+        let mut head = [0; FILE_HEAD_LEN];
+        let len = file.read_at(0, &mut head).map_err(unreadable(&path))?;
+        if len < FILE_HEAD_LEN {
+            let len = file.size();
+            return Err(LogReadError::HeadCut { path, len });
+        }
+        if !is_file_head(&head) {
+            return Err(LogReadError::BadMagic(path));
+        }
+        let reader = LogFileReader::new(file, self.payload_max);
+        self.current = Some((path, reader));
+        Ok(true)
+    }
+
+    /// A crash may leave no byte of the newest file, a part of its head, or its length and
+    /// nothing but zeros: nothing in it was ever acknowledged.
+    fn remove_empty_newest(&mut self, files: &mut Vec<LogName>) -> Result<(), LogReadError> {
+        let Some(newest) = files.last() else {
+            return Ok(());
+        };
+        let path = self.dir.join(&newest.name);
+        let remove_if_empty = || {
+            let file = self.disk.open(&path)?;
+            let is_empty = is_part_of_head(&*file)? || is_all_zero(&*file)?;
+            if is_empty {
+                self.disk.remove(&path)?;
+                self.disk.sync_dir(self.dir)?;
+            }
+            Ok(is_empty)
+        };
+        if remove_if_empty().map_err(unreadable(&path))? {
+            self.remarks.push(LogRemark::RemovedEmpty { path });
+            files.pop();
+        }
+        Ok(())
+    }
+}
+
+fn is_part_of_head(file: &dyn ReadFile) -> io::Result<bool> {
+    let mut part = [0; FILE_HEAD_LEN];
+    let count = file.read_at(0, &mut part)?;
+    let part = part.get(..count).unwrap_or_default();
+    Ok(count < FILE_HEAD_LEN && file_head().starts_with(part))
+}
+
+fn is_all_zero(file: &dyn ReadFile) -> io::Result<bool> {
+    let mut chunk = vec![0; 64 * 1024];
+    let mut offset = 0;
+    loop {
+        let count = file.read_at(offset, &mut chunk)?;
+        if chunk.iter().take(count).any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if count < chunk.len() {
+            return Ok(true);
+        }
+        offset += count as u64;
+    }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> LogReadError {
+    move |source| LogReadError::Io {
+        path: path.to_path_buf(),
+        source,
+    }
+}

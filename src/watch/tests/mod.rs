@@ -1,0 +1,4 @@
+//! Watches by script and against a naive model.
+
+mod model;
+mod script;
