@@ -25,16 +25,17 @@
 //! the wait ends as soon as it cannot bring anything: every voter with a weight has, in this round,
 //! voted for the same candidate, or is known to be gone - its link is lost *and* a dial failed
 //! since; for one that was never there, dials failed for 50 ms, so that servers which start
-//! together find each other. A better vote would have to come from one of these; those that agree have not
-//! heard of one, and the others cannot send. A voter that is up and silent, or not reached yet, is
-//! waited for as in Apache. A candidate that is itself known to be gone is never settled on early.
+//! together find each other. A better vote would have to come from one of these; those that agree
+//! had not heard of one when they voted, and the others cannot send. A voter that is up and silent,
+//! or not reached yet, is waited for as in Apache. A candidate that is itself known to be gone is
+//! never settled on early.
 //!
 //! Nothing but speed hangs on it. An election may end with a lesser leader in Apache too: a vote
 //! that takes 201 ms is missed. What keeps history is the next phase: a leader leads only after a
-//! quorum has accepted its epoch, a follower whose history is longer than the leader's is a reason
-//! for the leader to give up, and any two quorums share a voter. Two servers that both believe to
-//! be elected, or one that is elected with too little history, cost time there and nothing else.
-//! The vote itself rests on the same quorum here as in Apache, and every byte is the same.
+//! quorum has accepted its epoch, it refuses a follower whose history is longer than its own, and
+//! any two quorums share a voter, so that it has what any quorum had acknowledged. Two servers that
+//! both believe to be elected, or one that is elected with too little history, cost time there and
+//! nothing else.
 //!
 //! A server that did go on with a lesser leader need not try to reach it in vain: when that leader
 //! is heard to look for another one, it looks again too ([`Output::LeaderLooks`]).
@@ -44,10 +45,17 @@
 //!
 //! # Differences from Apache
 //!
-//! During the wait Apache throws away what does not beat the proposal; here it is counted, so that
-//! a leader's word or a last vote ends the wait. Resending goes by the time of the last sending,
-//! not of the last message heard. A configuration from gossip is handed up only when
-//! reconfiguration is on: off, Apache still starts over and over for a greater version.
+//! * During the wait Apache throws away what does not beat the proposal; here it is counted, so that
+//!   a leader's word or a last vote ends the wait.
+//! * In one round, votes for a candidate and the word of those that follow it already count
+//!   together, while the candidate itself stands in that round. Apache counts them apart and asks
+//!   everyone again.
+//! * Resending goes by the time of the last sending, not of the last message heard, and a server
+//!   that does not vote, whom nobody tells anything unasked, asks at least once a second.
+//! * A configuration from gossip is handed up only when reconfiguration is on: off, Apache still
+//!   starts over and over for a greater version.
+//!
+//! Every byte is Apache's.
 //!
 //! | row | where |
 //! |---|---|
