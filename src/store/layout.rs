@@ -223,7 +223,7 @@ fn create(disk: &dyn Disk, dir: &Path, autocreate: bool) -> Result<(), LayoutErr
         // The names of new directories must outlive a power loss together with what they hold.
         for made in missing {
             let parent = made.parent().filter(|dir| !dir.as_os_str().is_empty());
-            disk.sync_dir(parent.unwrap_or(Path::new(".")))?;
+            disk.sync_dir(parent.unwrap_or_else(|| Path::new(".")))?;
         }
         Ok(())
     };
