@@ -25,7 +25,7 @@ pub enum AuthRefused {
     /// The scheme needs a token and there is none.
     #[error("the token is missing")]
     TokenMissing,
-    /// See [`limits::IDENTITIES_PER_CONNECTION`].
+    /// See [`limits::IDENTITIES_PER_CONNECTION`], by number or by bytes.
     #[error("the connection has too many identities")]
     TooManyIdentities,
 }
@@ -226,9 +226,14 @@ fn joined(ids: &AuthIds, more: impl IntoIterator<Item = Identity>) -> Result<Aut
             all.push(id);
         }
     }
-    match all.len() {
-        count if count == ids.len() => Ok(ids.clone()),
-        ..=limits::IDENTITIES_PER_CONNECTION => Ok(all.into()),
-        _ => Err(AuthRefused::TooManyIdentities),
+    if all.len() == ids.len() {
+        return Ok(ids.clone());
     }
+    let lengths = all.iter().map(|id| id.scheme.len() + id.id.len());
+    let is_too_much = all.len() > limits::IDENTITIES_PER_CONNECTION
+        || lengths.sum::<usize>() > limits::IDENTITY_BYTES_PER_CONNECTION;
+    if is_too_much {
+        return Err(AuthRefused::TooManyIdentities);
+    }
+    Ok(all.into())
 }

@@ -263,6 +263,10 @@ fn lists_and_identities_have_bounds() {
     assert_eq!(again.unwrap().len(), ids.len(), "it is known already");
     let more = policy.authenticate(&ids, "digest", Some(b"more:p"), peer());
     assert_eq!(more, Err(AuthRefused::TooManyIdentities));
+    let long = format!("{}:p", "u".repeat(limits::IDENTITY_BYTES_PER_CONNECTION));
+    let fresh = Policy::initial(peer());
+    let long = policy.authenticate(&fresh, "digest", Some(long.as_bytes()), peer());
+    assert_eq!(long, Err(AuthRefused::TooManyIdentities));
 
     let entry = |number| acl(31, "digest", &format!("u{number}:x"));
     let mut list: Vec<_> = (0..limits::ACL_ENTRIES).map(entry).collect();
