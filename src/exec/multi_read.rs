@@ -9,7 +9,8 @@ use crate::auth::PermitMemo;
 use crate::base::{AclList, Xid, limits, perms};
 use crate::exec::nodes::ChildrenResponse;
 use crate::exec::{ReadResult, Reader};
-use crate::proto::{ErrorCode, Op, WriteRequest};
+use crate::proto::request::reads_as_multi;
+use crate::proto::{ErrorCode, Op};
 use crate::tree::Node;
 
 /// One part: its watch flag is read and ignored.
@@ -23,7 +24,9 @@ impl Reader<'_> {
         let start = out.len();
         let parts = match decode_parts(body) {
             Some(parts) => parts,
-            None if is_multi_of_writes(body) => {
+            // Apache's server answers a good list of writes with an error and an empty list of
+            // results, anything else that is wrong with an error alone.
+            None if reads_as_multi(&Bytes::copy_from_slice(body)) => {
                 self.encode_frame_of(xid, ErrorCode::MarshallingError.number(), &[], out);
                 return Ok(());
             }
@@ -124,14 +127,4 @@ fn decode_parts(body: &[u8]) -> Option<Vec<Part<'_>>> {
         let wire::GetDataRequest { path, watch: _ } = Decode::decode(&mut reader).ok()?;
         parts.push(Part { op, path });
     }
-}
-
-/// Whether the body is a good list of writes. Apache's server answers that with an error and an
-/// empty list of results, anything else that is wrong with an error alone.
-fn is_multi_of_writes(body: &[u8]) -> bool {
-    let body = Bytes::copy_from_slice(body);
-    matches!(
-        WriteRequest::decode(Op::Multi, &body),
-        WriteRequest::Multi(_)
-    )
 }

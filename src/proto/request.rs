@@ -143,6 +143,12 @@ impl WriteRequest {
     }
 }
 
+/// Whether a body is a list of writes to Apache's reader, which does not mind null paths.
+pub(crate) fn reads_as_multi(body: &Bytes) -> bool {
+    let decoded = decode_multi(body, &mut Reader::new(body));
+    matches!(decoded, Ok(_) | Err(Flaw::NullPath))
+}
+
 fn decode_sync(reader: &mut Reader<'_>) -> Result<WriteRequest, Flaw> {
     let wire::SyncRequest { path } = Decode::decode(reader)?;
     Ok(WriteRequest::Sync {
@@ -223,27 +229,41 @@ fn decode_reconfig(reader: &mut Reader<'_>) -> Result<Reconfig, Flaw> {
 /// an unknown part, a reading part, flags out of range, a null list in a creation, a null path.
 fn decode_multi(body: &Bytes, reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, Flaw> {
     let mut ops = Vec::new();
+    let mut lacks_path = false;
     loop {
         let header = wire::MultiHeader::decode(reader)?;
         if header.done {
-            return Ok(ops);
+            break;
         }
-        ops.push(match Op::from_number(header.op) {
-            Some(op @ (Op::Create | Op::Create2 | Op::CreateContainer | Op::CreateTtl)) => {
-                MultiOp::Create(normalised(decode_create(op, body, reader)?)?)
-            }
-            Some(Op::Delete) => MultiOp::Delete(decode_delete(reader)?),
-            Some(Op::SetData) => MultiOp::SetData(decode_set_data(body, reader)?),
-            Some(Op::Check) => {
-                let wire::CheckVersionRequest { path, version } = Decode::decode(reader)?;
-                MultiOp::Check(Check {
-                    path: required(path)?,
-                    version,
-                })
-            }
-            _ => return Err(Flaw::Unreadable),
-        });
+        match decode_part(header.op, body, reader) {
+            Ok(op) => ops.push(op),
+            // Noticed when all parts have been read, so what is wrong with later ones counts more.
+            Err(Flaw::NullPath) => lacks_path = true,
+            Err(flaw) => return Err(flaw),
+        }
     }
+    if lacks_path {
+        return Err(Flaw::NullPath);
+    }
+    Ok(ops)
+}
+
+fn decode_part(op: i32, body: &Bytes, reader: &mut Reader<'_>) -> Result<MultiOp, Flaw> {
+    Ok(match Op::from_number(op) {
+        Some(op @ (Op::Create | Op::Create2 | Op::CreateContainer | Op::CreateTtl)) => {
+            MultiOp::Create(normalised(decode_create(op, body, reader)?)?)
+        }
+        Some(Op::Delete) => MultiOp::Delete(decode_delete(reader)?),
+        Some(Op::SetData) => MultiOp::SetData(decode_set_data(body, reader)?),
+        Some(Op::Check) => {
+            let wire::CheckVersionRequest { path, version } = Decode::decode(reader)?;
+            MultiOp::Check(Check {
+                path: required(path)?,
+                version,
+            })
+        }
+        _ => return Err(Flaw::Unreadable),
+    })
 }
 
 /// Which creation a part of a multi is depends on its flags too, as `Op.create` decides it while

@@ -104,6 +104,7 @@ impl SnapshotJob {
         let started = self.clock.now().monotonic;
         let cursor = SnapshotCursor::new(&self.server.state.read());
         let zxid = cursor.zxid();
+        tracing::info!("Snapshotting: {zxid} to {}", self.dirs.snapshots.display());
         let mut source = LiveState { job: self, cursor };
         let written = write_snapshot(&*self.disk, &self.dirs, zxid, &mut source, self.compression)?;
         let took_ms = self.clock.now().monotonic.since(started);

@@ -53,6 +53,7 @@
 mod container;
 pub mod disk;
 pub mod layout;
+mod load_ahead;
 mod log_file;
 mod log_format;
 pub mod log_reader;

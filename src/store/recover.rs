@@ -29,8 +29,9 @@ use crate::store::disk::Disk;
 use crate::store::layout::{
     Compression, DataDirs, LayoutError, SnapshotName, is_unfinished_snapshot,
 };
+use crate::store::load_ahead::load_ahead;
 use crate::store::log_reader::{LogReadError, LogReader, LogRemark};
-use crate::store::snapshot_reader::{SnapshotReadError, SnapshotSink, read_snapshot};
+use crate::store::snapshot_reader::{SnapshotReadError, SnapshotSink};
 use crate::store::snapshot_writer::{
     SnapshotSource, SnapshotTail, SnapshotWriteError, write_snapshot,
 };
@@ -317,7 +318,7 @@ fn load(
     }
     let mut input = container::unwrap(file, snapshot.compression)?;
     let mut loader = DatabaseLoader::new(tree);
-    let tail = read_snapshot(&mut *input, storage.field_bytes_max, &mut loader)?;
+    let tail = load_ahead(&mut *input, storage.field_bytes_max, &mut loader)?;
     let Loaded {
         database,
         turned_on_extended_types,
