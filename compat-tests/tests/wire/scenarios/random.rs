@@ -204,7 +204,7 @@ fn garbage(t: &mut Target, seed: u64) {
                 0 | 1 => body.int(dice.pick(&[-1, 0, 1, 1, 2, 4, 5, 13, 15, 100, i32::MAX, -2])),
                 2 => body.long(dice.pick(&[-1, 0, 1, i64::MAX])),
                 3 => body.byte(dice.pick(&[0, 1, 1, 0xff])),
-                4 => body.string(dice.pick(&["world", "anyone", "digest", "", "/", "\0"])),
+                4 => body.string(dice.pick(&["world", "anyone", "digest", "", "/", "/\0"])),
                 _ => body.string(&t.path(dice.pick(&["a", "b", "a/b"]))),
             };
         }
