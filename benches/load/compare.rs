@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Before each measurement but a workload's first.
-const WARM_UP_AGAIN_MAX: Duration = Duration::from_secs(1);
+const WARM_UP_AGAIN_MAX: Duration = Duration::from_millis(500);
 
 /// What to run.
 pub(crate) struct Plan {

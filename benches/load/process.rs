@@ -30,11 +30,11 @@ pub(crate) fn resident_bytes(pid: u32) -> Result<u64, LoadError> {
         .ok_or_else(|| LoadError::Failed(format!("no VmRSS in /proc/{pid}/status")))
 }
 
-/// Keeps this process, and what it starts from now on, on one core.
-pub(crate) fn pin_to(core: usize) -> Result<(), LoadError> {
+/// Keeps this process, and what it starts from now on, on these cores.
+pub(crate) fn pin_to(cores: &[usize]) -> Result<(), LoadError> {
     let mut set = CpuSet::new();
-    set.set(core);
-    sched_setaffinity(None, &set).doing(format!("pin to core {core}"))
+    cores.iter().for_each(|&core| set.set(core));
+    sched_setaffinity(None, &set).doing(format!("pin to cores {cores:?}"))
 }
 
 /// Asks `pid` to stop.

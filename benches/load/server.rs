@@ -128,7 +128,11 @@ impl<'a> Server<'a> {
                 fs::write(data.join("myid"), (index + 1).to_string()).doing("write myid")?;
             }
             fs::write(dir.join("zoo.cfg"), config).doing("write zoo.cfg")?;
-            let child = spawn(installation, &dir, cores)?;
+            let child = spawn(
+                installation,
+                &dir,
+                cores.map(|cores| (cores, vec![cores.server])),
+            )?;
             server.members.push(Member {
                 dir,
                 address,
@@ -157,14 +161,17 @@ impl<'a> Server<'a> {
     }
 
     /// Stops the servers with SIGTERM, starts them again on their data, and returns how long the start took until
-    /// all of them granted a session.
+    /// all of them granted a session. Nothing else runs then, so they have all cores, and keep them.
     pub(crate) fn restart(&mut self) -> Result<Duration, LoadError> {
         for member in &mut self.members {
             member.stop(self.installation.name)?;
         }
         let started = Instant::now();
         for member in &mut self.members {
-            member.child = spawn(self.installation, &member.dir, self.cores)?;
+            let cores = self
+                .cores
+                .map(|cores| (cores, vec![cores.server, cores.load]));
+            member.child = spawn(self.installation, &member.dir, cores)?;
         }
         for member in &mut self.members {
             member.wait_until_serving(self.installation.name)?;
@@ -225,11 +232,11 @@ impl Drop for Member {
     }
 }
 
-/// The server inherits the core this thread is on at that moment.
+/// The server inherits the cores this thread may use at that moment.
 fn spawn(
     installation: &Installation,
     dir: &Path,
-    cores: Option<Cores>,
+    cores: Option<(Cores, Vec<usize>)>,
 ) -> Result<Child, LoadError> {
     let log = File::options()
         .create(true)
@@ -237,8 +244,8 @@ fn spawn(
         .open(dir.join("server.log"))
         .doing("open the server's log")?;
     let stderr = log.try_clone().doing("open the server's log twice")?;
-    if let Some(cores) = cores {
-        process::pin_to(cores.server)?;
+    if let Some((_, of_server)) = &cores {
+        process::pin_to(of_server)?;
     }
     let child = Command::new(&installation.program)
         .args(&installation.arguments)
@@ -248,8 +255,8 @@ fn spawn(
         .stderr(stderr)
         .spawn()
         .doing(format!("start {}", installation.program.display()));
-    if let Some(cores) = cores {
-        process::pin_to(cores.load)?;
+    if let Some((cores, _)) = &cores {
+        process::pin_to(&[cores.load])?;
     }
     child
 }

@@ -170,8 +170,11 @@ impl Connection {
     }
 
     fn has_work(&self, server: &Server, cx: &Context<'_>) -> bool {
-        self.dialogue.has_work(server, &self.input)
-            || (self.dialogue.wants_room() && server.submissions.await_room(cx.waker()))
+        let await_room = || {
+            let conn = self.dialogue.link().id;
+            server.submissions.await_room(conn, cx.waker())
+        };
+        self.dialogue.has_work(server, &self.input) || (self.dialogue.wants_room() && await_room())
     }
 
     /// Works on the `received` bytes in `scratch`, or on what was left over before.
@@ -221,6 +224,8 @@ impl Connection {
         while !self.unsent.is_empty() {
             let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
             self.unsent.advance(sent);
+            // Its pings are not read meanwhile, so this is how it proves that it is alive.
+            self.dialogue.touch(self.server.clock.now().monotonic);
         }
         if self.unsent.capacity() > 0 {
             self.unsent = BytesMut::new();

@@ -44,6 +44,9 @@ pub(super) struct Dialogue {
     ids: AuthIds,
     /// The connection is to be closed once the replies so far are flushed.
     ending: Option<Ending>,
+    /// What the writer had for the client may be lost, so nothing may follow it: a reply would
+    /// show what an event was to tell of before.
+    is_cut: bool,
     /// This connection's part of the budget of large requests.
     large_share: usize,
     /// The writer has heard of this connection, so it must hear of its end.
@@ -77,6 +80,9 @@ pub(super) struct Batch<'a> {
     /// Locked at the first read and until the end.
     state: Option<RwLockReadGuard<'a, Database>>,
     count: BatchCount,
+    reads: usize,
+    /// The lock has been held for long enough.
+    is_overdue: bool,
     /// A request came that proves the session alive.
     touches: bool,
 }
@@ -96,12 +102,32 @@ impl<'a> Batch<'a> {
             writer_has_room: server.submissions.has_room(),
             state: None,
             count: BatchCount::default(),
+            reads: 0,
+            is_overdue: false,
             touches: false,
         }
     }
 
     fn is_full(&self) -> bool {
-        self.out.len() >= limits::REPLY_BYTES_PER_BATCH
+        self.is_overdue || self.out.len() >= limits::REPLY_BYTES_PER_BATCH
+    }
+
+    /// Sees to it that reads which take long by themselves, or by their number, let go of the
+    /// lock in between.
+    fn count_read(&mut self, op: Op) {
+        self.reads += 1;
+        let may_take_long = matches!(
+            op,
+            Op::GetAllChildrenNumber
+                | Op::GetEphemerals
+                | Op::MultiRead
+                | Op::SetWatches
+                | Op::SetWatches2
+        );
+        if may_take_long || self.reads.is_multiple_of(READS_PER_LOOK_AT_CLOCK) {
+            let passed_ms = self.server.clock.now().monotonic.since(self.now);
+            self.is_overdue = passed_ms >= limits::READ_BATCH_MS;
+        }
     }
 }
 
@@ -114,6 +140,7 @@ impl Dialogue {
             order: ConnectionOrder::default(),
             ids,
             ending: None,
+            is_cut: false,
             large_share: 0,
             known_to_writer: false,
         }
@@ -202,6 +229,14 @@ impl Dialogue {
         &self.link
     }
 
+    /// The client took bytes that it had left for a while.
+    pub(super) fn touch(&self, now: Monotonic) {
+        self.link.touch(now);
+        if let Phase::Open(session) = &self.phase {
+            session.touch(now);
+        }
+    }
+
     pub(super) fn session(&self) -> SessionId {
         match &self.phase {
             Phase::Open(session) => session.id(),
@@ -228,6 +263,7 @@ impl Dialogue {
             self.phase = Phase::Open(session);
         }
         if let Some(Closing::AfterFlush(reason) | Closing::AtOnce(reason)) = news.close {
+            self.is_cut |= matches!(news.close, Some(Closing::AtOnce(_)));
             self.end(Ending::Closed(reason));
         }
     }
@@ -447,6 +483,7 @@ impl Dialogue {
                     session: self.session(),
                 };
                 exec::read(&reader, op, ticket.xid, body, batch.out);
+                batch.count_read(op);
             }
             _ => {
                 let code = ErrorCode::Unimplemented.number();
@@ -538,6 +575,9 @@ impl Dialogue {
         } = batch;
         count.sent_bytes += out.len() as u64;
         drop(state);
+        if self.is_cut {
+            out.clear();
+        }
         if !writes.is_empty() {
             server.submissions.submit(writes, write_bytes);
         }
@@ -550,6 +590,9 @@ impl Dialogue {
         server.stats.add(&count, self.link.id.0);
     }
 }
+
+/// Reads of which each takes little, between two looks at how long they took together.
+const READS_PER_LOOK_AT_CLOCK: usize = 16;
 
 fn content_max(server: &Server) -> usize {
     server.options.wire.jute_max_buffer as usize

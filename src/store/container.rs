@@ -51,7 +51,7 @@ pub(super) fn looks_whole(file: &dyn ReadFile, compression: Compression) -> io::
 pub(super) fn unwrap(
     file: Box<dyn ReadFile>,
     compression: Compression,
-) -> io::Result<Box<dyn Read>> {
+) -> io::Result<Box<dyn Read + Send>> {
     let cursor = FileCursor { file, offset: 0 };
     Ok(match compression {
         Compression::Plain => Box::new(cursor),

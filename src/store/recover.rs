@@ -29,8 +29,9 @@ use crate::store::disk::Disk;
 use crate::store::layout::{
     Compression, DataDirs, LayoutError, SnapshotName, is_unfinished_snapshot,
 };
+use crate::store::load_ahead::load_ahead;
 use crate::store::log_reader::{LogReadError, LogReader, LogRemark};
-use crate::store::snapshot_reader::{SnapshotReadError, SnapshotSink, read_snapshot};
+use crate::store::snapshot_reader::{SnapshotReadError, SnapshotSink};
 use crate::store::snapshot_writer::{
     SnapshotSource, SnapshotTail, SnapshotWriteError, write_snapshot,
 };
@@ -197,6 +198,7 @@ pub fn recover(
     if has_logs {
         recovered.replay(disk, storage)?;
     }
+    make_durable(disk, dirs)?;
     let missing_acls = recovered.database.tree.missing_acls();
     if !missing_acls.is_empty() {
         let remark = Remark::MissingAcls(missing_acls);
@@ -243,6 +245,19 @@ impl Recovered {
         self.remarks.extend(mismatch);
         Ok(())
     }
+}
+
+/// What was read is told to clients from here on, and the new log goes on behind it. A process
+/// that was killed may have left it unsynced: a loss of power would then take it from under both.
+fn make_durable(disk: &dyn Disk, dirs: &DataDirs) -> Result<(), RecoverError> {
+    for log in list(dirs.list_logs(disk), &dirs.logs)? {
+        let path = dirs.logs.join(log.name);
+        disk.sync_file(&path).map_err(failure("sync", &path))?;
+    }
+    for dir in [&dirs.logs, &dirs.snapshots] {
+        disk.sync_dir(dir).map_err(failure("sync", dir))?;
+    }
+    Ok(())
 }
 
 fn load_newest(
@@ -303,7 +318,7 @@ fn load(
     }
     let mut input = container::unwrap(file, snapshot.compression)?;
     let mut loader = DatabaseLoader::new(tree);
-    let tail = read_snapshot(&mut *input, storage.field_bytes_max, &mut loader)?;
+    let tail = load_ahead(&mut *input, storage.field_bytes_max, &mut loader)?;
     let Loaded {
         database,
         turned_on_extended_types,

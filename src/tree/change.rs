@@ -15,8 +15,8 @@ use crate::tree::acl_table::AclSlot;
 use crate::tree::owner::{CONTAINER_OWNER, Owner, looks_like_ttl, owner_of, ttl_owner};
 use crate::tree::path_index::PathHash;
 use crate::tree::quota::{self, QuotaText};
-use crate::tree::slab::{Blob, NodeIndex, Slab};
-use crate::tree::{Node, Tree, digest};
+use crate::tree::slab::{NodeIndex, Slab};
+use crate::tree::{Node, NodeParts, Tree, digest};
 
 /// What all parts of a transaction share.
 #[derive(Debug, Clone, Copy)]
@@ -198,10 +198,26 @@ impl Tree {
         acl: AclSlot,
         stat: &StatPersisted,
     ) -> NodeIndex {
+        let node = NodeParts::new(self.options, place.path, data, stat);
+        self.attach_parts(place, node, acl)
+    }
+
+    /// The same with a node whose parts are made already.
+    pub(super) fn attach_parts(
+        &mut self,
+        place: Place<'_>,
+        node: NodeParts,
+        acl: AclSlot,
+    ) -> NodeIndex {
         let Place { parent, path, hash } = place;
-        let blob = Blob::new(path::name(path).as_bytes(), data);
-        let prefix_crc = self.prefix_crc(path, data);
-        let index = self.slab.insert(stat, blob, acl, hash, prefix_crc);
+        let NodeParts {
+            blob,
+            stat,
+            prefix_crc,
+            digest,
+        } = node;
+        let data_len = blob.data().unwrap_or_default().len();
+        let index = self.slab.insert(&stat, blob, acl, hash, prefix_crc);
         let above = self.slab.extra_mut(parent);
         above.child_count += 1;
         let next_sibling = std::mem::replace(&mut above.first_child, index);
@@ -214,8 +230,8 @@ impl Tree {
         let slab = &self.slab;
         self.index
             .insert(hash, index, |node| slab.at(node).path_hash);
-        self.add_to_digest(path, index);
-        self.data_size += (path.len() + data.unwrap_or_default().len()) as u64;
+        self.digest = self.digest.wrapping_add(digest);
+        self.data_size += (path.len() + data_len) as u64;
         self.register_owner(stat.ephemeral_owner, index);
         index
     }

@@ -11,8 +11,8 @@ use crate::tree::acl_table::AclSlot;
 use crate::tree::change::Place;
 use crate::tree::owner::{looks_like_ttl, owner_of};
 use crate::tree::quota;
-use crate::tree::slab::NodeIndex;
-use crate::tree::{Database, Owner, Tree, TreeOptions};
+use crate::tree::slab::{Blob, NodeIndex};
+use crate::tree::{Database, Owner, Tree, TreeOptions, digest};
 
 /// A state that is being loaded. Each attempt starts with a new one.
 #[derive(Debug)]
@@ -25,6 +25,43 @@ pub struct DatabaseLoader {
     has_root: bool,
     /// The parent of the last node: the next one's too, more often than not.
     last_parent: (Box<str>, NodeIndex),
+}
+
+/// All of a node that can be worked out without the tree, so that another thread can do it.
+#[derive(Debug)]
+pub struct NodeParts {
+    pub(super) blob: Blob,
+    pub(super) stat: StatPersisted,
+    /// CRC-32 of path and data; 0 without digests.
+    pub(super) prefix_crc: u32,
+    /// What the node adds to the tree's digest.
+    pub(super) digest: u64,
+}
+
+impl NodeParts {
+    pub fn new(
+        options: TreeOptions,
+        path: &str,
+        data: Option<&[u8]>,
+        stat: &StatPersisted,
+    ) -> Self {
+        let prefix_crc = if options.digest_enabled {
+            digest::prefix_crc(path, data)
+        } else {
+            0
+        };
+        let counts = options.digest_enabled && digest::counts(path);
+        Self {
+            blob: Blob::new(path::name(path).as_bytes(), data),
+            stat: *stat,
+            prefix_crc,
+            digest: if counts {
+                digest::node_digest(prefix_crc, stat)
+            } else {
+                0
+            },
+        }
+    }
 }
 
 /// Why the parts are not a state.
@@ -70,6 +107,11 @@ impl DatabaseLoader {
         }
     }
 
+    /// The settings of the tree.
+    pub fn options(&self) -> TreeOptions {
+        self.tree.options
+    }
+
     /// The next node; the root has the empty path.
     pub fn node(
         &mut self,
@@ -77,6 +119,17 @@ impl DatabaseLoader {
         data: Option<&[u8]>,
         acl_id: i64,
         stat: &StatPersisted,
+    ) -> Result<(), LoadError> {
+        let node = NodeParts::new(self.options(), path, data, stat);
+        self.node_parts(path, acl_id, node)
+    }
+
+    /// The same from parts that were made for these options and this path.
+    pub fn node_parts(
+        &mut self,
+        path: &str,
+        acl_id: i64,
+        node: NodeParts,
     ) -> Result<(), LoadError> {
         let acl = *self.acls.entry(acl_id).or_insert_with(|| {
             let slot = self.tree.acls.load(acl_id, None);
@@ -87,13 +140,14 @@ impl DatabaseLoader {
         let hash = self.tree.hash(path);
         if let Some(index) = self.tree.find_hashed(path, hash) {
             self.has_root |= index == NodeIndex::ROOT;
-            self.tree.overwrite(index, path, data, acl, stat);
+            self.tree
+                .overwrite(index, path, node.blob.data(), acl, &node.stat);
             return Ok(());
         }
         let parent = path::parent(path).and_then(|parent| self.parent(parent));
         let parent = parent.ok_or_else(|| LoadError::NoParent(path.into()))?;
         self.tree
-            .attach(Place { parent, path, hash }, data, acl, stat);
+            .attach_parts(Place { parent, path, hash }, node, acl);
         Ok(())
     }
 

@@ -29,7 +29,7 @@ mod snapshot;
 mod tests;
 
 pub use database::{Applied, Database, DigestMismatch, Outcome};
-pub use load::{DatabaseLoader, LoadError, Loaded};
+pub use load::{DatabaseLoader, LoadError, Loaded, NodeParts};
 pub use node::Node;
 pub use owner::{CONTAINER_OWNER, Owner, ttl_owner};
 pub use quota::{LIMITS, QuotaNumbers, QuotaState, STATS};

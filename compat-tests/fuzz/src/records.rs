@@ -4,7 +4,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use gamekeeper::proto::TxnRecord;
+use gamekeeper::proto::{Txn, TxnRecord};
 use jute::{Decode, Encode};
 use libfuzzer_sys::fuzz_target;
 
