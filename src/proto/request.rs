@@ -169,8 +169,10 @@ fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create
         -1
     };
     let path = match required(path) {
-        // Flags that are none are noticed before the path is.
-        Err(_) if !(0..=6).contains(&flags) => Box::default(),
+        // What is wrong with flags and time is noticed before the path is, and by `prep`.
+        Err(_) if !(0..=6).contains(&flags) || matches!(flags, 5 | 6) != (ttl > 0) => {
+            Box::default()
+        }
         path => path?,
     };
     Ok(Create {
