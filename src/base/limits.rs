@@ -36,7 +36,7 @@ pub const WATCHES_PER_CONNECTION: usize = 16 * 1024 * 1024;
 
 /// Bytes of the answer to one multiRead, which may ask for one large node many times. A request
 /// whose answer would be longer is answered with a marshalling error.
-pub const MULTI_READ_REPLY_BYTES: usize = 256 * 1024 * 1024;
+pub const MULTI_READ_REPLY_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long a connection's reads may hold the shared lock, beyond the one read that passes it.
 /// Then the writer gets in before the connection goes on.
