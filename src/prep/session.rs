@@ -16,13 +16,15 @@ impl Step<'_> {
             self.remove(path, &node, parent_path, parent);
         }
         let mut bytes = 0;
-        let fits = |path: &Box<str>| {
-            bytes += path.len();
-            bytes <= limits::CLOSED_PATH_BYTES
-        };
         let listed = self.options.close_session_txn;
         Txn::CloseSession {
-            paths: listed.then(|| paths.into_iter().take_while(fits).collect()),
+            paths: listed.then(|| {
+                let fits = paths.into_iter().take_while(|path| {
+                    bytes += path.len();
+                    bytes <= limits::CLOSED_PATH_BYTES
+                });
+                fits.collect()
+            }),
         }
     }
 }
