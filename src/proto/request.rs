@@ -122,7 +122,7 @@ impl WriteRequest {
             Op::SetData => decode_set_data(body, &mut reader).map(Self::SetData),
             Op::SetAcl => decode_set_acl(&mut reader).map(Self::SetAcl),
             Op::Reconfig => decode_reconfig(&mut reader).map(Self::Reconfig),
-            _ => decode_create(op, body, &mut reader).map(Self::Create),
+            _ => decode_create(op, body, &mut reader, true).map(Self::Create),
         }
         .unwrap_or_else(|flaw| Self::malformed(op, flaw))
     }
@@ -156,7 +156,18 @@ fn decode_sync(reader: &mut Reader<'_>) -> Result<WriteRequest, Flaw> {
     })
 }
 
-fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create, Flaw> {
+/// Whether a time to live is given if, and only if, the flags ask for one.
+fn is_timely(flags: i32, ttl: i64) -> bool {
+    (0..=6).contains(&flags) && matches!(flags, 5 | 6) == (ttl > 0)
+}
+
+/// A creation that `is_alone` is no part of a multi.
+fn decode_create(
+    op: Op,
+    body: &Bytes,
+    reader: &mut Reader<'_>,
+    is_alone: bool,
+) -> Result<Create, Flaw> {
     let wire::CreateRequest {
         path,
         data,
@@ -170,9 +181,7 @@ fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create
     };
     let path = match required(path) {
         // What is wrong with flags and time is noticed before the path is, and by `prep`.
-        Err(_) if !(0..=6).contains(&flags) || matches!(flags, 5 | 6) != (ttl > 0) => {
-            Box::default()
-        }
+        Err(_) if is_alone && !is_timely(flags, ttl) => Box::default(),
         path => path?,
     };
     Ok(Create {
@@ -253,7 +262,7 @@ fn decode_multi(body: &Bytes, reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, F
 fn decode_part(op: i32, body: &Bytes, reader: &mut Reader<'_>) -> Result<MultiOp, Flaw> {
     Ok(match Op::from_number(op) {
         Some(op @ (Op::Create | Op::Create2 | Op::CreateContainer | Op::CreateTtl)) => {
-            MultiOp::Create(normalised(decode_create(op, body, reader)?)?)
+            MultiOp::Create(normalised(decode_create(op, body, reader, false)?)?)
         }
         Some(Op::Delete) => MultiOp::Delete(decode_delete(reader)?),
         Some(Op::SetData) => MultiOp::SetData(decode_set_data(body, reader)?),
