@@ -6,8 +6,10 @@
 pub mod base;
 
 pub mod proto;
+pub mod quorum;
 
 pub mod auth;
+pub mod election;
 pub mod order;
 pub mod session;
 pub mod tree;

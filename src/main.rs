@@ -44,7 +44,7 @@ fn serve(command_line: &CommandLine) -> ExitCode {
     match runtime::run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            tracing::error!("exiting abnormally: {}", failure.explained());
+            tracing::error!("{}: {}", failure.headline(), failure.explained());
             ExitCode::from(failure.exit_code())
         }
     }

@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// A JVM on a busy two-core machine takes a few seconds; a hung one must not hang the suite.
-const START_PATIENCE: Duration = Duration::from_secs(60);
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+const START_PATIENCE: Duration = Duration::from_secs(120);
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// Another process may take the picked port before the server binds it.
 const START_ATTEMPTS: usize = 4;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// How long a reply may take; only spent when a test fails.
-pub const REPLY_PATIENCE: Duration = Duration::from_secs(20);
+pub const REPLY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Builds the bytes of a record, field by field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -564,17 +564,16 @@ macro_rules! relays {
     };
 }
 
+// Each compression and each end with both kinds as the first writer, and not all combinations: most of
+// a case is the time JVMs take to start.
 relays! {
-    apache_to_apache_plain_stopped: Apache, Apache, None, false, Stop;
-    apache_to_apache_snappy_killed: Apache, Apache, Some("snappy"), false, Kill;
+    apache_to_apache_gz_killed: Apache, Apache, Some("gz"), true, Kill;
     apache_to_ours_plain_stopped: Apache, Ours, None, false, Stop;
     apache_to_ours_plain_killed: Apache, Ours, None, false, Kill;
-    apache_to_ours_gz_stopped: Apache, Ours, Some("gz"), true, Stop;
     apache_to_ours_gz_killed: Apache, Ours, Some("gz"), true, Kill;
     apache_to_ours_snappy_stopped: Apache, Ours, Some("snappy"), false, Stop;
-    apache_to_ours_snappy_killed: Apache, Ours, Some("snappy"), false, Kill;
     ours_to_apache_plain_stopped: Ours, Apache, None, false, Stop;
-    ours_to_apache_snappy_killed: Ours, Apache, Some("snappy"), false, Kill;
     ours_to_apache_gz_stopped: Ours, Apache, Some("gz"), true, Stop;
+    ours_to_apache_snappy_killed: Ours, Apache, Some("snappy"), false, Kill;
     ours_to_ours_gz_killed: Ours, Ours, Some("gz"), true, Kill;
 }

@@ -13,6 +13,7 @@
 
 mod digest;
 mod ip;
+mod memo;
 mod options;
 mod policy;
 mod scheme;
@@ -20,5 +21,6 @@ mod scheme;
 mod tests;
 
 pub use digest::HashAlgorithm;
+pub use memo::PermitMemo;
 pub use options::{AuthOptions, AuthOptionsError};
 pub use policy::{AuthIds, AuthRefused, Policy};

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hashbrown::HashSet;
+
 use crate::auth::digest::{self, HashAlgorithm};
 use crate::auth::ip;
 use crate::auth::options::{AuthOptions, AuthOptionsError};
 use crate::auth::scheme::Scheme;
-use crate::base::{Acl, AclList, Identity, perms};
+use crate::base::{Acl, AclList, Identity, limits, perms};
 use crate::proto::ErrorCode;
 
 /// The identities of a connection at one moment, without duplicates.
@@ -23,6 +25,9 @@ pub enum AuthRefused {
     /// The scheme needs a token and there is none.
     #[error("the token is missing")]
     TokenMissing,
+    /// See [`limits::IDENTITIES_PER_CONNECTION`], by number or by bytes.
+    #[error("the connection has too many identities")]
+    TooManyIdentities,
 }
 
 /// The rules of this server. Cheap to ask, never changes.
@@ -108,11 +113,12 @@ impl Policy {
         if *given == *self.open {
             return Ok(self.open.clone());
         }
+        if given.len() > limits::ACL_ENTRIES {
+            return Err(ErrorCode::InvalidAcl);
+        }
         let mut fixed = Vec::with_capacity(given.len());
-        for (position, entry) in given.iter().enumerate() {
-            if given.iter().take(position).any(|earlier| earlier == entry) {
-                continue;
-            }
+        let mut seen = HashSet::with_capacity(given.len());
+        for entry in given.iter().filter(|entry| seen.insert(*entry)) {
             if is_anyone(&entry.id) {
                 fixed.push(entry.clone());
             } else if &*entry.id.scheme == "auth" {
@@ -123,6 +129,9 @@ impl Policy {
                     return Err(ErrorCode::InvalidAcl);
                 }
                 fixed.push(entry.clone());
+            }
+            if fixed.len() > limits::ACL_ENTRIES {
+                return Err(ErrorCode::InvalidAcl);
             }
         }
         if fixed.is_empty() {
@@ -166,14 +175,14 @@ impl Policy {
         peer: IpAddr,
     ) -> Result<AuthIds, AuthRefused> {
         match self.scheme(scheme).ok_or(AuthRefused::SchemeNotAvailable)? {
-            Scheme::Ip => Ok(joined(ids, [Identity::new("ip", &ip::text_of(peer))])),
+            Scheme::Ip => joined(ids, [Identity::new("ip", &ip::text_of(peer))]),
             Scheme::Digest => {
                 let token = token.ok_or(AuthRefused::TokenMissing)?;
                 let shown = digest::id_of(self.hash, token);
                 let is_super = self.super_digest.as_deref() == Some(shown.as_str());
                 let also = is_super.then(|| Identity::new("super", ""));
                 let identity = Identity::new("digest", &shown);
-                Ok(joined(ids, also.into_iter().chain([identity])))
+                joined(ids, also.into_iter().chain([identity]))
             }
         }
     }
@@ -210,7 +219,7 @@ fn is_anyone(id: &Identity) -> bool {
     &*id.scheme == "world" && &*id.id == "anyone"
 }
 
-fn joined(ids: &AuthIds, more: impl IntoIterator<Item = Identity>) -> AuthIds {
+fn joined(ids: &AuthIds, more: impl IntoIterator<Item = Identity>) -> Result<AuthIds, AuthRefused> {
     let mut all = ids.to_vec();
     for id in more {
         if !all.contains(&id) {
@@ -218,7 +227,13 @@ fn joined(ids: &AuthIds, more: impl IntoIterator<Item = Identity>) -> AuthIds {
         }
     }
     if all.len() == ids.len() {
-        return ids.clone();
+        return Ok(ids.clone());
     }
-    all.into()
+    let lengths = all.iter().map(|id| id.scheme.len() + id.id.len());
+    let is_too_much = all.len() > limits::IDENTITIES_PER_CONNECTION
+        || lengths.sum::<usize>() > limits::IDENTITY_BYTES_PER_CONNECTION;
+    if is_too_much {
+        return Err(AuthRefused::TooManyIdentities);
+    }
+    Ok(all.into())
 }

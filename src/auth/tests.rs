@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::auth::{AuthIds, AuthOptions, AuthOptionsError, AuthRefused, Policy};
-use crate::base::{Acl, Identity, perms};
+use crate::auth::{AuthIds, AuthOptions, AuthOptionsError, AuthRefused, PermitMemo, Policy};
+use crate::base::{Acl, AclList, Identity, limits, perms};
 use crate::proto::ErrorCode;
 
 const U_P: &str = "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=";
@@ -245,4 +245,57 @@ fn who_am_i_tells_users_only() {
     let ids = with_digest(&policy, "super:secret");
     let expected = [("ip", "10.1.2.3"), ("super", ""), ("digest", "super")];
     assert_eq!(policy.who_am_i(&ids), expected);
+}
+
+#[test]
+fn lists_and_identities_have_bounds() {
+    let policy = policy(|_| {});
+    let mut ids = Policy::initial(peer());
+    let token = |number: usize| format!("user{number}:p");
+    for number in 1..limits::IDENTITIES_PER_CONNECTION {
+        let token = token(number);
+        ids = policy
+            .authenticate(&ids, "digest", Some(token.as_bytes()), peer())
+            .unwrap();
+    }
+    assert_eq!(ids.len(), limits::IDENTITIES_PER_CONNECTION);
+    let again = policy.authenticate(&ids, "digest", Some(b"user1:p"), peer());
+    assert_eq!(again.unwrap().len(), ids.len(), "it is known already");
+    let more = policy.authenticate(&ids, "digest", Some(b"more:p"), peer());
+    assert_eq!(more, Err(AuthRefused::TooManyIdentities));
+    let long = format!("{}:p", "u".repeat(limits::IDENTITY_BYTES_PER_CONNECTION));
+    let fresh = Policy::initial(peer());
+    let long = policy.authenticate(&fresh, "digest", Some(long.as_bytes()), peer());
+    assert_eq!(long, Err(AuthRefused::TooManyIdentities));
+
+    let entry = |number| acl(31, "digest", &format!("u{number}:x"));
+    let mut list: Vec<_> = (0..limits::ACL_ENTRIES).map(entry).collect();
+    assert_eq!(policy.fix_acl(&ids, Some(&list)).unwrap()[..], list[..]);
+    list.push(acl(31, "digest", "one:more"));
+    let refused = Err(ErrorCode::InvalidAcl);
+    assert_eq!(policy.fix_acl(&ids, Some(&list)), refused);
+    // Each stands for all 127 users.
+    let everyone: Vec<_> = (0..40).map(|perms| acl(perms, "auth", "")).collect();
+    assert_eq!(policy.fix_acl(&ids, Some(&everyone)), refused);
+    assert!(policy.fix_acl(&ids, Some(&everyone[..30])).is_ok());
+}
+
+#[test]
+fn a_long_list_is_asked_once_for_each_who_asks() {
+    let long: AclList = (0..17).map(|bits| acl(bits, "digest", "u:p")).collect();
+    let short: AclList = long.iter().take(2).cloned().collect();
+    let mut memo = PermitMemo::default();
+    let mut asked = 0;
+    for asker in [1, 2, 1, 2] {
+        let answer = memo.answer(asker, Some(&long), || {
+            asked += 1;
+            asker == 1
+        });
+        assert_eq!(answer, asker == 1);
+    }
+    assert_eq!(asked, 2);
+    for list in [Some(&short), None] {
+        assert!(memo.answer(1, list, || true));
+        assert!(!memo.answer(1, list, || false), "asked anew");
+    }
 }

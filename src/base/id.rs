@@ -2,6 +2,16 @@
 
 use std::fmt;
 
+/// A server's `myid`: a signed 64-bit number, in practice 1 to 255.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub i64);
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// A client session, as Apache numbers them: the opener's server id in the top byte, then time,
 /// then a counter. 0 stands for "no session": the server's own requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -36,7 +36,26 @@ pub const WATCHES_PER_CONNECTION: usize = 16 * 1024 * 1024;
 
 /// Bytes of the answer to one multiRead, which may ask for one large node many times. A request
 /// whose answer would be longer is answered with a marshalling error.
-pub const MULTI_READ_REPLY_BYTES: usize = 256 * 1024 * 1024;
+pub const MULTI_READ_REPLY_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a connection's reads may hold the shared lock, beyond the one read that passes it.
+/// Then the writer gets in before the connection goes on.
+pub const READ_BATCH_MS: u64 = 5;
+
+/// Entries of one access control list. A longer one, also one that gets longer as `auth` stands
+/// for all that the client is, is refused with `InvalidACL`.
+pub const ACL_ENTRIES: usize = 4096;
+
+/// Identities of one connection. One that authenticates as more is refused and closed.
+pub const IDENTITIES_PER_CONNECTION: usize = 128;
+
+/// Bytes of those; as above. An entry `auth` of a list, of which a request can have tens of
+/// thousands, stands for all of them.
+pub const IDENTITY_BYTES_PER_CONNECTION: usize = 8 * 1024;
+
+/// Bytes of paths that the end of a session lists; beyond it, its other ephemerals go unlisted, as
+/// all do with `closeSessionTxn` off. A record of 2 GiB could not be read back.
+pub const CLOSED_PATH_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes of one slice of a snapshot, serialized under the shared lock in one go.
 pub const SNAPSHOT_SLICE_BYTES: usize = 256 * 1024;

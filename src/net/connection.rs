@@ -19,7 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::base::limits;
-use crate::net::dialogue::{Batch, Dialogue};
+use crate::net::batch::Batch;
+use crate::net::dialogue::Dialogue;
 use crate::net::links::Link;
 use crate::net::outbox::SLOW_READER;
 use crate::net::server::Server;
@@ -111,6 +112,9 @@ impl Connection {
             if let Some(reason) = self.dialogue.link().outbox.closes_at_once() {
                 return Poll::Ready(Ending::Closed(reason));
             }
+            if let Some(ending) = self.dialogue.take_cut() {
+                return Poll::Ready(ending);
+            }
             if let Err(error) = ready!(self.poll_flush(cx)) {
                 return Poll::Ready(error.into());
             }
@@ -170,8 +174,11 @@ impl Connection {
     }
 
     fn has_work(&self, server: &Server, cx: &Context<'_>) -> bool {
-        self.dialogue.has_work(server, &self.input)
-            || (self.dialogue.wants_room() && server.submissions.await_room(cx.waker()))
+        let await_room = || {
+            let conn = self.dialogue.link().id;
+            server.submissions.await_room(conn, cx.waker())
+        };
+        self.dialogue.has_work(server, &self.input) || (self.dialogue.wants_room() && await_room())
     }
 
     /// Works on the `received` bytes in `scratch`, or on what was left over before.
@@ -221,6 +228,8 @@ impl Connection {
         while !self.unsent.is_empty() {
             let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
             self.unsent.advance(sent);
+            // Its pings are not read meanwhile, so this is how it proves that it is alive.
+            self.dialogue.touch(self.server.clock.now().monotonic);
         }
         if self.unsent.capacity() > 0 {
             self.unsent = BytesMut::new();

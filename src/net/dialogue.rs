@@ -14,22 +14,21 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use parking_lot::RwLockReadGuard;
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use jute::Decode;
 use jute::proto::{AuthPacket, ConnectRequest, GetSaslRequest, RequestHeader, SetSaslResponse};
 
 use crate::auth::{AuthIds, Policy};
-use crate::base::{Monotonic, SessionId, Xid, Zxid, limits};
+use crate::base::{Monotonic, SessionId, Xid, Zxid};
 use crate::exec;
+use crate::net::batch::Batch;
 use crate::net::connection::Ending;
 use crate::net::frames::{self, Head, LENGTH_BYTES};
 use crate::net::links::Link;
 use crate::net::outbox::Closing;
 use crate::net::server::Server;
-use crate::net::stats::BatchCount;
 use crate::order::{Arrival, ConnectionOrder, Lane, Ticket, Turn, Waiting};
 use crate::peer::{ConnectAsk, Input, Write};
 use crate::proto::{ErrorCode, Op, OpClass, WriteRequest, reply};
@@ -44,6 +43,9 @@ pub(super) struct Dialogue {
     ids: AuthIds,
     /// The connection is to be closed once the replies so far are flushed.
     ending: Option<Ending>,
+    /// What the writer had for the client may be lost, so nothing may follow it: a reply would
+    /// show what an event was to tell of before.
+    is_cut: bool,
     /// This connection's part of the budget of large requests.
     large_share: usize,
     /// The writer has heard of this connection, so it must hear of its end.
@@ -66,45 +68,6 @@ struct Kept {
     held_back: bool,
 }
 
-/// One batch of work and what it collects.
-pub(super) struct Batch<'a> {
-    server: &'a Arc<Server>,
-    now: Monotonic,
-    out: &'a mut BytesMut,
-    writes: &'a mut Vec<Input>,
-    write_bytes: usize,
-    writer_has_room: bool,
-    /// Locked at the first read and until the end.
-    state: Option<RwLockReadGuard<'a, Database>>,
-    count: BatchCount,
-    /// A request came that proves the session alive.
-    touches: bool,
-}
-
-impl<'a> Batch<'a> {
-    pub(super) fn new(
-        server: &'a Arc<Server>,
-        out: &'a mut BytesMut,
-        writes: &'a mut Vec<Input>,
-    ) -> Self {
-        Self {
-            server,
-            now: server.clock.now().monotonic,
-            out,
-            writes,
-            write_bytes: 0,
-            writer_has_room: server.submissions.has_room(),
-            state: None,
-            count: BatchCount::default(),
-            touches: false,
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.out.len() >= limits::REPLY_BYTES_PER_BATCH
-    }
-}
-
 impl Dialogue {
     pub(super) fn new(link: Arc<Link>) -> Self {
         let ids = Policy::initial(link.peer.ip());
@@ -114,6 +77,7 @@ impl Dialogue {
             order: ConnectionOrder::default(),
             ids,
             ending: None,
+            is_cut: false,
             large_share: 0,
             known_to_writer: false,
         }
@@ -160,6 +124,11 @@ impl Dialogue {
         self.ending.take()
     }
 
+    /// As [`Dialogue::take_ending`], if not even the flush is to be waited for.
+    pub(super) fn take_cut(&mut self) -> Option<Ending> {
+        self.ending.take_if(|_| self.is_cut)
+    }
+
     pub(super) fn end(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
     }
@@ -202,6 +171,14 @@ impl Dialogue {
         &self.link
     }
 
+    /// The client took bytes that it had left for a while.
+    pub(super) fn touch(&self, now: Monotonic) {
+        self.link.touch(now);
+        if let Phase::Open(session) = &self.phase {
+            session.touch(now);
+        }
+    }
+
     pub(super) fn session(&self) -> SessionId {
         match &self.phase {
             Phase::Open(session) => session.id(),
@@ -228,6 +205,7 @@ impl Dialogue {
             self.phase = Phase::Open(session);
         }
         if let Some(Closing::AfterFlush(reason) | Closing::AtOnce(reason)) = news.close {
+            self.is_cut |= matches!(news.close, Some(Closing::AtOnce(_)));
             self.end(Ending::Closed(reason));
         }
     }
@@ -447,6 +425,7 @@ impl Dialogue {
                     session: self.session(),
                 };
                 exec::read(&reader, op, ticket.xid, body, batch.out);
+                batch.count_read(op);
             }
             _ => {
                 let code = ErrorCode::Unimplemented.number();
@@ -538,6 +517,9 @@ impl Dialogue {
         } = batch;
         count.sent_bytes += out.len() as u64;
         drop(state);
+        if self.is_cut {
+            out.clear();
+        }
         if !writes.is_empty() {
             server.submissions.submit(writes, write_bytes);
         }

@@ -14,6 +14,7 @@
 //!
 //! What four-letter words answer is not known here: [`Words`] is filled in from above.
 
+mod batch;
 mod connection;
 mod dialogue;
 mod frames;

@@ -18,9 +18,9 @@ use parking_lot::Mutex;
 use jute::Encode;
 use jute::proto::ConnectResponse;
 
-use crate::auth::{AuthIds, Policy};
-use crate::base::{Xid, Zxid, perms};
-use crate::proto::{NodeEvent, WriteReply, reply};
+use crate::auth::AuthIds;
+use crate::base::{Identity, Xid, Zxid};
+use crate::proto::{WriteReply, reply};
 use crate::session::SessionHandle;
 
 /// Bytes and news from the writer to one connection's task.
@@ -136,10 +136,15 @@ impl Outbox {
         })
     }
 
-    /// Puts in an event whose bytes are `frame`, unless the client may not see it.
-    pub(super) fn put_event(&self, policy: &Policy, event: &NodeEvent, frame: &[u8]) -> bool {
+    /// Puts in an event whose bytes are `frame`, if the client, who is what `may_see` is asked
+    /// about, may see it.
+    pub(super) fn put_event(
+        &self,
+        frame: &[u8],
+        may_see: impl FnOnce(&[Identity]) -> bool,
+    ) -> bool {
         self.put(|inner| {
-            if policy.permits(&inner.ids, event.acl.as_deref(), perms::READ) {
+            if may_see(&inner.ids) {
                 inner.bytes.extend_from_slice(frame);
                 inner.news.events += 1;
                 inner.news.event_bytes += frame.len();

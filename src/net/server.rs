@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use jute::Encode;
 use jute::proto::{ReplyHeader, WatcherEvent};
 
-use crate::auth::Policy;
-use crate::base::{ConnId, Now, SessionId, Xid, Zxid};
+use crate::auth::{PermitMemo, Policy};
+use crate::base::{AclList, ConnId, Now, SessionId, Xid, Zxid, perms};
 use crate::config::{ClientListen, ThrottleOptions, WireLimits};
 use crate::net::links::{ConnReport, Link, Links};
 use crate::net::outbox::Closing;
@@ -117,19 +117,26 @@ impl Server {
     /// state exclusively, and calls [`Woken::wake`] when it has let go.
     pub fn deliver(&self, outputs: &mut Vec<ClientOutput>, woken: &mut Woken) {
         let mut event = EncodedEvent::default();
+        let mut permits = PermitMemo::default();
         self.links.with(|links| {
             for output in outputs.drain(..) {
                 let Some(link) = links.get(&conn_of(&output)) else {
                     continue;
                 };
-                if self.put(link, output, &mut event) {
+                if self.put(link, output, &mut event, &mut permits) {
                     woken.0.push(link.clone());
                 }
             }
         });
     }
 
-    fn put(&self, link: &Link, output: ClientOutput, encoded: &mut EncodedEvent) -> bool {
+    fn put(
+        &self,
+        link: &Link,
+        output: ClientOutput,
+        encoded: &mut EncodedEvent,
+        permits: &mut PermitMemo,
+    ) -> bool {
         let outbox = &link.outbox;
         match output {
             ClientOutput::Connected {
@@ -143,7 +150,14 @@ impl Server {
                 xid, zxid, reply, ..
             } => outbox.put_reply(xid, zxid, &reply),
             ClientOutput::Event { zxid, event, .. } => {
-                outbox.put_event(&self.policy, &event, encoded.frame_of(&event, zxid))
+                let acl = event.acl.as_ref();
+                outbox.put_event(encoded.frame_of(&event, zxid), |ids| {
+                    let ask = || {
+                        self.policy
+                            .permits(ids, acl.map(AclList::as_ref), perms::READ)
+                    };
+                    permits.answer(link.id.0, acl, ask)
+                })
             }
             ClientOutput::Close { .. } => {
                 outbox.put_close(Closing::AfterFlush("the session has ended or moved on"))

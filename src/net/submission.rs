@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex};
 
-use crate::base::limits;
+use crate::base::{ConnId, limits};
 use crate::peer::Input;
 
 /// Requests on their way to the writer.
@@ -29,8 +30,8 @@ pub struct Submissions {
 #[derive(Debug, Default)]
 struct Inner {
     inputs: Vec<Input>,
-    /// Tasks that found no room.
-    waiting: Vec<Waker>,
+    /// Tasks that found no room. Thousands may wait, and each may ask often.
+    waiting: HashMap<ConnId, Waker>,
     writer_sleeps: bool,
     /// The writer is to look at something other than inputs.
     nudged: bool,
@@ -57,14 +58,12 @@ impl Submissions {
     }
 
     /// Asks to be woken when there is room. Whether there is already.
-    pub(super) fn await_room(&self, waker: &Waker) -> bool {
+    pub(super) fn await_room(&self, conn: ConnId, waker: &Waker) -> bool {
         let mut inner = self.inner.lock();
         if self.has_room() {
             return true;
         }
-        if !inner.waiting.iter().any(|other| other.will_wake(waker)) {
-            inner.waiting.push(waker.clone());
-        }
+        inner.waiting.insert(conn, waker.clone());
         false
     }
 
@@ -127,7 +126,7 @@ impl Submissions {
     pub fn answered(&self, count: usize) {
         self.in_flight.fetch_sub(count, Ordering::Relaxed);
         let waiting = std::mem::take(&mut self.inner.lock().waiting);
-        for waker in waiting {
+        for (_, waker) in waiting {
             waker.wake();
         }
     }

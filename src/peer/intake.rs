@@ -125,7 +125,8 @@ impl Peer {
         while role.has_room()
             && let Some(session) = self.sessions.next_expired(now.monotonic)
         {
-            tracing::info!(%session, "session expired");
+            let timeout_ms = db.sessions.get(&session).copied().unwrap_or_default();
+            tracing::info!("Expiring session {session}, timeout of {timeout_ms}ms exceeded");
             self.counters.sessions_expired += 1;
             let record = role
                 .prep

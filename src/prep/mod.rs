@@ -24,7 +24,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use crate::auth::Policy;
+use crate::auth::{PermitMemo, Policy};
 use crate::base::{Identity, SessionId, WallMillis, Xid, Zxid};
 use crate::proto::{ErrorCode, Op, Txn, TxnRecord, WriteRequest};
 use crate::tree::{Database, TreeOptions};
@@ -244,6 +244,7 @@ impl Prep {
             overlay: &mut self.overlay,
             quota_log: &mut self.quota_log,
             caller,
+            permits: PermitMemo::default(),
             zxid,
             time,
         }

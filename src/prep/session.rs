@@ -1,6 +1,6 @@
 //! The end of a session, whether the client asked for it or it expired.
 
-use crate::base::path;
+use crate::base::{limits, path};
 use crate::prep::step::Step;
 use crate::proto::Txn;
 
@@ -15,9 +15,14 @@ impl Step<'_> {
             let parent = self.node(parent_path).expect("every node has its parent");
             self.remove(path, &node, parent_path, parent);
         }
-        let listed = self.options.close_session_txn;
+        let mut bytes = 0;
+        let listed = paths.into_iter().take_while(|path| {
+            bytes += path.len();
+            bytes <= limits::CLOSED_PATH_BYTES
+        });
+        let lists = self.options.close_session_txn;
         Txn::CloseSession {
-            paths: listed.then(|| paths.into_iter().collect()),
+            paths: lists.then(|| listed.collect()),
         }
     }
 }

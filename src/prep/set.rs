@@ -49,7 +49,7 @@ impl Step<'_> {
         })
     }
 
-    pub(super) fn check(&self, request: Check) -> Result<SubTxn, ErrorCode> {
+    pub(super) fn check(&mut self, request: Check) -> Result<SubTxn, ErrorCode> {
         self.caller.standing?;
         validate(&request.path)?;
         let node = self.node(&request.path)?;

@@ -1,7 +1,7 @@
 //! What the preparation of one operation has at hand, and the checks that several share.
 
-use crate::auth::Policy;
-use crate::base::{WallMillis, Zxid, path};
+use crate::auth::{PermitMemo, Policy};
+use crate::base::{AclList, WallMillis, Zxid, path};
 use crate::prep::overlay::{Overlay, PendingNode};
 use crate::prep::quota::QuotaLog;
 use crate::prep::{Caller, PrepOptions};
@@ -17,6 +17,8 @@ pub(super) struct Step<'a> {
     pub(super) overlay: &'a mut Overlay,
     pub(super) quota_log: &'a mut QuotaLog,
     pub(super) caller: &'a Caller<'a>,
+    /// Of this caller, by what is wanted.
+    pub(super) permits: PermitMemo,
     pub(super) zxid: Zxid,
     pub(super) time: WallMillis,
 }
@@ -27,11 +29,11 @@ impl Step<'_> {
     }
 
     /// Whether the caller has one of the bits in `wanted` on the node.
-    pub(super) fn permit(&self, node: &PendingNode, wanted: i32) -> Result<(), ErrorCode> {
-        if self
-            .policy
-            .permits(self.caller.ids, node.acl.as_deref(), wanted)
-        {
+    pub(super) fn permit(&mut self, node: &PendingNode, wanted: i32) -> Result<(), ErrorCode> {
+        let (policy, ids) = (self.policy, self.caller.ids);
+        let acl = node.acl.as_ref();
+        let ask = || policy.permits(ids, acl.map(AclList::as_ref), wanted);
+        if self.permits.answer(wanted.unsigned_abs().into(), acl, ask) {
             Ok(())
         } else {
             Err(ErrorCode::NoAuth)

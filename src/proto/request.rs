@@ -122,7 +122,7 @@ impl WriteRequest {
             Op::SetData => decode_set_data(body, &mut reader).map(Self::SetData),
             Op::SetAcl => decode_set_acl(&mut reader).map(Self::SetAcl),
             Op::Reconfig => decode_reconfig(&mut reader).map(Self::Reconfig),
-            _ => decode_create(op, body, &mut reader).map(Self::Create),
+            _ => decode_create(op, body, &mut reader, true).map(Self::Create),
         }
         .unwrap_or_else(|flaw| Self::malformed(op, flaw))
     }
@@ -143,6 +143,12 @@ impl WriteRequest {
     }
 }
 
+/// Whether a body is a list of writes to Apache's reader, which does not mind null paths.
+pub(crate) fn reads_as_multi(body: &Bytes) -> bool {
+    let decoded = decode_multi(body, &mut Reader::new(body));
+    matches!(decoded, Ok(_) | Err(Flaw::NullPath))
+}
+
 fn decode_sync(reader: &mut Reader<'_>) -> Result<WriteRequest, Flaw> {
     let wire::SyncRequest { path } = Decode::decode(reader)?;
     Ok(WriteRequest::Sync {
@@ -150,7 +156,18 @@ fn decode_sync(reader: &mut Reader<'_>) -> Result<WriteRequest, Flaw> {
     })
 }
 
-fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create, Flaw> {
+/// Whether a time to live is given if, and only if, the flags ask for one.
+fn is_timely(flags: i32, ttl: i64) -> bool {
+    (0..=6).contains(&flags) && matches!(flags, 5 | 6) == (ttl > 0)
+}
+
+/// A creation that `is_alone` is no part of a multi.
+fn decode_create(
+    op: Op,
+    body: &Bytes,
+    reader: &mut Reader<'_>,
+    is_alone: bool,
+) -> Result<Create, Flaw> {
     let wire::CreateRequest {
         path,
         data,
@@ -163,8 +180,8 @@ fn decode_create(op: Op, body: &Bytes, reader: &mut Reader<'_>) -> Result<Create
         -1
     };
     let path = match required(path) {
-        // Flags that are none are noticed before the path is.
-        Err(_) if !(0..=6).contains(&flags) => Box::default(),
+        // What is wrong with flags and time is noticed before the path is, and by `prep`.
+        Err(_) if is_alone && !is_timely(flags, ttl) => Box::default(),
         path => path?,
     };
     Ok(Create {
@@ -223,27 +240,41 @@ fn decode_reconfig(reader: &mut Reader<'_>) -> Result<Reconfig, Flaw> {
 /// an unknown part, a reading part, flags out of range, a null list in a creation, a null path.
 fn decode_multi(body: &Bytes, reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, Flaw> {
     let mut ops = Vec::new();
+    let mut lacks_path = false;
     loop {
         let header = wire::MultiHeader::decode(reader)?;
         if header.done {
-            return Ok(ops);
+            break;
         }
-        ops.push(match Op::from_number(header.op) {
-            Some(op @ (Op::Create | Op::Create2 | Op::CreateContainer | Op::CreateTtl)) => {
-                MultiOp::Create(normalised(decode_create(op, body, reader)?)?)
-            }
-            Some(Op::Delete) => MultiOp::Delete(decode_delete(reader)?),
-            Some(Op::SetData) => MultiOp::SetData(decode_set_data(body, reader)?),
-            Some(Op::Check) => {
-                let wire::CheckVersionRequest { path, version } = Decode::decode(reader)?;
-                MultiOp::Check(Check {
-                    path: required(path)?,
-                    version,
-                })
-            }
-            _ => return Err(Flaw::Unreadable),
-        });
+        match decode_part(header.op, body, reader) {
+            Ok(op) => ops.push(op),
+            // Noticed when all parts have been read, so what is wrong with later ones counts more.
+            Err(Flaw::NullPath) => lacks_path = true,
+            Err(flaw) => return Err(flaw),
+        }
     }
+    if lacks_path {
+        return Err(Flaw::NullPath);
+    }
+    Ok(ops)
+}
+
+fn decode_part(op: i32, body: &Bytes, reader: &mut Reader<'_>) -> Result<MultiOp, Flaw> {
+    Ok(match Op::from_number(op) {
+        Some(op @ (Op::Create | Op::Create2 | Op::CreateContainer | Op::CreateTtl)) => {
+            MultiOp::Create(normalised(decode_create(op, body, reader, false)?)?)
+        }
+        Some(Op::Delete) => MultiOp::Delete(decode_delete(reader)?),
+        Some(Op::SetData) => MultiOp::SetData(decode_set_data(body, reader)?),
+        Some(Op::Check) => {
+            let wire::CheckVersionRequest { path, version } = Decode::decode(reader)?;
+            MultiOp::Check(Check {
+                path: required(path)?,
+                version,
+            })
+        }
+        _ => return Err(Flaw::Unreadable),
+    })
 }
 
 /// Which creation a part of a multi is depends on its flags too, as `Op.create` decides it while

@@ -171,14 +171,18 @@ impl Facts {
             let watches = server.watches.lock();
             watches.data_watch_count() + watches.child_watch_count()
         };
-        let state = server.state.read();
         let (open_files, open_files_max) = open_files();
+        let (ephemerals_count, approximate_data_size) = {
+            let state = server.state.read();
+            let tree = &state.tree;
+            (tree.ephemerals_count(), tree.approximate_data_size())
+        };
         MonitorFacts {
             server: server_facts,
             uptime_ms: self.clock.monotonic().since(self.started),
             watch_count,
-            ephemerals_count: state.tree.ephemerals_count(),
-            approximate_data_size: state.tree.approximate_data_size(),
+            ephemerals_count,
+            approximate_data_size,
             sessions,
             open_files,
             open_files_max,
@@ -196,7 +200,10 @@ impl Facts {
                 ("large_requests_rejected", events.large_requests_rejected),
                 ("throttled_ops", events.requests_throttled),
                 ("bytes_received_count", clients.received_bytes),
-                ("response_bytes", clients.sent_bytes - clients.event_bytes),
+                (
+                    "response_bytes",
+                    clients.sent_bytes.saturating_sub(clients.event_bytes),
+                ),
                 ("watch_bytes", clients.event_bytes),
                 ("digest_mismatches_count", counters.digest_mismatches),
             ],

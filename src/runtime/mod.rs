@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Stopping: connections are closed, the writer finishes what it has and the log with it, and a
-//! snapshot that is being written is waited for.
+//! snapshot that is being written gives up. All of it takes less than a second unless the disk
+//! does not.
 //!
 //! A connection's task that panics costs its connection. The writer, the listener or a snapshot
 //! that panics stops the process, as one that fails does: what is left would be a server that
@@ -40,7 +41,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::base::{Monotonic, Zxid, limits};
-use crate::config::{Config, PurgeOptions};
+use crate::config::{Config, ListenAddress, ListenHost, PurgeOptions};
 use crate::net::{self, Clock, Server};
 use crate::peer::Peer;
 use crate::runtime::clock::SystemClock;
@@ -60,7 +61,7 @@ use crate::store::trigger::{SnapshotTrigger, TriggerOptions};
 /// Why the server does not start or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("Invalid config, exiting abnormally: {0}")]
+    #[error("{0}")]
     Configuration(String),
     #[error("cannot bring the data back")]
     Recovery(#[from] RecoverError),
@@ -86,6 +87,15 @@ impl Failure {
             Self::Recovery(error) => error.exit_code(),
             Self::Snapshot(_) => SnapshotWriteError::EXIT_CODE,
             _ => 1,
+        }
+    }
+
+    /// What Apache's server says before it exits with that code.
+    pub fn headline(&self) -> &'static str {
+        match self.exit_code() {
+            2 => "Invalid config, exiting abnormally",
+            3 => "Unable to access datadir, exiting abnormally",
+            _ => "Unexpected exception, exiting abnormally",
         }
     }
 
@@ -145,7 +155,7 @@ impl Running {
             tokio.spawn(purge_at_intervals(disk, options::dirs(config), purging));
         }
         let took_ms = clock.monotonic().since(started);
-        tracing::info!("serving clients on {client_address}, {took_ms} ms after the start");
+        tracing::info!("binding to port {client_address}; serving {took_ms} ms after the start");
         Ok(Self {
             tokio,
             server,
@@ -377,11 +387,20 @@ fn listen(config: &Config) -> Result<(Runtime, net::Listener), Failure> {
     let listener = {
         let _inside = tokio.enter();
         net::bind(&config.listen).map_err(|source| Failure::Listen {
-            at: format!("{:?}", config.listen.address),
+            at: name_of(&config.listen.address),
             source,
         })?
     };
     Ok((tokio, listener))
+}
+
+fn name_of(address: &ListenAddress) -> String {
+    let port = address.port;
+    match &address.host {
+        ListenHost::All => format!("port {port} of all addresses"),
+        ListenHost::Ip(ip) => format!("port {port} of {ip}"),
+        ListenHost::Name(name) => format!("port {port} of {name}"),
+    }
 }
 
 fn start_writer(writer: Writer) -> Result<JoinHandle<()>, Failure> {
@@ -428,7 +447,7 @@ fn log_purged(removed: &[PathBuf]) {
 }
 
 /// How long tasks may take to end once all that matters has ended.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+const STOP_TIMEOUT: Duration = Duration::from_millis(300);
 
 impl BatchLimits {
     fn new(storage: &crate::config::StorageOptions) -> Self {

@@ -5,7 +5,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use crate::base::limits;
 use crate::net::{Clock, Server};
@@ -23,7 +25,8 @@ pub(super) struct Snapshots {
     trigger: SnapshotTrigger,
     job: SnapshotJob,
     is_writing: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    /// Of the last one: ends without a word when its thread does.
+    end: Option<Receiver<()>>,
 }
 
 /// What it takes to write one.
@@ -45,7 +48,7 @@ impl Snapshots {
             trigger,
             job,
             is_writing: Arc::new(AtomicBool::new(false)),
-            thread: None,
+            end: None,
         }
     }
 
@@ -60,30 +63,48 @@ impl Snapshots {
             return Ok(());
         }
         let (job, is_writing) = (self.job.clone(), self.is_writing.clone());
+        let (alive, end) = mpsc::sync_channel(0);
         let thread = thread::Builder::new().name("snapshot".to_owned());
-        self.thread = Some(thread.spawn(move || {
-            job.reports.guard("snapshot", || job.write());
+        thread.spawn(move || {
+            job.reports.guard("snapshot", || job.write_unless_stopped());
             is_writing.store(false, Ordering::Release);
-        })?);
+            drop(alive);
+        })?;
+        self.end = Some(end);
         Ok(())
     }
 
-    /// Waits for the one that is being written.
+    /// Waits for the one that is being written, which gives up as the server stops. Not for a
+    /// disk that has stalled: nothing is lost with a snapshot that has not got its name.
     pub(super) fn finish(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
+        if let Some(end) = self.end.take()
+            && end.recv_timeout(END_TIMEOUT) == Err(RecvTimeoutError::Timeout)
         {
-            tracing::error!("the snapshot thread panicked");
+            tracing::warn!("a snapshot is left unfinished, the next start removes it");
         }
     }
 }
 
+/// How long a snapshot may take to give up.
+const END_TIMEOUT: Duration = Duration::from_millis(500);
+
 impl SnapshotJob {
+    fn write_unless_stopped(&self) -> Result<(), Failure> {
+        match self.write() {
+            Err(_) if !self.server.is_running() => {
+                tracing::info!("gave up a snapshot, as the server stops");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Writes one now.
     pub(super) fn write(&self) -> Result<(), Failure> {
         let started = self.clock.now().monotonic;
         let cursor = SnapshotCursor::new(&self.server.state.read());
         let zxid = cursor.zxid();
+        tracing::info!("Snapshotting: {zxid} to {}", self.dirs.snapshots.display());
         let mut source = LiveState { job: self, cursor };
         let written = write_snapshot(&*self.disk, &self.dirs, zxid, &mut source, self.compression)?;
         let took_ms = self.clock.now().monotonic.since(started);
@@ -108,6 +129,10 @@ impl SnapshotSource for LiveState<'_> {
         let state = self.job.server.state.read();
         self.cursor
             .next_slice(&state, limits::SNAPSHOT_SLICE_BYTES, out)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        !self.job.server.is_running()
     }
 
     fn tail(&mut self) -> SnapshotTail {

@@ -217,9 +217,15 @@ fn create(disk: &dyn Disk, dir: &Path, autocreate: bool) -> Result<(), LayoutErr
         return Err(LayoutError::Missing(dir.to_path_buf()));
     }
     let create_and_sync = || {
+        let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !disk.exists(dir);
+        let missing: Vec<_> = dir.ancestors().take_while(is_missing).collect();
         disk.create_dirs(dir)?;
-        // The name of the new directory must outlive a power loss together with what it holds.
-        dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent))
+        // The names of new directories must outlive a power loss together with what they hold.
+        for made in missing {
+            let parent = made.parent().filter(|dir| !dir.as_os_str().is_empty());
+            disk.sync_dir(parent.unwrap_or_else(|| Path::new(".")))?;
+        }
+        Ok(())
     };
     create_and_sync().map_err(|source| LayoutError::Uncreatable {
         dir: dir.to_path_buf(),

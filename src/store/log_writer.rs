@@ -250,7 +250,11 @@ impl LogWriter {
                 self.counters.last_sync_ms = took_ms;
                 if took_ms > self.options.sync_warning_ms {
                     self.counters.slow_syncs += 1;
-                    tracing::warn!(path = ?log.path, took_ms, "syncing the transaction log is slow");
+                    tracing::warn!(
+                        path = ?log.path,
+                        bytes = log.position,
+                        "fsync-ing the write ahead log took {took_ms}ms, and all writes waited"
+                    );
                 }
             }
             log.is_dirty = false;

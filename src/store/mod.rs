@@ -27,6 +27,7 @@
 //! | records missing between snapshot and log | loads | refused |
 //! | the log before one that starts right behind the snapshot | read too | not read |
 //! | names in directories | not synced | synced |
+//! | logs that a killed process left unsynced | not synced | synced before anything is shown |
 //! | snapshots the server takes | in place, mostly not synced | other name, synced, renamed |
 //! | snapshots but none whole, no log | starts empty | refused, except `snapshot.0` alone |
 //! | `txnLogSizeLimitInKb` | compared with the space taken | with the bytes written |

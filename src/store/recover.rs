@@ -198,6 +198,7 @@ pub fn recover(
     if has_logs {
         recovered.replay(disk, storage)?;
     }
+    make_durable(disk, dirs)?;
     let missing_acls = recovered.database.tree.missing_acls();
     if !missing_acls.is_empty() {
         let remark = Remark::MissingAcls(missing_acls);
@@ -244,6 +245,19 @@ impl Recovered {
         self.remarks.extend(mismatch);
         Ok(())
     }
+}
+
+/// What was read is told to clients from here on, and the new log goes on behind it. A process
+/// that was killed may have left it unsynced: a loss of power would then take it from under both.
+fn make_durable(disk: &dyn Disk, dirs: &DataDirs) -> Result<(), RecoverError> {
+    for log in list(dirs.list_logs(disk), &dirs.logs)? {
+        let path = dirs.logs.join(log.name);
+        disk.sync_file(&path).map_err(failure("sync", &path))?;
+    }
+    for dir in [&dirs.logs, &dirs.snapshots] {
+        disk.sync_dir(dir).map_err(failure("sync", dir))?;
+    }
+    Ok(())
 }
 
 fn load_newest(

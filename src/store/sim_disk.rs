@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::store::disk::{Disk, ReadFile, Segment, WriteFile};
 
@@ -45,6 +45,7 @@ pub(crate) enum Panic {
 #[derive(Debug, Clone)]
 pub(crate) struct SimDisk {
     state: Arc<Mutex<State>>,
+    changed: Arc<Condvar>,
 }
 
 #[derive(Debug, Default)]
@@ -56,9 +57,12 @@ struct State {
     pending: Vec<NameChange>,
     dirs: Vec<PathBuf>,
     read_only: Vec<PathBuf>,
+    synced_dirs: Vec<PathBuf>,
     random: u64,
     fault: Fault,
     is_off: bool,
+    holds_appends: bool,
+    is_append_held: bool,
     calls: u64,
     syncs: u64,
 }
@@ -87,6 +91,7 @@ impl SimDisk {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
+            changed: Arc::default(),
         }
     }
 
@@ -98,6 +103,25 @@ impl SimDisk {
             Fault::PowerLossAt(count) => Fault::PowerLossAt(calls + count),
             Fault::None | Fault::Capacity(_) | Fault::Panic(_) => fault,
         };
+    }
+
+    /// From now on files that only grow, as snapshots do, do not until they are let go.
+    pub(crate) fn hold_appends(&self, hold: bool) {
+        self.state.lock().holds_appends = hold;
+        self.changed.notify_all();
+    }
+
+    /// Waits until one is held.
+    pub(crate) fn await_held_append(&self) {
+        let mut state = self.state.lock();
+        while !state.is_append_held {
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Directories that were synced, in order.
+    pub(crate) fn synced_dirs(&self) -> Vec<PathBuf> {
+        self.state.lock().synced_dirs.clone()
     }
 
     /// Changing calls so far.
@@ -361,9 +385,17 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        let inode = self.state.lock().names.get(path).copied();
+        let disk = self.clone();
+        let inode = inode.ok_or(io::ErrorKind::NotFound)?;
+        SimFile { disk, inode }.sync_content()
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         state.change()?;
+        state.synced_dirs.push(dir.to_path_buf());
         let pending = std::mem::take(&mut state.pending);
         let (synced, pending) = pending.into_iter().partition(|change| change.is_in(dir));
         state.pending = pending;
@@ -411,6 +443,11 @@ impl SimFile {
 impl WriteFile for SimFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state.lock();
+        while state.holds_appends {
+            state.is_append_held = true;
+            self.disk.changed.notify_all();
+            self.disk.changed.wait(&mut state);
+        }
         let end = state.inodes[self.inode].content.len();
         state.write(self.inode, end, bytes)
     }

@@ -25,6 +25,10 @@ pub trait SnapshotSource {
     fn next_slice(&mut self, out: &mut Vec<u8>) -> bool;
     /// What is true of the state now that all slices were made.
     fn tail(&mut self) -> SnapshotTail;
+    /// Whether the snapshot is not wanted any more: then it fails, and nothing is left of it.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// What stands behind the nodes. A trailer is left out where Apache with the same switches leaves
@@ -129,6 +133,9 @@ fn write_parts(wrapper: Wrapper, source: &mut dyn SnapshotSource) -> io::Result<
         slice.clear();
         let has_more = source.next_slice(&mut slice);
         stream.write(&slice)?;
+        if source.is_cancelled() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         if !has_more {
             break;
         }

@@ -2,7 +2,7 @@
 
 use crate::base::ConnId;
 use crate::watch::modes::{Modes, Registry};
-use crate::watch::table::WatchTable;
+use crate::watch::table::{ConnWatches, WatchTable};
 
 /// How much is watched by how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +16,13 @@ pub struct WatchSummary {
 impl WatchTable {
     /// For `wchs`.
     pub fn summary(&self) -> WatchSummary {
-        let by_path = self.data_watchers();
+        let watches_any = |watching: &&ConnWatches| {
+            let mut watches = watching.watches.values();
+            watches.any(|watch| watch.modes.has_any(Modes::all(Registry::Data)))
+        };
         WatchSummary {
-            connections: self.by_connection().len(),
-            paths: by_path.count(),
+            connections: self.conns.values().filter(watches_any).count(),
+            paths: self.data_watchers().count(),
             watches: self.data_watch_count(),
         }
     }

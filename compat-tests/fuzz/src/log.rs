@@ -87,6 +87,10 @@ impl Disk for OneFile {
         Ok(())
     }
 
+    fn sync_file(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         Ok(())
     }

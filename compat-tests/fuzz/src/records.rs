@@ -4,7 +4,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use gamekeeper::proto::TxnRecord;
+use gamekeeper::proto::{Txn, TxnRecord};
 use jute::{Decode, Encode};
 use libfuzzer_sys::fuzz_target;
 
@@ -32,6 +32,12 @@ fn transaction(bytes: &[u8]) {
     let Ok(record) = TxnRecord::decode(&Bytes::copy_from_slice(bytes), 1 << 20) else {
         return;
     };
+    // Two empty paths, which name no node, look like a bare digest: see `decode_closed_paths`.
+    if let Txn::CloseSession { paths: Some(paths) } = &record.txn
+        && paths.iter().any(|path| path.is_empty())
+    {
+        return;
+    }
     let mut encoded = Vec::new();
     record.encode(&mut encoded);
     assert_eq!(encoded.len(), record.encoded_len());

@@ -64,6 +64,7 @@ const DEFAULT: OptionSet = OptionSet {
         quota::NOT_ENFORCED,
         ttl::DISABLED,
         // What runs on one server only comes last, so that both have done the same until then.
+        create::DEVIATIONS,
         auth::DEVIATIONS,
         hazards::SCENARIOS,
     ],

@@ -1,6 +1,7 @@
 //! What records carry, and who uses up a zxid.
 
 use super::*;
+use crate::base::limits;
 use crate::proto::txn::{CreateKind, CreateTxn};
 
 #[test]
@@ -153,6 +154,21 @@ fn the_end_of_a_session_may_list_nothing() {
     let record = world.done(WriteRequest::CloseSession);
     assert_eq!(record.txn, Txn::CloseSession { paths: None });
     assert!(world.db.tree.node("/e").is_none());
+}
+
+#[test]
+fn the_end_of_a_session_lists_no_more_than_a_log_can_hold() {
+    let mut world = World::new();
+    let length = limits::CLOSED_PATH_BYTES / 4;
+    for name in ["a", "b", "c", "d", "e"] {
+        world.done(ephemeral(&format!("/{}", name.repeat(length - 1))));
+    }
+    let record = world.done(WriteRequest::CloseSession);
+    let Txn::CloseSession { paths: Some(paths) } = &record.txn else {
+        panic!("{:?}", record.zxid);
+    };
+    assert_eq!(paths.len(), 4);
+    assert_eq!(world.db.tree.ephemerals_count(), 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod client;
 mod disk_failure;
+mod front;
 mod limits;
 mod panics;
 mod protocol;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::base::Zxid;
 use crate::store::layout::Compression;
-use crate::store::log_writer::LogOptions;
+use crate::store::log_writer::{LogOptions, LogWriter};
 use crate::store::purge::purge;
 use crate::store::recover::{Recovered, recover};
 use crate::store::sim_disk::{Fault, SimDisk};
@@ -261,5 +261,36 @@ fn no_bytes_make_a_snapshot_panic() {
             );
         }
         crate::store::disk::Disk::remove(&disk, &written.path).unwrap();
+    }
+}
+
+/// Appends the next transaction.
+fn append(log: &mut LogWriter, random: &mut Random, database: &mut Database) {
+    let (zxid, payload) = random.apply_next(database);
+    log.append(zxid, &payload).unwrap();
+}
+
+#[test]
+fn what_a_start_has_shown_survives_a_loss_of_power() {
+    for seed in 0..20 {
+        let disk = sim_disk(seed);
+        let mut random = Random(seed);
+        let mut database = recover(&disk, &storage(), TREE).unwrap().database;
+        let mut log = writer(&disk, options(0), database.last_zxid());
+        append(&mut log, &mut random, &mut database);
+        log.sync().unwrap();
+        append(&mut log, &mut random, &mut database);
+        // The process dies between the write and the sync, the machine later.
+        disk.inject(Fault::FailAt(1));
+        log.sync().unwrap_err();
+        let mut shown = recover(&disk, &storage(), TREE).unwrap().database;
+        assert_eq!(shown.last_zxid(), Zxid(2));
+        let mut log = writer(&disk, options(0), shown.last_zxid());
+        append(&mut log, &mut random, &mut shown);
+        log.sync().unwrap();
+        disk.crash();
+        let again = recover(&disk, &storage(), TREE);
+        let again = again.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(describe(&again.database), describe(&shown), "seed {seed}");
     }
 }

@@ -531,3 +531,13 @@ fn a_torn_end_is_remarked_on_once_per_file() {
     ));
     assert_eq!(database.last_zxid(), Zxid(5));
 }
+
+#[test]
+fn the_names_of_all_new_directories_are_made_durable() {
+    let disk = SimDisk::new(1);
+    let new = DataDirs::new(Path::new("/a/b/data"), Path::new("/a/log"));
+    new.prepare(&disk, true).unwrap();
+    for parent in ["/", "/a", "/a/b", "/a/b/data", "/a/log"] {
+        assert!(disk.synced_dirs().contains(&parent.into()), "{parent}");
+    }
+}

@@ -29,6 +29,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
+/// Where we differ on purpose.
+pub(crate) const DEVIATIONS: &[Scenario] = &[Scenario::ours_only(
+    "container_that_says_ephemeral",
+    &[],
+    container_that_says_ephemeral,
+)];
+
 fn fresh_tree(t: &mut Target) {
     let mut conn = t.conn();
     let root = conn.exists("/").ok().stat();
@@ -185,4 +192,16 @@ fn container_flags(t: &mut Target) {
     assert_eq!(stat.ephemeral_owner, 0, "a container, whatever the flags");
     let body = ops::create(&t.path("s"), b"", OPEN, ops::SEQUENTIAL);
     conn.call(op::CREATE_CONTAINER, &body).ok();
+}
+
+/// createContainer with the ephemeral flag makes a container. Until that is applied, Apache's
+/// preparation takes it for an ephemeral node and refuses it children: always within a multi, and
+/// between two requests as the race falls. To us it is a container from the start.
+fn container_that_says_ephemeral(t: &mut Target) {
+    let mut conn = t.conn_at_root();
+    let container = ops::create(&t.path("c"), b"", OPEN, ops::EPHEMERAL);
+    let child = ops::create(&t.path("c/child"), b"", OPEN, ops::PLAIN);
+    conn.multi(&[(op::CREATE_CONTAINER, container), (op::CREATE, child)])
+        .ok();
+    assert_eq!(conn.exists(&t.path("c")).ok().stat().num_children, 1);
 }

@@ -276,11 +276,17 @@ fn multi_read_with_a_write(t: &mut Target) {
     let get = || (op::GET_DATA, ops::path_watch(&t.root(), false));
     conn.call(op::MULTI_READ, &ops::multi(&[get(), set(&t.root())]))
         .fails(err::MARSHALLING);
-    // Apache appends the results it had when it met the write; clients do not read a body here.
-    conn.quietly(|conn| {
-        conn.call(op::MULTI_READ, &ops::multi(&[set(&t.root())]))
+    // Writes alone get an empty list of results besides, which clients do not read.
+    let null_path = (op::DELETE, Body::new().null().int(-1));
+    for writes in [
+        &[set(&t.root())][..],
+        std::slice::from_ref(&null_path),
+        &[null_path.clone(), set(&t.root())],
+    ] {
+        conn.call(op::MULTI_READ, &ops::multi(writes))
             .fails(err::MARSHALLING);
-    });
+        conn.multi(&[writes, &[check("/no", 0)]].concat());
+    }
     assert_eq!(conn.get(&t.root()).ok().stat().version, 0);
 }
 
