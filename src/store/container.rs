@@ -75,7 +75,11 @@ pub(super) enum Wrapper {
 
 impl Wrapper {
     pub(super) fn new(file: Box<dyn WriteFile>, compression: Compression) -> io::Result<Self> {
-        let mut file = FileAppender { file, len: 0 };
+        let mut file = FileAppender {
+            file,
+            len: 0,
+            unsynced: 0,
+        };
         Ok(match compression {
             Compression::Plain => Self::Plain(file),
             Compression::Gzip => Self::Gzip(GzEncoder::new(file, GzipLevel::default())),
@@ -127,16 +131,27 @@ impl Read for FileCursor {
     }
 }
 
-/// A file as a writer at its end.
+/// A file as a writer at its end. It is synced every few megabytes: the sync of a whole snapshot
+/// at its end would hold up the log's syncs, and with them every write, until all of it is out.
 pub(super) struct FileAppender {
     file: Box<dyn WriteFile>,
     len: u64,
+    /// Bytes written since the last sync.
+    unsynced: usize,
 }
+
+/// Bytes between two syncs of a snapshot.
+const SYNC_INTERVAL_BYTES: usize = 2 * 1024 * 1024;
 
 impl Write for FileAppender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.append(bytes)?;
         self.len += bytes.len() as u64;
+        self.unsynced += bytes.len();
+        if self.unsynced >= SYNC_INTERVAL_BYTES {
+            self.file.sync()?;
+            self.unsynced = 0;
+        }
         Ok(bytes.len())
     }
 
