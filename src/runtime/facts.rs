@@ -68,7 +68,8 @@ impl Facts {
         let figures = server.figures();
         let (zxid, node_count) = {
             let state = server.state.read();
-            (state.last_zxid(), state.tree.node_count())
+            // `DataTree.getNodeCount` counts the root twice, under both of its names.
+            (state.last_zxid(), state.tree.node_count() + 1)
         };
         ServerFacts {
             mode: "standalone",

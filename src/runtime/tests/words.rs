@@ -17,7 +17,12 @@ fn ask(fixture: &Fixture, question: &[u8]) -> String {
 #[test]
 fn only_srvr_is_answered_unless_more_is_allowed() {
     let fixture = Fixture::start(&[]);
-    assert!(ask(&fixture, b"srvr").starts_with("Zookeeper version: 3.9.5-"));
+    let answer = ask(&fixture, b"srvr");
+    assert!(answer.starts_with("Zookeeper version: 3.9.5-"));
+    assert!(
+        answer.ends_with("Mode: standalone\nNode count: 5\n"),
+        "as Apache's: {answer}"
+    );
     let refusal = "is not executed because it is not in the whitelist.\n";
     assert_eq!(ask(&fixture, b"ruok\n"), format!("ruok {refusal}"));
     let interrupt = [0xff, 0xf4, 0xff, 0xfd];
@@ -60,7 +65,7 @@ fn every_word_is_answered() {
     assert!(mntr.starts_with("zk_version\t3.9.5-"), "{mntr}");
     for line in [
         "zk_server_state\tstandalone\n",
-        "zk_znode_count\t5\n",
+        "zk_znode_count\t6\n",
         "zk_watch_count\t1\n",
     ] {
         assert!(mntr.contains(line), "{line} in {mntr}");
