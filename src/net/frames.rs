@@ -2,7 +2,7 @@
 
 /// What stands at the start of the bytes at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Head<'a> {
+pub enum Head<'a> {
     /// A whole frame's content; with its length field it takes four bytes more.
     Frame(&'a [u8]),
     /// Not there yet: a frame that takes this many bytes in all, 4 while the length is unknown.
@@ -12,10 +12,10 @@ pub(super) enum Head<'a> {
 }
 
 /// Bytes of the length field.
-pub(super) const LENGTH_BYTES: usize = 4;
+pub const LENGTH_BYTES: usize = 4;
 
 /// Looks at the start of `input`. A frame's content may be up to `content_max` bytes.
-pub(super) fn head(input: &[u8], content_max: usize) -> Head<'_> {
+pub fn head(input: &[u8], content_max: usize) -> Head<'_> {
     let Some((field, rest)) = input.split_first_chunk::<LENGTH_BYTES>() else {
         return Head::Partial(LENGTH_BYTES);
     };

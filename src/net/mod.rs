@@ -17,7 +17,7 @@
 mod batch;
 mod connection;
 mod dialogue;
-mod frames;
+pub mod frames;
 mod links;
 mod listen;
 mod outbox;
