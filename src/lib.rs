@@ -13,6 +13,7 @@ pub mod election;
 pub mod order;
 pub mod session;
 pub mod tree;
+pub mod zab;
 
 pub mod prep;
 pub mod watch;

@@ -38,6 +38,16 @@ impl fmt::Display for ConnId {
     }
 }
 
+/// One connection on the quorum port of this process, either end; never used again within it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuorumLink(pub u64);
+
+impl fmt::Display for QuorumLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "link-{}", self.0)
+    }
+}
+
 /// A client's number for a request; the reply repeats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Xid(pub i32);

@@ -9,6 +9,6 @@ pub mod time;
 pub mod zxid;
 
 pub use acl::{Acl, AclList, Identity, perms};
-pub use id::{ConnId, ServerId, SessionId, Xid};
+pub use id::{ConnId, QuorumLink, ServerId, SessionId, Xid};
 pub use time::{Monotonic, Now, WallMillis};
 pub use zxid::{Epoch, Zxid};

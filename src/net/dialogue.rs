@@ -395,6 +395,7 @@ impl Dialogue {
             op,
             request: WriteRequest::decode(op, &body),
             ids,
+            body,
         }));
     }
 

@@ -39,7 +39,7 @@ mod tests;
 pub use janitor::JanitorOptions;
 pub use options::PeerOptions;
 pub use query::{Counters, InFlightReport, SessionReport};
-pub use seam::{ClientOutput, ConnectAsk, Input, Output, Write};
+pub use seam::{ClientOutput, ConnectAsk, Input, Mode, Output, Write};
 
 use std::sync::Arc;
 
@@ -128,6 +128,7 @@ impl Peer {
                 Role::Standalone(role) => role.on_appended(zxid),
             },
             Input::Wake => self.wake(now, db, out),
+            other => panic!("a server on its own is not given {other:?}"),
         }
     }
 

@@ -5,21 +5,92 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::auth::AuthIds;
-use crate::base::{ConnId, SessionId, Xid, Zxid};
+use crate::base::{ConnId, Epoch, QuorumLink, ServerId, SessionId, Xid, Zxid};
+use crate::election::{LinkState, Received};
 use crate::proto::{NodeEvent, Op, WriteReply, WriteRequest};
+use crate::quorum::Address;
 use crate::session::{PASSWORD_LEN, SessionHandle};
+use crate::zab::{LogProbe, StreamItem, ToLeader, ToLearner};
 
 /// What happened.
 #[derive(Debug)]
 pub enum Input {
     /// A connection wants a session: a new one or its old one. Once for each connection.
-    Connect { conn: ConnId, request: ConnectAsk },
+    Connect {
+        conn: ConnId,
+        request: ConnectAsk,
+    },
     /// A request of class write or sync.
     Write(Write),
     /// A connection is gone. The session stays.
-    Disconnected { conn: ConnId },
+    Disconnected {
+        conn: ConnId,
+    },
     /// Everything up to and including this is durable.
-    Appended { zxid: Zxid },
+    Appended {
+        zxid: Zxid,
+    },
+    AcceptedEpochSaved(Epoch),
+    CurrentEpochSaved(Epoch),
+    /// The log and the snapshots end with this; the state was read back and is in place.
+    Truncated {
+        zxid: Zxid,
+    },
+    /// The state in memory is on disk.
+    SnapshotStored {
+        zxid: Zxid,
+    },
+    /// The state was read back from disk and is in place.
+    Reloaded {
+        zxid: Zxid,
+    },
+    /// Everything that the disk was asked for before [`Output::Drain`] is done.
+    Drained,
+    /// The answer to [`Output::ProbeLog`].
+    LogProbed {
+        link: QuorumLink,
+        found: Option<LogProbe>,
+    },
+    /// Another server's word on the election port.
+    Notification {
+        from: ServerId,
+        message: Received,
+    },
+    /// Whether another server's election port can be reached.
+    Reach {
+        peer: ServerId,
+        state: LinkState,
+    },
+    /// The port for learners cannot be opened.
+    QuorumPortFailed {
+        reason: String,
+    },
+    /// A learner has dialled in.
+    LearnerConnected {
+        link: QuorumLink,
+    },
+    FromLearner {
+        link: QuorumLink,
+        packet: ToLeader,
+    },
+    /// A learner's link is closed, by the other side or by a failure.
+    LearnerGone {
+        link: QuorumLink,
+    },
+    /// The leader that was dialled has answered.
+    LeaderConnected {
+        link: QuorumLink,
+    },
+    /// A packet of the leader. With SNAP the whole snapshot has been received.
+    FromLeader {
+        link: QuorumLink,
+        packet: ToLearner,
+    },
+    /// The leader cannot be reached, or its link is closed; not after [`Output::HangUp`].
+    LeaderGone {
+        link: QuorumLink,
+        reason: String,
+    },
     /// The time that `next_deadline` gave has come.
     Wake,
 }
@@ -44,13 +115,106 @@ pub struct Write {
     pub request: WriteRequest,
     /// The connection's identities when the request was read.
     pub ids: AuthIds,
+    /// What `request` was read from: a learner passes it on.
+    pub body: Bytes,
 }
 
 /// What the driver is to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Put a transaction into the log, and say `Appended` once it is durable. zxids rise.
-    Append { zxid: Zxid, payload: Bytes },
+    /// Put a transaction into the log, and say `Appended` once it is durable. zxids rise. The disk
+    /// does this and the following up to `Drain` one after the other.
+    Append {
+        zxid: Zxid,
+        payload: Bytes,
+    },
+    SaveAcceptedEpoch(Epoch),
+    /// Once everything appended before is durable.
+    SaveCurrentEpoch(Epoch),
+    /// Forget what lies behind this in log and snapshots, read the state back.
+    Truncate {
+        zxid: Zxid,
+    },
+    /// Make the state in memory, which is that of `zxid`, the one that is on disk.
+    StoreSnapshot {
+        zxid: Zxid,
+    },
+    /// Read the state back: the one in memory is not to be trusted.
+    Reload,
+    /// Say `Drained` once everything before is done.
+    Drain,
+    /// Look whether the log has what lies behind `after` up to `upto`, and is small enough to be
+    /// sent instead of a snapshot. Not in the order of the others.
+    ProbeLog {
+        link: QuorumLink,
+        after: Zxid,
+        upto: Zxid,
+    },
+    /// Send this on the election port; it takes the place of what still waits for that server.
+    Notify {
+        to: ServerId,
+        message: Bytes,
+    },
+    /// Whether an election is on.
+    Eager(bool),
+    OpenQuorumPort,
+    /// The port and the links of all learners.
+    CloseQuorumPort,
+    /// Send packets to a learner, or to the leader.
+    Send {
+        link: QuorumLink,
+        packets: Bytes,
+    },
+    /// Send more than a packet to a learner, in its place among the packets.
+    Stream {
+        link: QuorumLink,
+        item: StreamItem,
+    },
+    /// Close a learner's link behind what is sent; no answer.
+    CloseLink {
+        link: QuorumLink,
+    },
+    /// Dial until the leader answers or the budget of the configuration is used up.
+    DialLeader {
+        leader: ServerId,
+        addresses: Vec<Address>,
+    },
+    /// Close the link to the leader, or stop dialling; no answer.
+    HangUp,
+    /// Put the state that came with the last SNAP packet in the place of the one in memory.
+    InstallSnapshot {
+        zxid: Zxid,
+    },
+    /// Clients may connect from here on.
+    Serve(Mode),
+    /// Close all clients' connections and take no more; forget their watches.
+    Retire,
+    /// Stop the process.
+    Exit {
+        code: u8,
+        reason: String,
+    },
+}
+
+/// What a server is to its clients, as `srvr` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    Standalone,
+    Leader,
+    Follower,
+    Observer,
+}
+
+impl Mode {
+    /// Apache's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standalone => "standalone",
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Observer => "observer",
+        }
+    }
 }
 
 /// What connections are to be told, in order.

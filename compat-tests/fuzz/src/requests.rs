@@ -103,7 +103,8 @@ impl Server {
         let ids = Policy::initial(IpAddr::V4(Ipv4Addr::LOCALHOST));
         match op.class() {
             OpClass::Write | OpClass::Sync => {
-                let request = WriteRequest::decode(op, &Bytes::copy_from_slice(body));
+                let body = Bytes::copy_from_slice(body);
+                let request = WriteRequest::decode(op, &body);
                 let xid = Xid(7);
                 self.asked += 1;
                 self.feed(Input::Write(Write {
@@ -113,6 +114,7 @@ impl Server {
                     op,
                     request,
                     ids,
+                    body,
                 }));
             }
             OpClass::Read => {

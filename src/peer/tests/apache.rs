@@ -94,7 +94,8 @@ impl Fixture {
             let mut reader = Reader::new(request);
             let xid = Xid(i32::decode(&mut reader).unwrap());
             let op = Op::from_number(i32::decode(&mut reader).unwrap()).unwrap();
-            let request = WriteRequest::decode(op, &request.slice(8..));
+            let body = request.slice(8..);
+            let request = WriteRequest::decode(op, &body);
             let what = format!("number {number}: {request:?}");
             bench.feed(Input::Write(Write {
                 conn: client.conn,
@@ -103,6 +104,7 @@ impl Fixture {
                 op,
                 request,
                 ids: ids.clone(),
+                body,
             }));
             bench.sync(usize::MAX - bench.durable);
             bench.apply();

@@ -93,7 +93,10 @@ impl Bench {
         let mut out = Vec::new();
         self.peer
             .handle(self.now, &self.db, input, &mut out, &mut self.client);
-        for Output::Append { zxid, payload } in out {
+        for output in out {
+            let Output::Append { zxid, payload } = output else {
+                panic!("a server on its own asks for nothing but its log");
+            };
             let last = self.log.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
             assert!(zxid > last, "zxids rise");
             self.log.push((zxid, payload));
@@ -198,6 +201,7 @@ impl Bench {
             op,
             request,
             ids: Policy::initial("10.0.0.1".parse().unwrap()),
+            body: Bytes::new(),
         }));
         self.next_xid
     }

@@ -1,0 +1,112 @@
+//! The newest committed transactions as they went over the wire: what a learner that was away for a
+//! short time is brought up to date with.
+//!
+//! Invariant: rising zxids without a hole, so that what lies behind any of them is all there is. A
+//! transaction that does not follow the last (after a snapshot was taken over) starts the window
+//! anew.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::base::Zxid;
+
+/// A committed transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    pub zxid: Zxid,
+    /// See [`TxnRecord::decode`](crate::proto::TxnRecord::decode).
+    pub payload: Bytes,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Recent {
+    entries: VecDeque<Committed>,
+    bytes: usize,
+    /// `commitLogCount`: as many are kept at least, and no more while `pin` is not set.
+    count_max: usize,
+    /// What lies behind this is kept while somebody reads up to it from the log.
+    pin: Option<Zxid>,
+}
+
+/// Bytes kept while the window is pinned. At the bound it is not pinned any more.
+const PINNED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+impl Recent {
+    pub fn new(count_max: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            bytes: 0,
+            count_max: count_max.max(1),
+            pin: None,
+        }
+    }
+
+    /// Takes in the next committed transaction. One that is there already is passed over.
+    pub fn push(&mut self, zxid: Zxid, payload: Bytes) {
+        if let Some(last) = self.last() {
+            if zxid <= last {
+                return;
+            }
+            let is_next =
+                zxid == last.next() || (zxid.epoch() > last.epoch() && zxid.counter() <= 1);
+            if !is_next {
+                self.clear();
+            }
+        }
+        self.bytes += payload.len();
+        self.entries.push_back(Committed { zxid, payload });
+        self.trim();
+    }
+
+    /// Forgets all: what comes next does not follow.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes = 0;
+    }
+
+    /// Keeps what lies behind `zxid` until [`Recent::unpin`], or until it is too much.
+    pub fn pin(&mut self, zxid: Zxid) {
+        self.pin = Some(self.pin.map_or(zxid, |pinned| pinned.min(zxid)));
+    }
+
+    pub fn unpin(&mut self) {
+        self.pin = None;
+        self.trim();
+    }
+
+    pub fn first(&self) -> Option<Zxid> {
+        self.entries.front().map(|entry| entry.zxid)
+    }
+
+    pub fn last(&self) -> Option<Zxid> {
+        self.entries.back().map(|entry| entry.zxid)
+    }
+
+    /// In order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Committed> {
+        self.entries.iter()
+    }
+
+    /// Those behind `zxid`, in order.
+    pub fn after(&self, zxid: Zxid) -> impl Iterator<Item = &Committed> {
+        let start = self.entries.partition_point(|entry| entry.zxid <= zxid);
+        self.entries.range(start..)
+    }
+
+    fn trim(&mut self) {
+        while self.entries.len() > self.count_max {
+            let is_pinned = self.bytes <= PINNED_BYTES_MAX
+                && self
+                    .pin
+                    .is_some_and(|pin| self.first().is_some_and(|first| first > pin));
+            if is_pinned {
+                return;
+            }
+            if let Some(gone) = self.entries.pop_front() {
+                self.bytes -= gone.payload.len();
+            }
+        }
+    }
+}
