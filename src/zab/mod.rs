@@ -27,7 +27,7 @@ pub mod packet;
 mod recent;
 
 pub use leader::{LeaderInput, LeaderOutput, LogProbe, StreamItem};
-pub use learner::{LearnerInput, LearnerOutput};
+pub use learner::{Learner, LearnerInput, LearnerOutput, LeaveReason};
 pub use packet::{
     LearnerIdentity, LearnerKind, LearnerRequest, PROTOCOL_VERSION, PacketError, ToLeader,
     ToLearner, packet_len,
