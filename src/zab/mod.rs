@@ -26,7 +26,10 @@ pub mod learner;
 pub mod packet;
 mod recent;
 
-pub use leader::{LeaderInput, LeaderOutput, LogProbe, StreamItem};
+pub use leader::{
+    CloseReason, Leader, LeaderInput, LeaderOutput, LeaderReport, LearnerReport, LogProbe,
+    StepDown, StreamItem,
+};
 pub use learner::{LearnerInput, LearnerOutput};
 pub use packet::{
     LearnerIdentity, LearnerKind, LearnerRequest, PROTOCOL_VERSION, PacketError, ToLeader,
