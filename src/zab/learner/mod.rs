@@ -60,6 +60,9 @@ mod discovery;
 mod history;
 mod sync;
 
+#[cfg(test)]
+mod tests;
+
 use std::mem;
 
 use bytes::Bytes;
