@@ -50,15 +50,19 @@
 //! | QP-079 to QP-083, QP-092 | `sync`, `history` |
 //! | QP-101 | `history` |
 //! | QP-103 | `history`, `broadcast` |
-//! | QP-104 to QP-107 | `broadcast` |
+//! | QP-106 | `broadcast`; which sessions were touched, the peer knows |
 //!
 //! Left to the driver: QP-062, the dial; QP-074, the stream behind SNAP, whose failure is a lost
-//! link; QP-089, a log that cannot be cut.
+//! link; QP-089, a log that cannot be cut. The disk is idle when a term begins: completions of
+//! what an earlier term asked for have no place here.
 
 mod broadcast;
 mod discovery;
 mod history;
 mod sync;
+
+#[cfg(test)]
+mod tests;
 
 use std::mem;
 
