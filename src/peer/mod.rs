@@ -247,7 +247,7 @@ impl Peer {
                 while let Role::Learning(role) = &mut self.role
                     && let Some(step) = role.next_step()
                 {
-                    self.take_step(step, db, watches, client);
+                    self.take_step(step, db, watches, out, client);
                 }
                 return self.after_steps(now, db, out);
             }
