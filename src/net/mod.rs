@@ -23,6 +23,7 @@ pub mod frames;
 mod links;
 mod listen;
 mod outbox;
+mod quorum_port;
 mod server;
 mod sockets;
 mod stats;
@@ -34,6 +35,9 @@ mod throttle;
 pub use election_port::{ElectionPort, ElectionPortFailure, ElectionPortOptions};
 pub use links::ConnReport;
 pub use listen::{Listener, bind};
+pub use quorum_port::{
+    LogRange, LogRanges, QuorumPort, QuorumPortOptions, QuorumPortParts, SnapshotReceiver,
+};
 pub use server::{Clock, NetOptions, Server, Woken, Words};
 pub use sockets::{Resolver, SystemResolver};
 pub use stats::{ConnFigures, EventFigures, LatencySpread, ServerFigures};

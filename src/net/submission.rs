@@ -216,3 +216,55 @@ pub fn brings_state(input: &Input) -> bool {
             }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll};
+
+    use super::*;
+    use crate::base::{QuorumLink, Zxid};
+    use crate::tree::TreeOptions;
+
+    #[test]
+    fn links_are_not_read_while_the_writer_is_behind() {
+        let submissions = Submissions::new(None);
+        let mut cx = Context::from_waker(Waker::noop());
+        let hand_over = |bytes| submissions.notify_all(&mut vec![Input::Drained], bytes);
+        hand_over(limits::WRITER_QUEUE_BYTES / 2);
+        assert!(pin!(submissions.link_room()).poll(&mut cx).is_ready());
+        hand_over(limits::WRITER_QUEUE_BYTES / 2);
+        let mut waiting = pin!(submissions.link_room());
+        assert_eq!(waiting.as_mut().poll(&mut cx), Poll::Pending);
+        let mut taken = Vec::new();
+        submissions.take(&mut taken, None);
+        assert_eq!(taken.len(), 2);
+        assert!(waiting.poll(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn a_state_is_found_at_its_input() {
+        let submissions = Submissions::new(None);
+        let state = |zxid| {
+            let mut database = Database::new(TreeOptions::default());
+            database.set_last_zxid(Zxid(zxid));
+            Box::new(database)
+        };
+        let snap = |zxid| Input::FromLeader {
+            link: QuorumLink(1),
+            packet: ToLearner::Snap { zxid: Zxid(zxid) },
+        };
+        submissions.notify_with_state(snap(1), state(1));
+        submissions.notify(Input::Drained);
+        let mut taken = Vec::new();
+        submissions.take(&mut taken, None);
+        // What comes later does not get in between.
+        submissions.notify_with_state(Input::Reloaded { zxid: Zxid(2) }, state(2));
+        let mut later = Vec::new();
+        submissions.take(&mut later, None);
+        let inputs = taken.iter().chain(&later);
+        assert!(inputs.map(brings_state).eq([true, false, true]));
+        assert_eq!(submissions.next_state().last_zxid(), Zxid(1));
+        assert_eq!(submissions.next_state().last_zxid(), Zxid(2));
+    }
+}

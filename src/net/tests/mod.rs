@@ -1,6 +1,7 @@
 //! The ports between servers over real loopback sockets, against peers made of bytes.
 
 mod election_port;
+mod quorum_port;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
