@@ -135,6 +135,11 @@ impl Running {
     }
 
     fn start_on(disk: Arc<dyn Disk>, config: &Config) -> Result<Self, Failure> {
+        if config.ensemble.is_some() {
+            // Alone it would be another server than the one asked for.
+            let text = "an ensemble is not run by this version";
+            return Err(Failure::Configuration(text.to_owned()));
+        }
         let (parts, failures) = Parts::build(disk, config)?;
         let (tokio, listener) = listen(config)?;
         let client_address = listener.local_addr().map_err(|source| Failure::Listen {
