@@ -60,6 +60,7 @@ pub mod log_reader;
 pub mod log_writer;
 pub mod purge;
 pub mod recover;
+mod replay;
 pub mod sim_disk;
 pub mod snapshot_reader;
 pub mod snapshot_writer;
