@@ -52,6 +52,7 @@
 
 mod container;
 pub mod disk;
+pub mod epoch;
 pub mod layout;
 mod load_ahead;
 mod log_file;

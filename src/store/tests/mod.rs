@@ -2,6 +2,7 @@
 
 mod apache;
 mod crash;
+mod epoch;
 mod log;
 mod recovery;
 
