@@ -64,6 +64,7 @@ pub mod recover;
 mod replay;
 pub mod sim_disk;
 pub mod snapshot_reader;
+pub mod snapshot_stream;
 pub mod snapshot_writer;
 pub mod trigger;
 

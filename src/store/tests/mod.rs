@@ -5,6 +5,7 @@ mod crash;
 mod epoch;
 mod log;
 mod recovery;
+mod stream;
 
 use std::fmt::Write;
 use std::path::Path;
