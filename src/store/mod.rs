@@ -57,6 +57,7 @@ pub mod layout;
 mod load_ahead;
 mod log_file;
 mod log_format;
+pub mod log_range;
 pub mod log_reader;
 pub mod log_writer;
 pub mod purge;

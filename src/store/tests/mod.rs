@@ -4,6 +4,7 @@ mod apache;
 mod crash;
 mod epoch;
 mod log;
+mod range;
 mod recovery;
 mod stream;
 
