@@ -259,7 +259,11 @@ mod tests {
         let mut taken = Vec::new();
         submissions.take(&mut taken, None);
         // What comes later does not get in between.
-        submissions.notify_with_state(Input::Reloaded { zxid: Zxid(2) }, state(2));
+        let reloaded = Input::Reloaded {
+            zxid: Zxid(2),
+            recent: Vec::new(),
+        };
+        submissions.notify_with_state(reloaded, state(2));
         let mut later = Vec::new();
         submissions.take(&mut later, None);
         let inputs = taken.iter().chain(&later);

@@ -190,6 +190,9 @@ impl Peer {
             Input::LearnerGone { link } => {
                 self.feed_leader(now, db, LeaderInput::Gone { link }, out);
             }
+            Input::Streamed { link } => {
+                self.feed_leader(now, db, LeaderInput::Streamed { link }, out);
+            }
             Input::LogProbed { link, found } => {
                 self.feed_leader(now, db, LeaderInput::LogProbed { link, found }, out);
             }

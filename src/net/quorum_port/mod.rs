@@ -172,6 +172,7 @@ impl QuorumPort {
         match input {
             Input::LearnerConnected { link }
             | Input::FromLearner { link, .. }
+            | Input::Streamed { link }
             | Input::LearnerGone { link } => self.learners_from.is_some_and(|first| *link >= first),
             Input::QuorumPortFailed { .. } => self.learners_from.is_some(),
             Input::LeaderConnected { link }
@@ -236,4 +237,14 @@ struct Shared {
     options: QuorumPortOptions,
     /// Locked before the writer's queue, never behind it.
     registry: Mutex<Registry>,
+}
+
+impl Shared {
+    /// What was to be streamed to a learner is sent.
+    fn on_streamed(&self, link: QuorumLink) {
+        self.parts
+            .server
+            .submissions
+            .notify(Input::Streamed { link });
+    }
 }

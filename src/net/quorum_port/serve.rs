@@ -132,7 +132,10 @@ async fn write(shared: &Arc<Shared>, link: &Arc<Link>) -> Ending {
                 Ok(())
             }
             Ok(Step::AwaitSocket) => link.stream.writable().await.map_err(Ending::Io),
-            Ok(Step::Stream(item)) => stream::stream(shared, link, item).await,
+            Ok(Step::Stream(item)) => {
+                let streamed = stream::stream(shared, link, item).await;
+                streamed.map(|()| shared.on_streamed(link.id))
+            }
             Ok(Step::Close) => Err(Ending::Closed),
             Err(error) => Err(error.into()),
         };

@@ -4,7 +4,7 @@
 //! more than a few chunks ahead, and ends when the link does.
 //!
 //! ```text
-//! snapshot:  SNAP packet | sessions, lists, nodes, "/" | "BenWasHere"
+//! snapshot:  SNAP packet | the state, see store::snapshot_stream
 //! log range: PROPOSAL COMMIT PROPOSAL COMMIT ...
 //! ```
 
@@ -12,7 +12,6 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use jute::Encode;
 use tokio::sync::mpsc;
 
 use super::link::Link;
@@ -20,7 +19,7 @@ use super::serve::Ending;
 use super::{LogRanges, Shared};
 use crate::base::{Zxid, limits};
 use crate::net::Server;
-use crate::tree::SnapshotCursor;
+use crate::store::snapshot_stream::OutgoingSnapshot;
 use crate::zab::{StreamItem, ToLearner};
 
 /// Sends one item, whole.
@@ -59,17 +58,14 @@ type Chunks = mpsc::Sender<Bytes>;
 
 /// The state in slices, each under the shared lock, while the server works on it in between.
 fn snapshot(server: &Server, chunks: &Chunks) -> io::Result<()> {
-    let mut cursor = SnapshotCursor::new(&server.state.read());
-    let zxid = cursor.zxid();
+    let mut outgoing = OutgoingSnapshot::new(&server.state.read());
+    let zxid = outgoing.zxid();
     tracing::info!(%zxid, "sending the whole state to a learner");
     let mut slice = ToLearner::Snap { zxid }.to_bytes().to_vec();
     loop {
         let state = server.state.read();
-        let has_more = cursor.next_slice(&state, limits::SNAPSHOT_SLICE_BYTES, &mut slice);
+        let has_more = outgoing.next_slice(&state, &mut slice);
         drop(state);
-        if !has_more {
-            Some(SIGNATURE).encode(&mut slice);
-        }
         let chunk = std::mem::replace(&mut slice, Vec::with_capacity(CHUNK_BYTES));
         if !hand_over(chunks, chunk.into()) || !has_more {
             return Ok(());
@@ -109,9 +105,6 @@ fn log_range(logs: &dyn LogRanges, after: Zxid, upto: Zxid, chunks: &Chunks) -> 
 fn hand_over(chunks: &Chunks, chunk: Bytes) -> bool {
     chunk.is_empty() || chunks.blocking_send(chunk).is_ok()
 }
-
-/// As `LearnerHandler` writes it behind the state.
-const SIGNATURE: &[u8] = b"BenWasHere";
 
 const CHUNKS_AHEAD: usize = 2;
 
