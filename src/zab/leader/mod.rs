@@ -42,6 +42,7 @@ mod broadcast;
 mod discovery;
 mod learner;
 mod liveness;
+mod queue;
 mod sync;
 mod sync_plan;
 
