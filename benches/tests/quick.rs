@@ -130,6 +130,45 @@ fn three_of_apache_are_measured_and_lose_their_leader() {
     assert!(text.contains("| median, milliseconds | 100 |"), "{text}");
 }
 
+#[test]
+fn three_of_ours_are_measured_and_lose_their_leader() {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("quick-our-ensemble");
+    let quick = |mode: &str, arguments: &[&str]| {
+        let output = load()
+            .args([mode, "--servers", "gamekeeper,gamekeeper"])
+            .args(arguments)
+            .args([
+                Path::new("--gamekeeper"),
+                &our_server(),
+                Path::new("--dir"),
+                &dir,
+            ])
+            .output()
+            .unwrap();
+        let text = text_of(&output);
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    let text = quick(
+        "ensemble",
+        &[
+            "--rounds",
+            "1",
+            "--seconds",
+            "0.2",
+            "--warm-up",
+            "0.1",
+            "--no-pin",
+        ],
+    );
+    assert!(
+        text.contains("| sequential create, 16 connections, 16 deep | 16.0 |"),
+        "{text}"
+    );
+    let text = quick("failover", &["--rounds", "2"]);
+    assert!(text.contains("| median, milliseconds | 100 |"), "{text}");
+}
+
 /// Whether Apache's server can be started here; says so if not, and `GAMEKEEPER_REQUIRE_JAVA=1` forbids that.
 fn java_or_skip(test: &str) -> bool {
     let has = |tool| {

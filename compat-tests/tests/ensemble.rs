@@ -30,3 +30,18 @@ fn five_of_apache() {
 fn seven_of_apache() {
     elect_serve_and_survive("ensemble::seven_of_apache", Kind::Apache, 7);
 }
+
+#[test]
+fn three_of_ours() {
+    elect_serve_and_survive("ensemble::three_of_ours", Kind::Ours, 3);
+}
+
+#[test]
+fn five_of_ours() {
+    elect_serve_and_survive("ensemble::five_of_ours", Kind::Ours, 5);
+}
+
+#[test]
+fn seven_of_ours() {
+    elect_serve_and_survive("ensemble::seven_of_ours", Kind::Ours, 7);
+}

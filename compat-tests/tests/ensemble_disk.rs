@@ -7,7 +7,10 @@ use compat_tests::{
     history::Rules,
     load::{Load, LoadOptions},
     scenarios::tell,
-    server::{Kind, Kind::Apache},
+    server::{
+        Kind,
+        Kind::{Apache, Ours},
+    },
     small_disk::SmallDisk,
 };
 
@@ -40,7 +43,7 @@ fn full_disk(test: &str, kinds: &[Kind], member: usize) {
         ensemble.log(member).contains(COMPLAINT).then_some(())
     });
     // Apache's server may look for a leader again and again, or end.
-    if kinds.get(member) == Some(&Kind::Ours) {
+    if kinds.get(member) == Some(&Ours) {
         let status = ensemble.server_mut(member).wait();
         assert!(!status.success(), "it ends with an error: {status}");
         ensemble.forget(member);
@@ -69,4 +72,20 @@ fn of_an_apache_follower() {
 #[test]
 fn of_an_apache_leader() {
     full_disk("ensemble_disk::of_an_apache_leader", &[Apache; 3], 2);
+}
+
+#[test]
+fn of_our_follower() {
+    full_disk("ensemble_disk::of_our_follower", &[Ours; 3], 0);
+}
+
+#[test]
+fn of_our_leader() {
+    full_disk("ensemble_disk::of_our_leader", &[Ours; 3], 2);
+}
+
+#[test]
+fn of_our_follower_of_apache() {
+    let test = "ensemble_disk::of_our_follower_of_apache";
+    full_disk(test, &[Ours, Apache, Apache], 0);
 }

@@ -11,7 +11,10 @@ use compat_tests::{
     load::{Load, LoadOptions},
     maven::announce,
     scenarios::tell,
-    server::{Kind, Kind::Apache},
+    server::{
+        Kind,
+        Kind::{Apache, Ours},
+    },
 };
 
 /// While something is wrong, and again when it is right.
@@ -100,4 +103,29 @@ fn kills_of_three_apache() {
 fn kills_and_pauses_of_three_apache() {
     let test = "ensemble_faults::kills_and_pauses_of_three_apache";
     faults(test, &[Apache; 3], &[Fault::Kill, Fault::Pause], 6);
+}
+
+#[test]
+fn kills_of_three_ours() {
+    let test = "ensemble_faults::kills_of_three_ours";
+    faults(test, &[Ours; 3], &[Fault::Kill], 10);
+}
+
+#[test]
+fn kills_and_pauses_of_three_ours() {
+    let test = "ensemble_faults::kills_and_pauses_of_three_ours";
+    faults(test, &[Ours; 3], &[Fault::Kill, Fault::Pause], 6);
+}
+
+#[test]
+fn kills_and_pauses_of_five_ours() {
+    let test = "ensemble_faults::kills_and_pauses_of_five_ours";
+    faults(test, &[Ours; 5], &[Fault::Kill, Fault::Pause], 6);
+}
+
+#[test]
+fn kills_and_pauses_of_a_mixture() {
+    let test = "ensemble_faults::kills_and_pauses_of_a_mixture";
+    let kinds = [Apache, Ours, Apache, Ours, Ours];
+    faults(test, &kinds, &[Fault::Kill, Fault::Pause], 6);
 }

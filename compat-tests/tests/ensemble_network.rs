@@ -8,7 +8,10 @@ use compat_tests::{
     load::{Load, LoadOptions},
     network::Network,
     scenarios::tell,
-    server::{Kind, Kind::Apache},
+    server::{
+        Kind,
+        Kind::{Apache, Ours},
+    },
 };
 
 const WRITES: u64 = 100;
@@ -109,4 +112,21 @@ fn partitions(test: &str, kinds: &[Kind]) {
 #[test]
 fn partitions_of_three_apache() {
     partitions("ensemble_network::partitions_of_three_apache", &[Apache; 3]);
+}
+
+#[test]
+fn partitions_of_three_ours() {
+    partitions("ensemble_network::partitions_of_three_ours", &[Ours; 3]);
+}
+
+#[test]
+fn partitions_of_a_mixture_led_by_ours() {
+    let test = "ensemble_network::partitions_of_a_mixture_led_by_ours";
+    partitions(test, &[Apache, Apache, Ours]);
+}
+
+#[test]
+fn partitions_of_a_mixture_led_by_apache() {
+    let test = "ensemble_network::partitions_of_a_mixture_led_by_apache";
+    partitions(test, &[Ours, Ours, Apache]);
 }

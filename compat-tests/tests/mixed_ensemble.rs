@@ -15,7 +15,10 @@ use compat_tests::{
     ensemble::{ENSEMBLE_PATIENCE, Ensemble, EnsembleOptions, can_run_or_skip, rounds},
     eventually::{PATIENCE, eventually},
     scenarios::{roll_there_and_back, survive_minorities, tell},
-    server::{Kind, Kind::Apache},
+    server::{
+        Kind,
+        Kind::{Apache, Ours},
+    },
     tree,
     wire::{Body, Client},
 };
@@ -32,14 +35,28 @@ fn mixture(test: &str, kinds: &[Kind], observers: usize) {
     tell(test, &survive_minorities(&mut ensemble, rounds(2)));
 }
 
-#[test]
-fn two_and_one_of_apache() {
-    mixture("mixed_ensemble::two_and_one_of_apache", &[Apache; 3], 0);
+macro_rules! mixtures {
+    ($($name:ident: $kinds:expr, $observers:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            mixture(concat!("mixed_ensemble::", stringify!($name)), &$kinds, $observers);
+        })*
+    };
 }
 
-#[test]
-fn observers_of_apache() {
-    mixture("mixed_ensemble::observers_of_apache", &[Apache; 5], 2);
+mixtures! {
+    three_of_apache: [Apache; 3], 0;
+    two_apache_led_by_ours: [Apache, Apache, Ours], 0;
+    two_apache_and_ours_led_by_apache: [Ours, Apache, Apache], 0;
+    two_ours_led_by_apache: [Ours, Ours, Apache], 0;
+    two_ours_and_apache_led_by_ours: [Apache, Ours, Ours], 0;
+    three_apache_and_two_ours_led_by_apache: [Ours, Apache, Ours, Apache, Apache], 0;
+    three_apache_and_two_ours_led_by_ours: [Apache, Ours, Apache, Apache, Ours], 0;
+    three_ours_and_two_apache_led_by_ours: [Ours, Apache, Ours, Apache, Ours], 0;
+    observers_of_apache: [Apache; 5], 2;
+    observer_of_ours_with_apache: [Apache, Apache, Apache, Ours], 1;
+    observer_of_apache_with_ours: [Ours, Ours, Ours, Apache], 1;
+    observers_of_both_with_both: [Apache, Ours, Apache, Ours, Apache], 2;
 }
 
 fn rolling(test: &str, from: Kind, to: Kind) {
@@ -55,6 +72,29 @@ fn rolling(test: &str, from: Kind, to: Kind) {
 #[test]
 fn rolling_apache_to_apache() {
     rolling("mixed_ensemble::rolling_apache_to_apache", Apache, Apache);
+}
+
+#[test]
+fn rolling_apache_to_ours_and_back() {
+    rolling(
+        "mixed_ensemble::rolling_apache_to_ours_and_back",
+        Apache,
+        Ours,
+    );
+}
+
+#[test]
+fn rolling_ours_to_apache_and_back() {
+    rolling(
+        "mixed_ensemble::rolling_ours_to_apache_and_back",
+        Ours,
+        Apache,
+    );
+}
+
+#[test]
+fn rolling_ours_to_ours() {
+    rolling("mixed_ensemble::rolling_ours_to_ours", Ours, Ours);
 }
 
 /// How a server that was away is brought up to date.
@@ -291,4 +331,23 @@ returns! {
     trunc_and_more_apache_to_apache: TruncAndMore, Apache => Apache, false;
     snap_apache_to_apache: Snap, Apache => Apache, false;
     snap_apache_observer_to_apache: Snap, Apache => Apache, true;
+    diff_ours_to_apache: Diff, Ours => Apache, false;
+    diff_apache_to_ours: Diff, Apache => Ours, false;
+    diff_ours_to_ours: Diff, Ours => Ours, false;
+    diff_from_log_ours_to_apache: DiffFromLog, Ours => Apache, false;
+    diff_from_log_apache_to_ours: DiffFromLog, Apache => Ours, false;
+    diff_from_log_ours_to_ours: DiffFromLog, Ours => Ours, false;
+    trunc_ours_to_apache: Trunc, Ours => Apache, false;
+    trunc_apache_to_ours: Trunc, Apache => Ours, false;
+    trunc_ours_to_ours: Trunc, Ours => Ours, false;
+    trunc_and_more_ours_to_apache: TruncAndMore, Ours => Apache, false;
+    trunc_and_more_apache_to_ours: TruncAndMore, Apache => Ours, false;
+    trunc_and_more_ours_to_ours: TruncAndMore, Ours => Ours, false;
+    snap_ours_to_apache: Snap, Ours => Apache, false;
+    snap_apache_to_ours: Snap, Apache => Ours, false;
+    snap_ours_to_ours: Snap, Ours => Ours, false;
+    diff_ours_observer_to_apache: Diff, Ours => Apache, true;
+    diff_apache_observer_to_ours: Diff, Apache => Ours, true;
+    snap_ours_observer_to_apache: Snap, Ours => Apache, true;
+    snap_apache_observer_to_ours: Snap, Apache => Ours, true;
 }

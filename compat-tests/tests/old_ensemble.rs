@@ -4,7 +4,10 @@
 use compat_tests::{
     ensemble::{Ensemble, EnsembleOptions, can_run_or_skip, rounds},
     scenarios::{survive_minorities, tell},
-    server::{Kind, Kind::Apache},
+    server::{
+        Kind,
+        Kind::{Apache, Ours},
+    },
 };
 
 fn old_peers(test: &str, version: &'static str, newer: Kind) {
@@ -32,4 +35,8 @@ old_peers! {
     apache_3_6_and_apache: "3.6.4", Apache;
     apache_3_7_and_apache: "3.7.2", Apache;
     apache_3_8_and_apache: "3.8.6", Apache;
+    apache_3_5_and_ours: "3.5.10", Ours;
+    apache_3_6_and_ours: "3.6.4", Ours;
+    apache_3_7_and_ours: "3.7.2", Ours;
+    apache_3_8_and_ours: "3.8.6", Ours;
 }

@@ -1,41 +1,26 @@
-//! Clients that keep an ensemble busy through whatever happens to it, and record what they see.
-//!
-//! Each client is a thread with one session, which it carries from server to server by id, password and
-//! the last transaction id it saw, as Apache's client does. It sends its operations in pipelined
-//! batches. [`Load::settle`] ends the batches and leaves the clients connected (half of them close their
-//! sessions); [`Load::finish`] looks at what the servers hold and gives the [`History`].
+//! One client of a load.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    mem,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
-    },
-    thread::{self, JoinHandle},
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
+use super::{END, REGISTERS, ROOT, RUN, Shared, ephemeral_path, home, milliseconds, register_path};
 use crate::{
     calls::{
         CLOSE_SESSION, CREATE, DELETE, EPHEMERAL, GET_DATA, PERSISTENT, PING, SET_DATA,
-        SET_WATCHES, SYNC, create, create_body, header,
+        SET_WATCHES, SYNC, create_body, header,
     },
-    eventually::{eventually, pace},
-    history::{Answer, Call, Event, Found, History, Home, Record, Seen},
-    tree::{self, Stat, Tree},
+    eventually::pace,
+    history::{Answer, Call, Event, Record, Seen},
+    tree::Stat,
     wire::{Body, Client, Inbound, Reader, Session, connect_request},
 };
 
-const ROOT: &str = "/load";
-const EPHEMERALS: &str = "/load/ephemerals";
 const LIVE_EPHEMERALS_MAX: usize = 3;
 /// How long one server may take to accept a client, or to answer it, before the next is tried.
 const SERVER_PATIENCE: Duration = Duration::from_secs(2);
-const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
-/// Until the servers hold the same tree, sessions that ended included.
-const SAME_PATIENCE: Duration = Duration::from_secs(60);
 
 const NOTIFICATION_XID: i32 = -1;
 const PING_XID: i32 = -2;
@@ -44,182 +29,8 @@ const SET_WATCHES_XID: i32 = -8;
 /// session moved.
 const ERRORS_OF_THE_CONNECTION: [i32; 3] = [-4, -112, -118];
 
-const RUN: u8 = 0;
-const SETTLE: u8 = 1;
-const END: u8 = 2;
-
-#[derive(Debug, Clone, Copy)]
-pub struct LoadOptions {
-    pub clients: usize,
-    pub registers: usize,
-    pub session_timeout: Duration,
-    /// Between two batches of a client; bounds the size of the tree.
-    pub pause: Duration,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self {
-            clients: 4,
-            registers: 3,
-            session_timeout: Duration::from_secs(10),
-            pause: Duration::from_millis(20),
-        }
-    }
-}
-
-#[derive(Debug)]
-pub struct Load {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<Vec<Record>>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    options: LoadOptions,
-    addresses: Vec<SocketAddr>,
-    started: Instant,
-    phase: AtomicU8,
-    /// Writes that succeeded.
-    acknowledged: AtomicU64,
-    settled: AtomicUsize,
-}
-
-impl Load {
-    /// Makes the nodes and starts the clients; each begins with another of the servers.
-    pub fn start(addresses: &[SocketAddr], options: LoadOptions) -> Self {
-        let timeout_ms = milliseconds(options.session_timeout);
-        let mut client = Client::open_session(addresses[0], timeout_ms).0;
-        let homes = (0..options.clients).map(home);
-        for path in [ROOT.to_owned(), EPHEMERALS.to_owned()]
-            .into_iter()
-            .chain((0..options.registers).map(register_path))
-            .chain(homes)
-        {
-            create(&mut client, &path, b"", PERSISTENT);
-        }
-        let shared = Arc::new(Shared {
-            options,
-            addresses: addresses.to_vec(),
-            started: Instant::now(),
-            phase: AtomicU8::new(RUN),
-            acknowledged: AtomicU64::new(0),
-            settled: AtomicUsize::new(0),
-        });
-        let threads = (0..options.clients).map(|number| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || Worker::new(number, shared).run())
-        });
-        let load = Self {
-            threads: threads.collect(),
-            shared,
-        };
-        load.await_writes(1, SETTLE_PATIENCE);
-        load
-    }
-
-    /// How many writes succeeded up to now.
-    pub fn acknowledged(&self) -> u64 {
-        self.shared.acknowledged.load(Ordering::Relaxed)
-    }
-
-    /// Waits until `count` more writes have succeeded.
-    pub fn await_writes(&self, count: u64, patience: Duration) {
-        let goal = self.acknowledged() + count;
-        eventually("writes succeed", patience, || {
-            let failed = self.threads.iter().any(JoinHandle::is_finished);
-            assert!(!failed, "a client has panicked");
-            (self.acknowledged() >= goal).then_some(())
-        });
-    }
-
-    /// Ends the load: every client has its last answers and is quiet when this returns.
-    pub fn settle(&self) {
-        self.shared.phase.store(SETTLE, Ordering::Relaxed);
-        eventually("all clients are quiet", SETTLE_PATIENCE, || {
-            let settled = self.shared.settled.load(Ordering::Relaxed);
-            (settled == self.threads.len()).then_some(())
-        });
-    }
-
-    /// Settles, waits until `servers` hold the same, and takes that and the clients' records.
-    pub fn finish(mut self, servers: &[SocketAddr]) -> History {
-        self.settle();
-        let tree = tree::await_same(servers, "/", SAME_PATIENCE);
-        self.shared.phase.store(END, Ordering::Relaxed);
-        let threads = mem::take(&mut self.threads);
-        let records = threads
-            .into_iter()
-            .map(|thread| thread.join().expect("a client ends without a panic"));
-        History {
-            records: records.collect(),
-            found: found(&tree, self.shared.options),
-        }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        // The clients of a test that failed are not to go on.
-        self.shared.phase.store(END, Ordering::Relaxed);
-    }
-}
-
-fn home(client: usize) -> String {
-    format!("{ROOT}/c{client}")
-}
-
-fn register_path(register: usize) -> String {
-    format!("{ROOT}/r{register}")
-}
-
-fn ephemeral_path(client: usize, number: u64) -> String {
-    format!("{EPHEMERALS}/{client}.{number}")
-}
-
-fn milliseconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).expect("a timeout")
-}
-
-fn found(tree: &Tree, options: LoadOptions) -> Found {
-    let seen = |path: &str| {
-        let node = &tree[path];
-        Seen {
-            value: String::from_utf8_lossy(&node.data).into_owned(),
-            version: node.stat.version,
-            mzxid: node.stat.mzxid,
-        }
-    };
-    let names = |parent: &str| -> Vec<String> {
-        let prefix = format!("{parent}/");
-        tree.keys()
-            .filter_map(|path| path.strip_prefix(&prefix))
-            .map(str::to_owned)
-            .collect()
-    };
-    let homes = (0..options.clients).map(|client| {
-        let path = home(client);
-        let children = names(&path);
-        let children: BTreeSet<u64> = children.iter().map(|name| name.parse().unwrap()).collect();
-        let node = seen(&path);
-        Home { node, children }
-    });
-    let ephemerals = names(EPHEMERALS).into_iter().map(|name| {
-        let (client, number) = name.split_once('.').expect("<client>.<number>");
-        let owner = tree[&format!("{EPHEMERALS}/{name}")].stat.ephemeral_owner;
-        ((client.parse().unwrap(), number.parse().unwrap()), owner)
-    });
-    Found {
-        registers: (0..options.registers)
-            .map(|number| seen(&register_path(number)))
-            .collect(),
-        homes: homes.collect(),
-        ephemerals: ephemerals.collect(),
-    }
-}
-
 /// One client.
-struct Worker {
+pub(super) struct Worker {
     number: usize,
     shared: Arc<Shared>,
     records: Vec<Record>,
@@ -243,7 +54,7 @@ struct Worker {
 struct Lost;
 
 impl Worker {
-    fn new(number: usize, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(number: usize, shared: Arc<Shared>) -> Self {
         Self {
             number,
             server: number,
@@ -261,7 +72,7 @@ impl Worker {
         }
     }
 
-    fn run(mut self) -> Vec<Record> {
+    pub(super) fn run(mut self) -> Vec<Record> {
         let mut settled = false;
         while self.phase() != END {
             let Some(mut client) = self.connect() else {
@@ -512,7 +323,7 @@ impl Worker {
         let _kind_and_state = reader.raw(8).expect("a WatcherEvent");
         let path = reader.string().flatten().expect("a WatcherEvent's path");
         let register = path
-            .strip_prefix(&register_path_prefix())
+            .strip_prefix(REGISTERS)
             .and_then(|number| number.parse().ok());
         let register = register.unwrap_or_else(|| panic!("nobody watches {path}"));
         self.record(Event::Fired { register });
@@ -563,10 +374,6 @@ impl Worker {
     fn phase(&self) -> u8 {
         self.shared.phase.load(Ordering::Relaxed)
     }
-}
-
-fn register_path_prefix() -> String {
-    format!("{ROOT}/r")
 }
 
 fn decode_seen(call: Call, reader: &mut Reader<'_>) -> Option<Seen> {
