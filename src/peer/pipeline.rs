@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::{ConnId, Now, QuorumLink, Xid, Zxid, limits};
+use crate::base::{ConnId, Now, Xid, Zxid, limits};
 use crate::peer::PeerOptions;
 use crate::peer::janitor::Janitor;
 use crate::prep::{Prep, Prepared};
@@ -29,8 +29,8 @@ pub(super) struct Pipeline {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) task: Task,
-    /// Whom to answer.
-    pub(super) origin: Origin,
+    /// Whom to answer; nobody for the server's own, and for what a learner answers itself.
+    pub(super) asked: Option<Asked>,
     bytes: usize,
 }
 
@@ -47,16 +47,6 @@ pub(super) enum Task {
     Sync {
         path: Option<Box<str>>,
     },
-}
-
-/// Whose request it was.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Origin {
-    /// The server's own, or one that a learner answers itself when it hears of the commit.
-    Nobody,
-    Client(Asked),
-    /// A sync of a learner's client, answered to the learner.
-    Learner(QuorumLink),
 }
 
 /// A client's request that is to be answered.
@@ -80,7 +70,11 @@ impl Pipeline {
     }
 
     /// Queues what was prepared. A transaction is given back as what the log is to hold.
-    pub(super) fn queue(&mut self, prepared: Prepared, origin: Origin) -> Option<(Zxid, Bytes)> {
+    pub(super) fn queue(
+        &mut self,
+        prepared: Prepared,
+        asked: Option<Asked>,
+    ) -> Option<(Zxid, Bytes)> {
         let (task, logged) = match prepared {
             Prepared::Logged(record) => {
                 let payload = encoded(&record);
@@ -93,11 +87,7 @@ impl Pipeline {
         };
         let bytes = logged.as_ref().map_or(0, |(_, payload)| payload.len());
         self.bytes += bytes;
-        self.in_flight.push_back(InFlight {
-            task,
-            origin,
-            bytes,
-        });
+        self.in_flight.push_back(InFlight { task, asked, bytes });
         logged
     }
 
@@ -147,14 +137,6 @@ impl Pipeline {
 
     pub(super) fn in_flight_len(&self) -> usize {
         self.in_flight.len()
-    }
-
-    /// Syncs of learners' clients among them.
-    pub(super) fn pending_syncs(&self) -> usize {
-        let origins = self.in_flight.iter().map(|waiting| waiting.origin);
-        origins
-            .filter(|origin| matches!(origin, Origin::Learner(_)))
-            .count()
     }
 
     pub(super) fn in_flight_bytes(&self) -> usize {

@@ -24,6 +24,8 @@ pub(super) struct Proposals {
     /// This server has everything up to this on disk.
     appended: Zxid,
     row: VecDeque<Proposal>,
+    /// Whose syncs are answered behind the COMMIT of which transaction, in order.
+    syncs: VecDeque<(Zxid, QuorumLink)>,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,7 @@ impl Proposals {
             committed: start,
             appended: start,
             row: VecDeque::new(),
+            syncs: VecDeque::new(),
         }
     }
 
@@ -58,6 +61,11 @@ impl Proposals {
 
     pub(super) fn len(&self) -> usize {
         self.row.len()
+    }
+
+    /// Syncs that wait for a commit.
+    pub(super) fn pending_syncs(&self) -> usize {
+        self.syncs.len()
     }
 
     /// In order.
@@ -98,6 +106,14 @@ impl Proposals {
             self.appended = self.appended.next();
             self.ack(me, self.appended);
         }
+    }
+
+    /// Takes the syncs that wait for nothing that is not committed.
+    fn take_syncs(&mut self) -> Vec<(Zxid, QuorumLink)> {
+        let due = self
+            .syncs
+            .partition_point(|(zxid, _)| *zxid <= self.committed);
+        self.syncs.drain(..due).collect()
     }
 
     /// Takes the next transaction that is committed.
@@ -171,9 +187,16 @@ impl Leader {
         }
     }
 
-    /// Answers the oldest sync request of a learner, behind the COMMITs it has been sent.
-    pub fn answer_sync(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
-        if self.learners.contains_key(&link) {
+    /// A learner's client asks for a sync. It is answered right behind the COMMIT of what was
+    /// proposed before: a learner matches answers and commits by their order.
+    pub fn sync_asked(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
+        let Phase::Broadcasting(proposals) = &mut self.phase else {
+            return;
+        };
+        let last = proposals.last_proposed();
+        if last > proposals.committed() {
+            proposals.syncs.push_back((last, link));
+        } else if self.learners.contains_key(&link) {
             send(link, &ToLearner::Sync, out);
         }
     }
@@ -259,21 +282,41 @@ impl Leader {
             committed.push(next);
         }
         let is_last = proposals.committed().counter() == LAST_COUNTER;
-        let commits = committed
-            .iter()
-            .map(|&Committed { zxid, .. }| ToLearner::Commit { zxid });
-        self.send_all(Learner::gets_proposals, commits, out);
-        let informs = committed.iter().map(|transaction| ToLearner::Inform {
-            zxid: transaction.zxid,
-            payload: transaction.payload.clone(),
-        });
-        self.send_all(Learner::gets_informs, informs, out);
+        let syncs = proposals.take_syncs();
+        self.send_committed(Learner::gets_proposals, commit_of, &committed, &syncs, out);
+        self.send_committed(Learner::gets_informs, inform_of, &committed, &syncs, out);
         for Committed { zxid, payload } in committed {
             out.push(LeaderOutput::Committed { zxid, payload });
         }
         if is_last {
             self.step_down(StepDown::CounterUsedUp, out);
         }
+    }
+
+    /// What is committed, for all of a kind, each with the answers behind it to the syncs that waited
+    /// for it.
+    fn send_committed(
+        &self,
+        is_meant: impl Fn(&Learner) -> bool,
+        packet_of: impl Fn(&Committed) -> ToLearner,
+        mut committed: &[Committed],
+        mut syncs: &[(Zxid, QuorumLink)],
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        while let Some((zxid, _)) = syncs.first() {
+            let behind = committed.partition_point(|transaction| transaction.zxid <= *zxid);
+            let same = syncs.partition_point(|(other, _)| other <= zxid);
+            let (first, rest) = committed.split_at(behind);
+            let (answered, waiting) = syncs.split_at(same);
+            self.send_all(&is_meant, first.iter().map(&packet_of), out);
+            for (_, link) in answered {
+                if self.learners.get(link).is_some_and(&is_meant) {
+                    send(*link, &ToLearner::Sync, out);
+                }
+            }
+            (committed, syncs) = (rest, waiting);
+        }
+        self.send_all(&is_meant, committed.iter().map(&packet_of), out);
     }
 
     /// Sends the same packets to all of a kind; they are encoded once, and only if there is one.
@@ -295,11 +338,26 @@ impl Leader {
         for packet in packets {
             packet.encode(&mut bytes);
         }
+        if bytes.is_empty() {
+            return;
+        }
         let bytes = bytes.freeze();
         for (&link, _) in meant {
             let packets = bytes.clone();
             out.push(LeaderOutput::Send { link, packets });
         }
+    }
+}
+
+fn commit_of(committed: &Committed) -> ToLearner {
+    let zxid = committed.zxid;
+    ToLearner::Commit { zxid }
+}
+
+fn inform_of(committed: &Committed) -> ToLearner {
+    ToLearner::Inform {
+        zxid: committed.zxid,
+        payload: committed.payload.clone(),
     }
 }
 

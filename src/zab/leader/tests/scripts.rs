@@ -96,7 +96,7 @@ fn command(bench: &mut Bench, block: &Block<'_>) -> String {
         "answer" => {
             let (mut out, link) = (Vec::new(), QuorumLink(argument(0).parse().unwrap()));
             match argument(1) {
-                "sync" => bench.leader.answer_sync(link, &mut out),
+                "sync" => bench.leader.sync_asked(link, &mut out),
                 valid => {
                     let (session, is_valid) = (SessionId(7), valid == "valid");
                     bench
