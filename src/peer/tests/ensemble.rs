@@ -752,3 +752,43 @@ fn a_learner_keeps_the_sessions_of_its_clients_alive() {
     cluster.pass(20_000);
     assert_eq!(cluster.nodes[0].db.sessions.len(), 0);
 }
+
+/// A leader that sends what is no transaction, or one under another's number, costs its learner the
+/// term and nothing else.
+#[test]
+fn a_transaction_that_cannot_be_understood_ends_the_term_and_not_the_server() {
+    let garbage = Bytes::from_static(b"no transaction");
+    for is_misnumbered in [false, true] {
+        let mut cluster = Cluster::new(3, 0);
+        let client = cluster.connect(cluster.leader(), SessionId::NONE);
+        cluster.create(client, "/before");
+        let known = cluster.nodes[0].log.last().unwrap().clone();
+        let (&link, _) = cluster
+            .links
+            .iter()
+            .find(|(_, (_, learner))| *learner == 0)
+            .unwrap();
+        let packet = ToLearner::Proposal {
+            zxid: known.zxid.next(),
+            payload: if is_misnumbered {
+                known.payload.clone()
+            } else {
+                garbage.clone()
+            },
+        };
+        cluster
+            .events
+            .push_back((0, Input::FromLeader { link, packet }));
+        cluster.settle();
+        assert_eq!(
+            cluster.nodes[0].log.last(),
+            Some(&known),
+            "it is not logged"
+        );
+        cluster.pass(1000);
+        assert_eq!(cluster.modes()[0], Some(Mode::Follower), "it comes back");
+        let client = cluster.connect(0, client.session);
+        cluster.create(client, "/after");
+        cluster.assert_same_state();
+    }
+}
