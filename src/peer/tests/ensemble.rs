@@ -526,7 +526,8 @@ fn replayed(log: &[Committed], snapshot: Zxid) -> Database {
             &mut Vec::new(),
         );
     }
-    db.set_last_zxid(db.last_zxid().max(snapshot));
+    let last = log.last().map_or(snapshot, |last| last.zxid.max(snapshot));
+    db.set_last_zxid(last);
     db
 }
 
@@ -791,4 +792,23 @@ fn a_transaction_that_cannot_be_understood_ends_the_term_and_not_the_server() {
         cluster.create(client, "/after");
         cluster.assert_same_state();
     }
+}
+
+/// A server whose data is gone, and that was not told that this is as it should be.
+#[test]
+fn a_server_without_data_follows_a_leader_and_is_whole_again() {
+    let mut cluster = Cluster::new(3, 0);
+    let client = cluster.connect(cluster.leader(), SessionId::NONE);
+    cluster.create(client, "/kept");
+    cluster.kill(0);
+    let nothing = (Vec::new(), Zxid(-1));
+    cluster.nodes[0] = cluster.start(0, nothing, (Epoch(-1), Epoch(-1)));
+    cluster.reach(0, LinkState::Up);
+    cluster.settle();
+    cluster.pass(1000);
+    assert_eq!(cluster.modes()[0], Some(Mode::Follower));
+    let client = cluster.connect(0, client.session);
+    cluster.create(client, "/after");
+    cluster.assert_same_state();
+    assert_eq!(cluster.nodes[0].epochs, (Epoch(1), Epoch(1)));
 }

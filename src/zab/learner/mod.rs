@@ -205,6 +205,9 @@ impl From<LeaveReason> for End {
     }
 }
 
+/// The last zxid of a server whose data is missing: it counts for nothing and gets a snapshot.
+const NO_DATA: Zxid = Zxid(-1);
+
 /// The leader commits what this server has not got next; Apache's code for it.
 const EXIT_UNMATCHED_COMMIT: u8 = 12;
 
@@ -224,7 +227,7 @@ impl Learner {
             current_epoch,
             last_zxid,
         } = standing;
-        assert!(last_zxid >= Zxid::ZERO, "a server without data joins none");
+        assert!(last_zxid >= NO_DATA, "before all history");
         assert!(accepted_epoch >= current_epoch, "joined without a promise");
         Self {
             me,
