@@ -29,6 +29,8 @@ pub(super) struct Learning {
     link: Option<QuorumLink>,
     /// What was given to the log and is not committed, in order.
     proposals: VecDeque<(TxnRecord, Bytes)>,
+    /// The last transaction that the leader is known to have made.
+    known: Zxid,
     /// What has its turn, in order.
     steps: VecDeque<Step>,
     pub(super) requests: Requests,
@@ -81,6 +83,7 @@ impl Learning {
             leader,
             link: None,
             proposals: VecDeque::new(),
+            known: last_zxid,
             steps: VecDeque::new(),
             requests: Requests::default(),
             returning: HashMap::new(),
@@ -237,6 +240,7 @@ impl Peer {
             }
             LearnerOutput::Append { zxid, payload } => match role.decode(zxid, &payload) {
                 Some(record) => {
+                    role.known = role.known.max(zxid);
                     role.proposals.push_back((record, payload.clone()));
                     role.ask_disk(Output::Append { zxid, payload }, out);
                 }
@@ -254,6 +258,7 @@ impl Peer {
             }
             LearnerOutput::Commit { zxid, payload } => match role.proposal(zxid, &payload) {
                 Some(record) => {
+                    role.known = role.known.max(zxid);
                     role.steps.push_back(Step::Apply(record));
                     member.recent.push(zxid, payload);
                 }
@@ -337,7 +342,7 @@ impl Peer {
                 return self.answer_ready(session, db, client);
             }
             WriteRequest::Sync { path } => role.requests.sync(session, asked, path),
-            _ => role.requests.forward(session, asked),
+            _ => role.requests.forward(session, asked, role.known),
         }
         let closes = write.op == Op::CloseSession;
         let request = LearnerRequest {

@@ -227,21 +227,25 @@ impl Cluster {
     /// Feeds all there is, until nothing happens any more.
     fn settle(&mut self) {
         for _ in 0..100_000 {
-            for at in 0..self.nodes.len() {
-                self.apply(at);
-                self.dial(at);
-            }
-            if let Some((at, input)) = self.events.pop_front() {
-                self.feed(at, input);
-            } else if !self
-                .nodes
-                .iter()
-                .any(|node| node.is_up && node.peer.has_committed())
-            {
+            if !self.step() {
                 return;
             }
         }
         panic!("the ensemble does not come to rest");
+    }
+
+    /// Feeds one input. Whether there may be more to do.
+    fn step(&mut self) -> bool {
+        for at in 0..self.nodes.len() {
+            self.apply(at);
+            self.dial(at);
+        }
+        if let Some((at, input)) = self.events.pop_front() {
+            self.feed(at, input);
+            return true;
+        }
+        let has_committed = |node: &Node| node.is_up && node.peer.has_committed();
+        self.nodes.iter().any(has_committed)
     }
 
     /// Lets time pass in steps of 10 ms.
@@ -445,6 +449,16 @@ impl Cluster {
     }
 
     fn connect(&mut self, at: usize, session: SessionId) -> Client {
+        let conn = self.knock(at, session);
+        while self.step() {}
+        let heard = std::mem::take(&mut self.nodes[at].client);
+        let session = heard.iter().find_map(|output| connected(output, conn));
+        let session = session.unwrap_or_else(|| panic!("no session: {heard:?}"));
+        Client { at, conn, session }
+    }
+
+    /// A client connects, and does not wait.
+    fn knock(&mut self, at: usize, session: SessionId) -> ConnId {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         let last_zxid_seen = Zxid::ZERO;
@@ -457,32 +471,14 @@ impl Cluster {
         };
         self.events
             .push_back((at, Input::Connect { conn, request }));
-        self.settle();
-        let heard = std::mem::take(&mut self.nodes[at].client);
-        let session = heard.iter().find_map(|output| match output {
-            ClientOutput::Connected {
-                conn: to, session, ..
-            } if *to == conn => Some(session.id()),
-            _ => None,
-        });
-        let session = session.unwrap_or_else(|| panic!("no session: {heard:?}"));
-        Client { at, conn, session }
+        conn
     }
 
     /// Asks, without waiting.
     fn ask(&mut self, client: Client, op: Op, body: &[u8]) -> Xid {
         self.next_xid += 1;
         let xid = Xid(self.next_xid);
-        let body = Bytes::copy_from_slice(body);
-        let write = Write {
-            conn: client.conn,
-            session: client.session,
-            xid,
-            op,
-            request: WriteRequest::decode(op, &body),
-            ids: Policy::initial("10.0.0.1".parse().unwrap()),
-            body,
-        };
+        let write = write(client, xid, op, body);
         self.events.push_back((client.at, Input::Write(write)));
         xid
     }
@@ -514,6 +510,27 @@ impl Cluster {
             states.all(|state| state == first),
             "all have the same log and state"
         );
+    }
+}
+
+fn write(client: Client, xid: Xid, op: Op, body: &[u8]) -> Write {
+    let body = Bytes::copy_from_slice(body);
+    Write {
+        conn: client.conn,
+        session: client.session,
+        xid,
+        op,
+        request: WriteRequest::decode(op, &body),
+        ids: Policy::initial("10.0.0.1".parse().unwrap()),
+        body,
+    }
+}
+
+/// The session that a connection is told of.
+fn connected(output: &ClientOutput, to: ConnId) -> Option<SessionId> {
+    match output {
+        ClientOutput::Connected { conn, session, .. } if *conn == to => Some(session.id()),
+        _ => None,
     }
 }
 
@@ -811,4 +828,37 @@ fn a_server_without_data_follows_a_leader_and_is_whole_again() {
     cluster.create(client, "/after");
     cluster.assert_same_state();
     assert_eq!(cluster.nodes[0].epochs, (Epoch(1), Epoch(1)));
+}
+
+/// Some clients number their requests anew with each connection. What was asked for through the
+/// connection before is no answer then.
+#[test]
+fn a_request_is_not_answered_by_an_earlier_one_with_its_number_qp_118() {
+    for (from, to) in [(0, 1), (1, 1), (2, 0)] {
+        let mut cluster = Cluster::new(3, 0);
+        assert_eq!(cluster.leader(), 2);
+        let old = cluster.connect(from, SessionId::NONE);
+        let xid = cluster.ask(old, Op::Create, &create_body("/first", 0));
+        let conn = cluster.knock(to, old.session);
+        let is_connected = |cluster: &Cluster| {
+            let heard = cluster.nodes[to].client.iter();
+            heard
+                .into_iter()
+                .any(|output| connected(output, conn).is_some())
+        };
+        while !is_connected(&cluster) {
+            assert!(cluster.step(), "the session moves");
+        }
+        assert!(cluster.nodes[to].db.tree.node("/first").is_none());
+        let new = Client {
+            at: to,
+            conn,
+            ..old
+        };
+        let write = write(new, xid, Op::Create, &create_body("/second", 0));
+        cluster.events.push_front((to, Input::Write(write)));
+        let replies = cluster.replies(new);
+        assert_eq!(replies, [(xid, WriteReply::Path("/second".into()))]);
+        cluster.assert_same_state();
+    }
 }
