@@ -199,6 +199,11 @@ impl Peer {
                 self.feed_leader(now, db, LeaderInput::LogProbed { link, found }, out);
             }
             Input::LeaderConnected { link } => self.on_leader_connected(now, link, out, client),
+            Input::LeaderSends { link } => {
+                if self.follows(link) {
+                    self.feed_learner(now, LearnerInput::Receiving, out, client);
+                }
+            }
             Input::FromLeader { link, packet } => {
                 if self.follows(link) {
                     self.feed_learner(now, LearnerInput::Received(packet), out, client);
