@@ -151,6 +151,9 @@ impl MemberWriter {
         drop(watches);
         server.deliver(&mut desk.client, &mut desk.woken);
         drop(ManuallyDrop::into_inner(db));
+        if peer.is_in_term() {
+            self.gate.open();
+        }
         self.carry_out(desk)
     }
 
@@ -202,10 +205,7 @@ impl MemberWriter {
                 let received = desk.received.take().expect("it came with the packet");
                 *self.server.state.write() = *received;
             }
-            Output::Serve(mode) => {
-                self.gate.open();
-                self.server.serve(mode);
-            }
+            Output::Serve(mode) => self.server.serve(mode),
             Output::Retire => {
                 self.gate.close();
                 self.server.retire("the server has no leader any more");
