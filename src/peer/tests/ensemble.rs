@@ -56,6 +56,7 @@ struct Cluster {
     next_xid: i32,
     /// What is to be fed to whom.
     events: VecDeque<(usize, Input)>,
+    leader_serves: bool,
 }
 
 /// A client of one server.
@@ -69,6 +70,10 @@ struct Client {
 impl Cluster {
     /// Servers with the numbers 1 to `voters`, then observers, all empty, settled.
     fn new(voters: usize, observers: usize) -> Self {
+        Self::with(voters, observers, true)
+    }
+
+    fn with(voters: usize, observers: usize, leader_serves: bool) -> Self {
         let mut text = String::new();
         for number in 1..=voters + observers {
             let role = if number <= voters {
@@ -97,6 +102,7 @@ impl Cluster {
             next_conn: 1,
             next_xid: 0,
             events: VecDeque::new(),
+            leader_serves,
         };
         for at in 0..voters + observers {
             let node = cluster.start(at, (Vec::new(), Zxid::ZERO), (Epoch(0), Epoch(0)));
@@ -133,7 +139,7 @@ impl Cluster {
             },
             election: ElectionOptions::default(),
             observer_rest_ms: 200,
-            leader_serves: true,
+            leader_serves: self.leader_serves,
             commit_log_count: 500,
             field_bytes_max: FIELD_MAX,
             seed: 7,
@@ -861,4 +867,21 @@ fn a_request_is_not_answered_by_an_earlier_one_with_its_number_qp_118() {
         assert_eq!(replies, [(xid, WriteReply::Path("/second".into()))]);
         cluster.assert_same_state();
     }
+}
+
+/// It takes snapshots like any other: its state is known to be committed.
+#[test]
+fn a_leader_without_clients_is_in_its_term() {
+    let mut cluster = Cluster::with(3, 0, false);
+    let follower = Some(Mode::Follower);
+    assert_eq!(cluster.modes(), [follower, follower, None]);
+    assert!(cluster.nodes.iter().all(|node| node.peer.is_in_term()));
+    let client = cluster.connect(0, SessionId::NONE);
+    cluster.create(client, "/written");
+    cluster.assert_same_state();
+    cluster.kill(0);
+    cluster.kill(1);
+    cluster.settle();
+    cluster.pass(2 * TICK);
+    assert!(!cluster.nodes[2].peer.is_in_term());
 }
