@@ -17,7 +17,7 @@ use super::config;
 use crate::auth::{AuthOptions, Policy};
 use crate::base::{ConnId, Monotonic, Now, SessionId, WallMillis, Xid, Zxid};
 use crate::net::{Clock, Server, Woken, Words, bind};
-use crate::peer::{ClientOutput, Input};
+use crate::peer::{ClientOutput, Input, Mode};
 use crate::proto::txn::{CreateKind, CreateTxn};
 use crate::proto::{EventType, NodeEvent, Op, Txn, TxnRecord};
 use crate::runtime::options;
@@ -83,6 +83,7 @@ impl Front {
         let database = Database::new(TreeOptions::default());
         let options = options::net(&config, 1);
         let server = Server::new(database, policy, options, clock.clone(), Arc::new(NoWords));
+        server.serve(Mode::Standalone);
         let server = Arc::new(server);
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
