@@ -12,15 +12,18 @@ use crate::base::{
     Acl, ConnId, Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, WallMillis, Xid, Zxid,
 };
 use crate::election::{ElectionOptions, LinkState, Received};
+use crate::peer::Role;
 use crate::peer::{
     ClientOutput, ConnectAsk, Input, MemberOptions, MemberStart, Mode, Output, Peer, Write,
 };
-use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
+use crate::proto::{ErrorCode, Op, Txn, TxnRecord, WriteReply, WriteRequest};
 use crate::quorum::{Membership, QuorumView, ViewRules};
 use crate::session::password;
 use crate::tree::Database;
 use crate::watch::WatchTable;
-use crate::zab::{Committed, StreamItem, ToLeader, ToLearner, ZabOptions, packet_len};
+use crate::zab::{
+    Committed, LearnerRequest, StreamItem, ToLeader, ToLearner, ZabOptions, packet_len,
+};
 
 const FIELD_MAX: usize = 1 << 20;
 
@@ -884,4 +887,85 @@ fn a_leader_without_clients_is_in_its_term() {
     cluster.settle();
     cluster.pass(2 * TICK);
     assert!(!cluster.nodes[2].peer.is_in_term());
+}
+
+/// Apache's leader loses a request that it cannot read. Its session ends all the same, and then
+/// nothing of it is left.
+#[test]
+fn requests_that_the_leader_never_answers_end_with_their_session() {
+    let mut cluster = Cluster::new(3, 0);
+    let client = cluster.connect(0, SessionId::NONE);
+    for path in ["/lost", "/behind"] {
+        cluster.ask(client, Op::Create, &create_body(path, 0));
+    }
+    cluster.step();
+    cluster.step();
+    let is_request = |(_, input): &(usize, Input)| {
+        let packet = ToLeader::Ack { zxid: Zxid::ZERO };
+        let Input::FromLearner { packet: sent, .. } = input else {
+            return false;
+        };
+        std::mem::discriminant(sent) != std::mem::discriminant(&packet)
+    };
+    assert_eq!(
+        cluster
+            .events
+            .iter()
+            .filter(|event| is_request(event))
+            .count(),
+        2
+    );
+    cluster.events.retain(|event| !is_request(event));
+    cluster.settle();
+    cluster.pass(30_000);
+    assert!(cluster.nodes[0].db.sessions.is_empty(), "it has expired");
+    let closed = cluster.nodes[0].client.last();
+    assert!(matches!(closed, Some(ClientOutput::Close { conn }) if *conn == client.conn));
+    let Role::Learning(role) = &cluster.nodes[0].peer.role else {
+        panic!("it follows");
+    };
+    assert_eq!(role.requests.len(), 0);
+}
+
+/// An older release's learner passes on what only the server may ask for. Its client would wait for
+/// ever, and its next requests with it.
+#[test]
+fn a_learner_is_answered_whatever_it_passes_on() {
+    let mut cluster = Cluster::new(3, 0);
+    let client = cluster.connect(0, SessionId::NONE);
+    cluster.create(client, "/there");
+    let before = cluster.nodes[0].log.len();
+    let (&link, _) = cluster
+        .links
+        .iter()
+        .find(|(_, (_, learner))| *learner == 0)
+        .unwrap();
+    for (xid, op) in [(100, 13), (101, 20), (102, 4), (103, 77)] {
+        let packet = ToLeader::Request(LearnerRequest {
+            session: client.session,
+            xid: Xid(xid),
+            op,
+            body: Bytes::from_static(b"what"),
+            ids: Arc::from([]),
+        });
+        let at = cluster.leader();
+        cluster
+            .events
+            .push_back((at, Input::FromLearner { link, packet }));
+    }
+    cluster.settle();
+    let answered: Vec<_> = cluster.nodes[0].log[before..]
+        .iter()
+        .map(|logged| {
+            let record = TxnRecord::decode(&logged.payload, FIELD_MAX).unwrap();
+            (record.session, record.cxid.0, record.txn)
+        })
+        .collect();
+    let refused = |xid| {
+        let code = ErrorCode::Unimplemented.number();
+        (client.session, xid, Txn::Error { code })
+    };
+    assert_eq!(answered, [100, 101, 102, 103].map(refused));
+    cluster.create(client, "/next");
+    cluster.assert_same_state();
 }
