@@ -172,6 +172,9 @@ impl Peer {
     ) {
         self.reply(asked, zxid, WriteReply::Done, out);
         self.sessions.remove(session);
+        if let Role::Learning(role) = &mut self.role {
+            role.requests.forget(session);
+        }
         if let Some(conn) = self.connections.holder_of(session) {
             self.connections.detach(conn);
             out.push(ClientOutput::Close { conn });

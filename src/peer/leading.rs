@@ -15,7 +15,7 @@ use crate::peer::pipeline::{Asked, Pipeline};
 use crate::peer::query::{LeadingReport, ProposalSizes};
 use crate::peer::{Mode, Output, Peer, Role};
 use crate::prep::{Caller, Prepared};
-use crate::proto::{Op, OpClass, TxnRecord, WriteRequest};
+use crate::proto::{ErrorCode, Op, OpClass, TxnRecord, WriteRequest};
 use crate::session::{Owner, SessionTable};
 use crate::tree::Database;
 use crate::zab::{Leader, LeaderInput, LeaderOutput, LearnerRequest};
@@ -217,25 +217,27 @@ impl Peer {
             body,
             ids,
         } = request;
-        let op = Op::from_number(number);
-        let is_open = matches!(&self.role, Role::Leading(role) if role.pipeline.is_some());
-        let Some(op) = op.filter(|op| is_open && is_forwarded(*op)) else {
-            tracing::warn!(%link, %session, number, "a learner passed on what cannot be taken");
+        if !matches!(&self.role, Role::Leading(role) if role.pipeline.is_some()) {
+            tracing::warn!(%link, %session, number, "a learner passed on a request out of turn");
             return;
-        };
+        }
+        let op = Op::from_number(number);
         match op {
-            Op::CreateSession => self.open_for_learner(now, db, link, session, &body, out),
-            Op::Sync => self.on_learner_sync(link, out),
+            Some(Op::CreateSession) => self.open_for_learner(now, db, link, session, &body, out),
+            Some(Op::Sync) => self.on_learner_sync(link, out),
             _ => {
                 let caller = Caller {
                     session,
                     xid,
-                    op,
+                    op: op.unwrap_or(Op::Error),
                     ids: &ids,
                     standing: self.sessions.check(session, owner(link)),
                 };
-                let request = loggable(WriteRequest::decode(op, &body));
-                self.prepare(now, db, &caller, request, None, out);
+                let request = match op.filter(|op| op.class() == OpClass::Write) {
+                    Some(op) => WriteRequest::decode(op, &body),
+                    None => not_for_clients(),
+                };
+                self.prepare(now, db, &caller, loggable(request), None, out);
             }
         }
     }
@@ -349,9 +351,13 @@ impl Peer {
     }
 }
 
-/// What a learner may pass on.
-fn is_forwarded(op: Op) -> bool {
-    matches!(op.class(), OpClass::Write | OpClass::Sync) || op == Op::CreateSession
+/// What learners of other releases may pass on though it is no request of a client. It is answered,
+/// or the client's next ones would wait behind it for ever.
+fn not_for_clients() -> WriteRequest {
+    WriteRequest::Malformed {
+        code: ErrorCode::Unimplemented,
+        takes_zxid: true,
+    }
 }
 
 /// Only what is proposed reaches the learner again, so every refusal is: Apache's leader proposes

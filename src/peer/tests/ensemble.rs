@@ -1,570 +1,17 @@
-//! Peers as an ensemble, over a network and disks that do at once what they are asked: how roles
-//! change and how a client's request goes through them. What goes wrong is the simulator's.
+//! How roles change in an ensemble, and how a client's request goes through them. What goes wrong is
+//! the simulator's.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{TICK, options};
-use crate::auth::{AuthOptions, Policy};
-use crate::base::{
-    Acl, ConnId, Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, WallMillis, Xid, Zxid,
-};
-use crate::election::{ElectionOptions, LinkState, Received};
-use crate::peer::{
-    ClientOutput, ConnectAsk, Input, MemberOptions, MemberStart, Mode, Output, Peer, Write,
-};
-use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
-use crate::quorum::{Membership, QuorumView, ViewRules};
-use crate::session::password;
-use crate::tree::Database;
-use crate::watch::WatchTable;
-use crate::zab::{Committed, StreamItem, ToLeader, ToLearner, ZabOptions, packet_len};
-
-const FIELD_MAX: usize = 1 << 20;
-
-struct Node {
-    id: ServerId,
-    peer: Peer,
-    db: Database,
-    watches: WatchTable,
-    /// All that is on disk, snapshots and log in one.
-    log: Vec<Committed>,
-    /// The zxid of the last snapshot, which no transaction may have.
-    snapshot: Zxid,
-    /// The state that came with SNAP, and who sent it.
-    received: Option<(Database, usize)>,
-    epochs: (Epoch, Epoch),
-    mode: Option<Mode>,
-    port_is_open: bool,
-    dialling: Option<ServerId>,
-    is_up: bool,
-    client: Vec<ClientOutput>,
-}
-
-/// Which two servers a link joins: leader, learner.
-type Ends = (usize, usize);
-
-struct Cluster {
-    nodes: Vec<Node>,
-    now: Now,
-    membership: Arc<Membership>,
-    links: BTreeMap<QuorumLink, Ends>,
-    next_link: u64,
-    next_conn: u64,
-    next_xid: i32,
-    /// What is to be fed to whom.
-    events: VecDeque<(usize, Input)>,
-    leader_serves: bool,
-}
-
-/// A client of one server.
-#[derive(Clone, Copy)]
-struct Client {
-    at: usize,
-    conn: ConnId,
-    session: SessionId,
-}
-
-impl Cluster {
-    /// Servers with the numbers 1 to `voters`, then observers, all empty, settled.
-    fn new(voters: usize, observers: usize) -> Self {
-        Self::with(voters, observers, true)
-    }
-
-    fn with(voters: usize, observers: usize, leader_serves: bool) -> Self {
-        let mut text = String::new();
-        for number in 1..=voters + observers {
-            let role = if number <= voters {
-                "participant"
-            } else {
-                "observer"
-            };
-            text += &format!(
-                "server.{number}=127.0.0.1:{}:{}:{role}\n",
-                2000 + number,
-                3000 + number
-            );
-        }
-        let view = QuorumView::parse(&text, ViewRules::default()).unwrap();
-        let membership = Arc::new(Membership::new(Arc::new(view)));
-        let now = Now {
-            monotonic: Monotonic(1_000_000),
-            wall: WallMillis(1_700_000_000_000),
-        };
-        let mut cluster = Self {
-            nodes: Vec::new(),
-            now,
-            membership,
-            links: BTreeMap::new(),
-            next_link: 1,
-            next_conn: 1,
-            next_xid: 0,
-            events: VecDeque::new(),
-            leader_serves,
-        };
-        for at in 0..voters + observers {
-            let node = cluster.start(at, (Vec::new(), Zxid::ZERO), (Epoch(0), Epoch(0)));
-            cluster.nodes.push(node);
-        }
-        for at in 0..voters + observers {
-            cluster.reach(at, LinkState::Up);
-        }
-        cluster.settle();
-        // An observer rests before it looks, and asks once a second.
-        cluster.pass(2000);
-        cluster
-    }
-
-    fn start(
-        &self,
-        at: usize,
-        (log, snapshot): (Vec<Committed>, Zxid),
-        epochs: (Epoch, Epoch),
-    ) -> Node {
-        let id = ServerId(i64::try_from(at).unwrap() + 1);
-        let member = MemberOptions {
-            me: id,
-            membership: self.membership.clone(),
-            zab: ZabOptions {
-                tick_ms: TICK,
-                init_limit: 10,
-                sync_limit: 5,
-                snapshot_size_factor: Some(0.33),
-                force_snapshot_sync: false,
-                snap_syncs_max: 10,
-                diff_syncs_max: 100,
-                wait_for_epoch_max_ms: None,
-            },
-            election: ElectionOptions::default(),
-            observer_rest_ms: 200,
-            leader_serves: self.leader_serves,
-            commit_log_count: 500,
-            field_bytes_max: FIELD_MAX,
-            seed: 7,
-        };
-        let mut peer_options = options();
-        peer_options.session_id_byte = u8::try_from(at).unwrap() + 1;
-        let start = MemberStart {
-            accepted_epoch: epochs.0,
-            current_epoch: epochs.1,
-            recent: log.clone(),
-        };
-        let policy = Arc::new(Policy::new(&AuthOptions::default()).unwrap());
-        let db = replayed(&log, snapshot);
-        Node {
-            id,
-            peer: Peer::member(peer_options, member, policy, start, self.now),
-            db,
-            watches: WatchTable::default(),
-            log,
-            snapshot,
-            received: None,
-            epochs,
-            mode: None,
-            port_is_open: false,
-            dialling: None,
-            is_up: true,
-            client: Vec::new(),
-        }
-    }
-
-    /// Everyone learns whether `at` can be reached, and it whether they can.
-    fn reach(&mut self, at: usize, state: LinkState) {
-        for other in 0..self.nodes.len() {
-            if other != at && self.nodes[other].is_up {
-                let (a, b) = (self.nodes[at].id, self.nodes[other].id);
-                self.events
-                    .push_back((other, Input::Reach { peer: a, state }));
-                if self.nodes[at].is_up {
-                    self.events.push_back((at, Input::Reach { peer: b, state }));
-                }
-            }
-        }
-    }
-
-    /// Kills a server; its disk stays.
-    fn kill(&mut self, at: usize) {
-        self.nodes[at].is_up = false;
-        self.nodes[at].port_is_open = false;
-        self.events.retain(|(to, _)| *to != at);
-        self.cut_links_of(at);
-        self.reach(at, LinkState::Gone);
-    }
-
-    fn restart(&mut self, at: usize) {
-        let Node {
-            log,
-            snapshot,
-            epochs,
-            ..
-        } = &self.nodes[at];
-        self.nodes[at] = self.start(at, (log.clone(), *snapshot), *epochs);
-        self.reach(at, LinkState::Up);
-    }
-
-    fn cut_links_of(&mut self, at: usize) {
-        let gone: Vec<_> = self
-            .links
-            .iter()
-            .filter(|(_, (leader, learner))| *leader == at || *learner == at)
-            .map(|(link, _)| *link)
-            .collect();
-        for link in gone {
-            self.cut(link, at);
-        }
-    }
-
-    /// One end closes a link; the other hears of it.
-    fn cut(&mut self, link: QuorumLink, by: usize) {
-        let Some((leader, learner)) = self.links.remove(&link) else {
-            return;
-        };
-        let reason = "the link is closed".to_owned();
-        if by == leader && self.nodes[learner].is_up {
-            self.events
-                .push_back((learner, Input::LeaderGone { link, reason }));
-        } else if by == learner && self.nodes[leader].is_up {
-            self.events.push_back((leader, Input::LearnerGone { link }));
-        }
-    }
-
-    /// Feeds all there is, until nothing happens any more.
-    fn settle(&mut self) {
-        for _ in 0..100_000 {
-            if !self.step() {
-                return;
-            }
-        }
-        panic!("the ensemble does not come to rest");
-    }
-
-    /// Feeds one input. Whether there may be more to do.
-    fn step(&mut self) -> bool {
-        for at in 0..self.nodes.len() {
-            self.apply(at);
-            self.dial(at);
-        }
-        if let Some((at, input)) = self.events.pop_front() {
-            self.feed(at, input);
-            return true;
-        }
-        let has_committed = |node: &Node| node.is_up && node.peer.has_committed();
-        self.nodes.iter().any(has_committed)
-    }
-
-    /// Lets time pass in steps of 10 ms.
-    fn pass(&mut self, millis: u64) {
-        for _ in 0..millis.div_ceil(10) {
-            self.now.monotonic = self.now.monotonic.after(10);
-            self.now.wall.0 += 10;
-            for at in 0..self.nodes.len() {
-                let node = &self.nodes[at];
-                let deadline = node.peer.next_deadline();
-                if node.is_up && deadline.is_some_and(|due| due <= self.now.monotonic) {
-                    self.events.push_back((at, Input::Wake));
-                }
-            }
-            self.settle();
-        }
-    }
-
-    fn feed(&mut self, at: usize, input: Input) {
-        let node = &mut self.nodes[at];
-        if !node.is_up {
-            return;
-        }
-        if let Input::Truncated { .. } | Input::Reloaded { .. } = &input {
-            node.db = replayed(&node.log, node.snapshot);
-        }
-        let (mut out, mut client) = (Vec::new(), Vec::new());
-        node.peer
-            .handle(self.now, &node.db, input, &mut out, &mut client);
-        node.client.append(&mut client);
-        self.carry_out(at, out);
-    }
-
-    fn apply(&mut self, at: usize) {
-        let node = &mut self.nodes[at];
-        // Also when there is nothing to do: a driver applies what else it has at hand too.
-        if !node.is_up {
-            return;
-        }
-        let has_committed = node.peer.has_committed();
-        let (mut out, mut client) = (Vec::new(), Vec::new());
-        node.peer.apply_committed(
-            self.now,
-            &mut node.db,
-            &mut node.watches,
-            &mut out,
-            &mut client,
-        );
-        node.client.append(&mut client);
-        self.carry_out(at, out);
-        if has_committed {
-            // Rests of no length are over at once.
-            self.events.push_back((at, Input::Wake));
-        }
-    }
-
-    fn carry_out(&mut self, at: usize, outputs: Vec<Output>) {
-        for output in outputs {
-            let node = &mut self.nodes[at];
-            match output {
-                Output::Append { zxid, payload } => {
-                    assert!(node.log.last().is_none_or(|last| last.zxid < zxid));
-                    node.log.push(Committed { zxid, payload });
-                    self.events.push_back((at, Input::Appended { zxid }));
-                }
-                Output::SaveAcceptedEpoch(epoch) => {
-                    node.epochs.0 = epoch;
-                    self.events
-                        .push_back((at, Input::AcceptedEpochSaved(epoch)));
-                }
-                Output::SaveCurrentEpoch(epoch) => {
-                    node.epochs.1 = epoch;
-                    self.events.push_back((at, Input::CurrentEpochSaved(epoch)));
-                }
-                Output::Truncate { zxid } => {
-                    node.log.retain(|record| record.zxid <= zxid);
-                    let recent = node.log.clone();
-                    self.events
-                        .push_back((at, Input::Truncated { zxid, recent }));
-                }
-                Output::Reload => {
-                    let (zxid, recent) = (node.db.last_zxid(), node.log.clone());
-                    self.events
-                        .push_back((at, Input::Reloaded { zxid, recent }));
-                }
-                Output::Drain => self.events.push_back((at, Input::Drained)),
-                Output::Notify { to, message } => self.notify(at, to, &message),
-                Output::Eager(_) => {}
-                Output::OpenQuorumPort => node.port_is_open = true,
-                Output::CloseQuorumPort => {
-                    node.port_is_open = false;
-                    self.cut_links_of(at);
-                }
-                Output::Send { link, packets } => self.send(at, link, packets),
-                Output::Stream { link, item } => self.stream(at, link, item),
-                Output::CloseLink { link } => self.cut(link, at),
-                Output::DialLeader { leader, addresses } => {
-                    assert_eq!(addresses.len(), 1, "the leader's address is known");
-                    node.dialling = Some(leader);
-                }
-                Output::HangUp => {
-                    node.dialling = None;
-                    self.cut_links_of(at);
-                }
-                Output::Serve(mode) => node.mode = Some(mode),
-                Output::Retire => node.mode = None,
-                Output::InstallSnapshot { zxid } => {
-                    let (db, _) = node.received.as_mut().expect("it came with SNAP");
-                    assert_eq!(db.last_zxid(), zxid);
-                    std::mem::swap(&mut node.db, db);
-                }
-                Output::StoreSnapshot { zxid } => {
-                    self.nodes[at].log = self.records_of(at, zxid);
-                    self.nodes[at].snapshot = zxid;
-                    self.events.push_back((at, Input::SnapshotStored { zxid }));
-                }
-                Output::ProbeLog { link, .. } => {
-                    self.events
-                        .push_back((at, Input::LogProbed { link, found: None }));
-                }
-                Output::Exit { code, reason } => panic!("{at} exits with {code}: {reason}"),
-            }
-        }
-    }
-
-    fn notify(&mut self, at: usize, to: ServerId, message: &Bytes) {
-        let to = usize::try_from(to.0 - 1).unwrap();
-        let message = Received::decode(message, false).unwrap();
-        let from = self.nodes[at].id;
-        self.events
-            .push_back((to, Input::Notification { from, message }));
-    }
-
-    fn dial(&mut self, at: usize) {
-        let Some(leader) = self.nodes[at].dialling else {
-            return;
-        };
-        let leader = usize::try_from(leader.0 - 1).unwrap();
-        if self.nodes[leader].is_up && self.nodes[leader].port_is_open {
-            self.nodes[at].dialling = None;
-            let link = QuorumLink(self.next_link);
-            self.next_link += 1;
-            self.links.insert(link, (leader, at));
-            self.events
-                .push_back((leader, Input::LearnerConnected { link }));
-            self.events.push_back((at, Input::LeaderConnected { link }));
-        }
-    }
-
-    fn send(&mut self, from: usize, link: QuorumLink, mut packets: Bytes) {
-        let Some((leader, learner)) = self.links.get(&link).copied() else {
-            return;
-        };
-        while let Some(len) = packet_len(&packets, FIELD_MAX).unwrap() {
-            let packet = packets.split_to(len);
-            if from == leader {
-                let packet = ToLearner::decode(&packet).unwrap();
-                self.events
-                    .push_back((learner, Input::FromLeader { link, packet }));
-            } else {
-                let packet = ToLeader::decode(&packet).unwrap();
-                self.events
-                    .push_back((leader, Input::FromLearner { link, packet }));
-            }
-        }
-        assert!(packets.is_empty(), "whole packets are sent");
-    }
-
-    /// What the sender of the last SNAP has up to `zxid`.
-    fn records_of(&self, at: usize, zxid: Zxid) -> Vec<Committed> {
-        let received = self.nodes[at].received.as_ref();
-        let (_, sender) = received.expect("it came with SNAP");
-        let log = self.nodes[*sender].log.iter();
-        log.filter(|record| record.zxid <= zxid).cloned().collect()
-    }
-
-    fn stream(&mut self, from: usize, link: QuorumLink, item: StreamItem) {
-        assert_eq!(item, StreamItem::Snapshot, "no log here is asked for");
-        let zxid = self.nodes[from].db.last_zxid();
-        if let Some((_, learner)) = self.links.get(&link).copied() {
-            let mut log = self.nodes[from].log.clone();
-            log.retain(|record| record.zxid <= zxid);
-            self.nodes[learner].received = Some((replayed(&log, zxid), from));
-            self.events.push_back((from, Input::Streamed { link }));
-            let packet = ToLearner::Snap { zxid };
-            self.events
-                .push_back((learner, Input::FromLeader { link, packet }));
-        }
-    }
-
-    fn leader(&self) -> usize {
-        let is_leader = |node: &Node| node.is_up && node.mode == Some(Mode::Leader);
-        self.nodes
-            .iter()
-            .position(is_leader)
-            .expect("there is a leader")
-    }
-
-    fn modes(&self) -> Vec<Option<Mode>> {
-        self.nodes.iter().map(|node| node.mode).collect()
-    }
-
-    fn connect(&mut self, at: usize, session: SessionId) -> Client {
-        let conn = self.knock(at, session);
-        while self.step() {}
-        let heard = std::mem::take(&mut self.nodes[at].client);
-        let session = heard.iter().find_map(|output| connected(output, conn));
-        let session = session.unwrap_or_else(|| panic!("no session: {heard:?}"));
-        Client { at, conn, session }
-    }
-
-    /// A client connects, and does not wait.
-    fn knock(&mut self, at: usize, session: SessionId) -> ConnId {
-        let conn = ConnId(self.next_conn);
-        self.next_conn += 1;
-        let last_zxid_seen = Zxid::ZERO;
-        let password = Some(Bytes::copy_from_slice(&password(session)));
-        let request = ConnectAsk {
-            last_zxid_seen,
-            timeout_ms: 10_000,
-            session,
-            password: password.filter(|_| session != SessionId::NONE),
-        };
-        self.events
-            .push_back((at, Input::Connect { conn, request }));
-        conn
-    }
-
-    /// Asks, without waiting.
-    fn ask(&mut self, client: Client, op: Op, body: &[u8]) -> Xid {
-        self.next_xid += 1;
-        let xid = Xid(self.next_xid);
-        let write = write(client, xid, op, body);
-        self.events.push_back((client.at, Input::Write(write)));
-        xid
-    }
-
-    /// What the client was answered, in order.
-    fn replies(&mut self, client: Client) -> Vec<(Xid, WriteReply)> {
-        self.settle();
-        let heard = std::mem::take(&mut self.nodes[client.at].client);
-        let replies = heard.into_iter().filter_map(|output| match output {
-            ClientOutput::Reply {
-                conn, xid, reply, ..
-            } if conn == client.conn => Some((xid, reply)),
-            _ => None,
-        });
-        replies.collect()
-    }
-
-    fn create(&mut self, client: Client, path: &str) {
-        let xid = self.ask(client, Op::Create, &create_body(path, 0));
-        let replies = self.replies(client);
-        assert_eq!(replies, [(xid, WriteReply::Path(path.into()))]);
-    }
-
-    fn assert_same_state(&self) {
-        let states = self.nodes.iter().filter(|node| node.is_up);
-        let mut states = states.map(|node| (node.db.tree.digest(), node.log.clone()));
-        let first = states.next().unwrap();
-        assert!(
-            states.all(|state| state == first),
-            "all have the same log and state"
-        );
-    }
-}
-
-fn write(client: Client, xid: Xid, op: Op, body: &[u8]) -> Write {
-    let body = Bytes::copy_from_slice(body);
-    Write {
-        conn: client.conn,
-        session: client.session,
-        xid,
-        op,
-        request: WriteRequest::decode(op, &body),
-        ids: Policy::initial("10.0.0.1".parse().unwrap()),
-        body,
-    }
-}
-
-/// The session that a connection is told of.
-fn connected(output: &ClientOutput, to: ConnId) -> Option<SessionId> {
-    match output {
-        ClientOutput::Connected { conn, session, .. } if *conn == to => Some(session.id()),
-        _ => None,
-    }
-}
-
-/// The state after `log`, at `snapshot` if that is later.
-fn replayed(log: &[Committed], snapshot: Zxid) -> Database {
-    let mut db = Database::new(options().prep.tree);
-    for Committed { payload, .. } in log {
-        db.apply(
-            &TxnRecord::decode(payload, FIELD_MAX).unwrap(),
-            &mut Vec::new(),
-        );
-    }
-    let last = log.last().map_or(snapshot, |last| last.zxid.max(snapshot));
-    db.set_last_zxid(last);
-    db
-}
-
-fn create_body(path: &str, flags: i32) -> Vec<u8> {
-    use jute::Encode as _;
-    let acl = Acl::anyone(31);
-    jute::proto::CreateRequest {
-        path: Some(path.into()),
-        data: Some(b"data"),
-        acl: Some(vec![acl.as_record()]),
-        flags,
-    }
-    .to_vec()
-}
+use super::TICK;
+use super::cluster::{Client, Cluster, FIELD_MAX, connected, create_body, write};
+use crate::base::{Epoch, SessionId, Xid, Zxid};
+use crate::election::LinkState;
+use crate::peer::{ClientOutput, Input, Mode, Role};
+use crate::proto::{ErrorCode, Op, Txn, TxnRecord, WriteReply};
+use crate::zab::{LearnerRequest, ToLeader, ToLearner};
 
 #[test]
 fn servers_that_start_together_elect_one_and_serve() {
@@ -884,4 +331,230 @@ fn a_leader_without_clients_is_in_its_term() {
     cluster.settle();
     cluster.pass(2 * TICK);
     assert!(!cluster.nodes[2].peer.is_in_term());
+}
+
+/// Apache's leader loses a request that it cannot read. Its session ends all the same, and then
+/// nothing of it is left.
+#[test]
+fn requests_that_the_leader_never_answers_end_with_their_session() {
+    let mut cluster = Cluster::new(3, 0);
+    let client = cluster.connect(0, SessionId::NONE);
+    for path in ["/lost", "/behind"] {
+        cluster.ask(client, Op::Create, &create_body(path, 0));
+    }
+    cluster.step();
+    cluster.step();
+    let is_request = |(_, input): &(usize, Input)| {
+        let packet = ToLeader::Ack { zxid: Zxid::ZERO };
+        let Input::FromLearner { packet: sent, .. } = input else {
+            return false;
+        };
+        std::mem::discriminant(sent) != std::mem::discriminant(&packet)
+    };
+    assert_eq!(
+        cluster
+            .events
+            .iter()
+            .filter(|event| is_request(event))
+            .count(),
+        2
+    );
+    cluster.events.retain(|event| !is_request(event));
+    cluster.settle();
+    cluster.pass(30_000);
+    assert!(cluster.nodes[0].db.sessions.is_empty(), "it has expired");
+    let closed = cluster.nodes[0].client.last();
+    assert!(matches!(closed, Some(ClientOutput::Close { conn }) if *conn == client.conn));
+    let Role::Learning(role) = &cluster.nodes[0].peer.role else {
+        panic!("it follows");
+    };
+    assert_eq!(role.requests.len(), 0);
+}
+
+/// An older release's learner passes on what only the server may ask for. Its client would wait for
+/// ever, and its next requests with it.
+#[test]
+fn a_learner_is_answered_whatever_it_passes_on() {
+    let mut cluster = Cluster::new(3, 0);
+    let client = cluster.connect(0, SessionId::NONE);
+    cluster.create(client, "/there");
+    let before = cluster.nodes[0].log.len();
+    let (&link, _) = cluster
+        .links
+        .iter()
+        .find(|(_, (_, learner))| *learner == 0)
+        .unwrap();
+    for (xid, op) in [(100, 13), (101, 20), (102, 4), (103, 77)] {
+        let packet = ToLeader::Request(LearnerRequest {
+            session: client.session,
+            xid: Xid(xid),
+            op,
+            body: Bytes::from_static(b"what"),
+            ids: Arc::from([]),
+        });
+        let at = cluster.leader();
+        cluster
+            .events
+            .push_back((at, Input::FromLearner { link, packet }));
+    }
+    cluster.settle();
+    let answered: Vec<_> = cluster.nodes[0].log[before..]
+        .iter()
+        .map(|logged| {
+            let record = TxnRecord::decode(&logged.payload, FIELD_MAX).unwrap();
+            (record.session, record.cxid.0, record.txn)
+        })
+        .collect();
+    let refused = |xid| {
+        let code = ErrorCode::Unimplemented.number();
+        (client.session, xid, Txn::Error { code })
+    };
+    assert_eq!(answered, [100, 101, 102, 103].map(refused));
+    cluster.create(client, "/next");
+    cluster.assert_same_state();
+}
+
+/// Terms that bring no transaction, and servers whose history ends with the start of one.
+#[test]
+fn leaders_without_a_transaction_bring_others_up_to_date() {
+    let mut cluster = Cluster::new(3, 1);
+    let client = cluster.connect(0, SessionId::NONE);
+    cluster.create(client, "/kept");
+    let all = |cluster: &mut Cluster, then: fn(&mut Cluster, usize)| {
+        (0..4).for_each(|at| then(cluster, at));
+        cluster.settle();
+        cluster.pass(3000);
+    };
+    for wiped in [2, 1, 0, 2, 3, 0] {
+        all(&mut cluster, Cluster::kill);
+        for at in (0..4).filter(|at| *at != wiped) {
+            cluster.restart(at);
+        }
+        cluster.settle();
+        cluster.pass(3000);
+        // It takes the state over from a leader that stands at the start of its epoch.
+        let nothing = (Vec::new(), Zxid::ZERO);
+        cluster.nodes[wiped] = cluster.start(wiped, nothing, (Epoch(0), Epoch(0)));
+        cluster.reach(wiped, LinkState::Up);
+        cluster.settle();
+        cluster.pass(3000);
+        assert_eq!(cluster.nodes[wiped].snapshot.counter(), 0);
+        assert!(cluster.modes().iter().all(Option::is_some));
+        all(&mut cluster, Cluster::kill);
+        all(&mut cluster, Cluster::restart);
+        assert!(cluster.modes().iter().all(Option::is_some));
+        if wiped < 3 {
+            assert_eq!(cluster.leader(), wiped, "it knows of the newest term");
+        }
+    }
+    let client = cluster.connect(1, client.session);
+    cluster.create(client, "/after");
+    cluster.assert_same_state();
+}
+
+#[test]
+fn sessions_outlive_their_leader_and_expire_with_the_next() {
+    let mut cluster = Cluster::new(3, 1);
+    let leader = cluster.leader();
+    let clients: Vec<_> = (0..4)
+        .map(|at| {
+            let client = cluster.connect(at, SessionId::NONE);
+            let path = format!("/of{at}");
+            cluster.ask(client, Op::Create, &create_body(&path, 1));
+            assert_eq!(cluster.replies(client).len(), 1);
+            client
+        })
+        .collect();
+    // Half of its time is over; the next leader gives it all of it anew.
+    cluster.pass(5000);
+    cluster.kill(leader);
+    cluster.settle();
+    cluster.pass(2000);
+    let next = cluster.leader();
+    cluster.pass(8000);
+    assert_eq!(cluster.nodes[next].db.sessions.len(), 4);
+    let back: Vec<_> = [(0, next), (1, 3), (2, 1)]
+        .map(|(of, to)| cluster.connect(to, clients[of].session))
+        .into();
+    for _ in 0..20 {
+        cluster.pass(1000);
+        for client in &back {
+            let sessions = &cluster.nodes[client.at].peer.sessions;
+            let handle = sessions.handle(client.session).expect("it is open");
+            handle.touch(cluster.now.monotonic);
+        }
+    }
+    for at in (0..4).filter(|at| *at != leader) {
+        let tree = &cluster.nodes[at].db.tree;
+        let there = [0, 1, 2, 3].map(|of| tree.node(&format!("/of{of}")).is_some());
+        assert_eq!(there, [true, true, true, false], "at {at}");
+    }
+    for client in back {
+        cluster.create(client, &format!("/by{}", client.session.0));
+    }
+    cluster.assert_same_state();
+}
+
+#[test]
+fn a_client_that_leaves_leaves_nothing_with_its_learner() {
+    for (steps, op) in [(1, None), (2, None), (4, None), (2, Some(Op::CloseSession))] {
+        let mut cluster = Cluster::new(3, 1);
+        for at in [0, 3] {
+            let conn = match op {
+                None => cluster.knock(at, SessionId::NONE),
+                Some(op) => {
+                    let client = cluster.connect(at, SessionId::NONE);
+                    cluster.ask(client, Op::Create, &create_body("/left", 1));
+                    cluster.ask(client, op, b"");
+                    client.conn
+                }
+            };
+            (0..steps).for_each(|_| assert!(cluster.step()));
+            let left = Input::Disconnected { conn };
+            cluster.events.push_front((at, left));
+            cluster.settle();
+            let peer = &cluster.nodes[at].peer;
+            assert!(peer.sessions.is_empty() && !peer.connections.contains(conn));
+            let Role::Learning(role) = &peer.role else {
+                panic!("it learns");
+            };
+            assert_eq!(role.requests.len(), 0);
+            cluster.pass(30_000);
+            let node = &cluster.nodes[at];
+            assert!(node.db.sessions.is_empty(), "closed or expired");
+            assert!(node.db.tree.node("/left").is_none());
+        }
+        cluster.assert_same_state();
+    }
+}
+
+/// A read behind the reply finds what was written, and so does one behind the reply to a sync that
+/// was asked for after a write elsewhere was answered.
+#[test]
+fn a_reply_is_given_when_the_state_shows_what_it_tells_of() {
+    let mut cluster = Cluster::new(3, 1);
+    let clients = [0, 1, 2, 3].map(|at| cluster.connect(at, SessionId::NONE));
+    for (number, &writer) in clients.iter().enumerate() {
+        let path = format!("/n{number}");
+        let xid = cluster.ask(writer, Op::Create, &create_body(&path, 0));
+        let has_reply = |cluster: &Cluster, client: Client, xid: Xid| {
+            let heard = cluster.nodes[client.at].client.iter();
+            let mut replies = heard.filter(|output| {
+                matches!(output, ClientOutput::Reply { conn, xid: to, .. }
+                    if *conn == client.conn && *to == xid)
+            });
+            replies.next().is_some()
+        };
+        while !has_reply(&cluster, writer, xid) {
+            assert!(cluster.step(), "it is answered");
+        }
+        assert!(cluster.nodes[writer.at].db.tree.node(&path).is_some());
+        for &reader in &clients {
+            let xid = cluster.ask(reader, Op::Sync, b"\0\0\0\x01/");
+            while !has_reply(&cluster, reader, xid) {
+                assert!(cluster.step(), "it is answered");
+            }
+            assert!(cluster.nodes[reader.at].db.tree.node(&path).is_some());
+        }
+    }
 }

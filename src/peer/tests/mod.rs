@@ -3,6 +3,7 @@
 //! A line is `<connection>: <what>`, so a test reads as a script and its answer.
 
 mod apache;
+mod cluster;
 mod ensemble;
 mod order;
 mod random;

@@ -152,6 +152,7 @@ impl Leader {
         }
         proposals.push(zxid, payload.clone());
         let tick = self.ticks.now();
+        self.unappended.on_proposed(zxid, tick);
         let mut packets = None;
         for (&link, learner) in &mut self.learners {
             if learner.gets_proposals() {
@@ -204,6 +205,7 @@ impl Leader {
     pub(super) fn on_appended(&mut self, zxid: Zxid, out: &mut Vec<LeaderOutput>) {
         if let Phase::Broadcasting(proposals) = &mut self.phase {
             proposals.append(self.me, zxid);
+            self.unappended.on_acknowledged(zxid);
             self.commit(out);
         }
     }

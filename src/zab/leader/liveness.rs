@@ -126,8 +126,12 @@ impl Leader {
         };
         if begins_tick {
             self.close_late(out);
-            if self.is_established() && !self.has_support() {
+            if self.is_established() && !self.has_support(true) {
                 self.step_down(StepDown::QuorumLost, out);
+                return;
+            }
+            if self.lags() && self.has_support(false) {
+                self.step_down(StepDown::OwnDiskLags, out);
                 return;
             }
         }
@@ -137,7 +141,7 @@ impl Leader {
     /// Closes the links of those that are silent or lag.
     fn close_late(&mut self, out: &mut Vec<LeaderOutput>) {
         let tick = self.ticks.now();
-        let oldest = tick.saturating_sub(self.options.sync_limit);
+        let oldest = self.oldest_allowed();
         let strangers = self.strangers.iter();
         let silent = strangers.filter(|(_, until)| tick > **until);
         let mut late: Vec<_> = silent
@@ -155,16 +159,27 @@ impl Leader {
         }
     }
 
-    /// Whether this server and those it hears from are a quorum of every view. A follower that is
-    /// being brought up to date supports it too, for a while.
-    fn has_support(&self) -> bool {
+    /// A proposal from before this tick should have been acknowledged.
+    fn oldest_allowed(&self) -> u64 {
+        self.ticks.now().saturating_sub(self.options.sync_limit)
+    }
+
+    /// Whether the own disk is what would be too slow for a follower: what it has not taken piles up
+    /// here while the others commit.
+    fn lags(&self) -> bool {
+        self.unappended.is_older_than(self.oldest_allowed())
+    }
+
+    /// Whether those that this server hears from, with itself or without, are a quorum of every view.
+    /// A follower that is being brought up to date supports it too, for a while.
+    fn has_support(&self, with_me: bool) -> bool {
         let tick = self.ticks.now();
         let supporting = |learner: &&Learner| {
             learner.kind == LearnerKind::Follower && tick <= learner.supports_until
         };
         let supporters = self.learners.values().filter(supporting);
         let supporters: Vec<ServerId> = supporters.map(|learner| learner.sid).collect();
-        let supports = |server| server == self.me || supporters.contains(&server);
+        let supports = |server| (with_me && server == self.me) || supporters.contains(&server);
         self.membership.has_quorum(supports)
     }
 

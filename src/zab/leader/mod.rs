@@ -22,7 +22,8 @@
 //!
 //! Deviations from Apache, all towards safety: a history that may have been cut across an epoch
 //! (`sync_plan`) or of which nothing is known gets a snapshot; ACKs of proposals that overtake the
-//! ACK of NEWLEADER are kept for it; the counter's last number is committed before the term ends.
+//! ACK of NEWLEADER are kept for it; the counter's last number is committed before the term ends; a
+//! leader whose disk hangs gives way to those that go on without it.
 //! Time is counted in ticks of which none is made up for, so that a process that was stopped does
 //! not take its learners for silent.
 //!
@@ -57,7 +58,7 @@ use thiserror::Error;
 
 use broadcast::Proposals;
 use learner::Learner;
-use liveness::Ticks;
+use liveness::{Ticks, Unacknowledged};
 
 use super::{LearnerKind, LearnerRequest, Recent, Standing, ToLeader, ToLearner, ZabOptions};
 use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
@@ -210,6 +211,8 @@ pub enum StepDown {
     Abandoned,
     #[error("a quorum of synced voters is gone")]
     QuorumLost,
+    #[error("its disk has not taken a proposal for too long, and the others can go on without it")]
+    OwnDiskLags,
     #[error("the counter of the epoch is used up")]
     CounterUsedUp,
 }
@@ -260,6 +263,8 @@ pub struct Leader {
     /// Invariant: no two have the same id.
     learners: BTreeMap<QuorumLink, Learner>,
     ticks: Ticks,
+    /// What the own disk has not taken.
+    unappended: Unacknowledged,
     /// The id for the next learner that has none; falls.
     nameless: ServerId,
     /// Whether a learner is ready but the state in memory is behind the window.
@@ -327,6 +332,7 @@ impl Leader {
             strangers: BTreeMap::new(),
             learners: BTreeMap::new(),
             ticks: Ticks::new(options.tick_ms, now),
+            unappended: Unacknowledged::default(),
             nameless: ServerId(-1),
             waits_for_state: false,
             has_pinned: false,

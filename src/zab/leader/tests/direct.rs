@@ -214,9 +214,8 @@ fn a_leader_that_promised_the_last_epoch_cannot_begin_another() {
     assert_eq!(describe(&out), expected);
 }
 
-/// It answers no ping before UPTODATE, which waits for others.
-#[test]
-fn a_learner_that_waits_for_the_term_to_begin_is_neither_silent_nor_gone() {
+/// One that has joined with 2 and 3, which lack nothing, and waits for their ACKs of NEWLEADER.
+fn synchronising(view: &str) -> Bench {
     let standing = Standing {
         accepted_epoch: Epoch(1),
         current_epoch: Epoch(1),
@@ -224,8 +223,6 @@ fn a_learner_that_waits_for_the_term_to_begin_is_neither_silent_nor_gone() {
     };
     let mut recent = Recent::new(500);
     recent.push(zxid("1.1"), payload(zxid("1.1")));
-    let view =
-        "server.1=h1:1:2\nserver.2=h2:1:2\nserver.3=h3:1:2\nserver.4=h4:1:2\nserver.5=h5:1:2\n";
     let mut out = Vec::new();
     let mut bench = Bench::new(ServerId(1), OPTIONS, view, standing, recent, &mut out);
     let info = |sid| ToLeader::Info {
@@ -252,6 +249,46 @@ fn a_learner_that_waits_for_the_term_to_begin_is_neither_silent_nor_gone() {
         bench.handle(LeaderInput::Received { link, packet });
     }
     bench.handle(LeaderInput::CurrentEpochSaved(Epoch(2)));
+    bench
+}
+
+/// Others commit without it, and what its disk has not taken would pile up for ever.
+#[test]
+fn a_leader_whose_disk_hangs_gives_way_if_the_others_can_go_on() {
+    for others in [1, 2] {
+        let mut bench = synchronising("server.1=h1:1:2\nserver.2=h2:1:2\nserver.3=h3:1:2\n");
+        for link in (1..=others).map(QuorumLink) {
+            let packet = ToLeader::Ack { zxid: zxid("2.0") };
+            bench.handle(LeaderInput::Received { link, packet });
+        }
+        if others == 1 {
+            let link = QuorumLink(2);
+            bench.handle(LeaderInput::Gone { link });
+        }
+        bench.propose(zxid("2.1"), payload(zxid("2.1")));
+        let mut last = String::new();
+        for _ in 0..=OPTIONS.sync_limit {
+            assert_eq!(last, "", "not before syncLimit");
+            for link in (1..=others).map(QuorumLink) {
+                let packet = ToLeader::Ack { zxid: zxid("2.1") };
+                bench.handle(LeaderInput::Received { link, packet });
+            }
+            let out = bench.pass(OPTIONS.tick_ms);
+            let ends = out.iter().map(|(_, output)| describe([output]));
+            last = ends.filter(|text| text.contains("step down")).collect();
+        }
+        let lags = "step down: its disk has not taken a proposal for too long, and the others can \
+                    go on without it";
+        assert_eq!(last, if others == 2 { lags } else { "" });
+    }
+}
+
+/// It answers no ping before UPTODATE, which waits for others.
+#[test]
+fn a_learner_that_waits_for_the_term_to_begin_is_neither_silent_nor_gone() {
+    let view =
+        "server.1=h1:1:2\nserver.2=h2:1:2\nserver.3=h3:1:2\nserver.4=h4:1:2\nserver.5=h5:1:2\n";
+    let mut bench = synchronising(view);
     let ack = || ToLeader::Ack { zxid: zxid("2.0") };
     let (link, packet) = (QuorumLink(1), ack());
     bench.handle(LeaderInput::Received { link, packet });
