@@ -1,0 +1,115 @@
+//! When sessions end: because their client closed them, or because the leader has not heard of them
+//! for their whole timeout; and a client is told so only then. A closed session does nothing more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{ServerId, SessionId, Xid};
+use crate::peer::Mode;
+use crate::proto::Txn;
+use crate::sim::check::model::Model;
+use crate::sim::check::{Verdict, Violation};
+use crate::sim::facts::{ClientFact, Entry, ServerFact};
+use crate::sim::world::Micros;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    timeouts_ms: BTreeMap<SessionId, i32>,
+    /// When each server last heard of a session while it led.
+    heard: BTreeMap<(ServerId, SessionId), Micros>,
+    /// When a server last began to lead: every session has its full timeout from then.
+    leads_since: BTreeMap<ServerId, Micros>,
+    /// Some leader meant to end it.
+    doomed: BTreeSet<SessionId>,
+    closed: BTreeSet<SessionId>,
+}
+
+impl Sessions {
+    pub(super) fn on_server(&mut self, at: Micros, node: ServerId, what: &ServerFact) -> Verdict {
+        match what {
+            ServerFact::Heard(session) => {
+                self.heard.insert((node, *session), at);
+            }
+            ServerFact::Serving {
+                mode: Mode::Leader | Mode::Standalone,
+                ..
+            } => {
+                self.leads_since.insert(node, at);
+            }
+            ServerFact::Proposed(entry) => return self.on_proposal(at, node, entry),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_client(&mut self, _at: Micros, what: &ClientFact, model: &Model) -> Verdict {
+        if let ClientFact::Expired { session } = what
+            && model.is_open(*session)
+            && !self.doomed.contains(session)
+        {
+            let text = format!("a client is told that {session} is not valid, and it is open");
+            return Err(violation(text));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_commit(&mut self, entry: &Entry) -> Verdict {
+        let session = entry.txn.session;
+        match &entry.txn.txn {
+            Txn::Error { .. } => {}
+            _ if self.closed.contains(&session) => {
+                let text = format!("{} is of {session}, which is closed", entry.zxid);
+                return Err(violation(text));
+            }
+            Txn::CloseSession { .. } => {
+                self.closed.insert(session);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_proposal(&mut self, at: Micros, node: ServerId, entry: &Entry) -> Verdict {
+        let session = entry.txn.session;
+        match &entry.txn.txn {
+            Txn::CreateSession { timeout_ms } => {
+                self.timeouts_ms.insert(session, *timeout_ms);
+                self.heard.insert((node, session), at);
+            }
+            Txn::CloseSession { .. } => {
+                self.doomed.insert(session);
+                if entry.txn.cxid == Xid(0) {
+                    return self.check_expiry(at, node, session);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_expiry(&self, at: Micros, node: ServerId, session: SessionId) -> Verdict {
+        let leads_since = self.leads_since.get(&node).copied().unwrap_or_default();
+        let heard = self.heard.get(&(node, session)).copied();
+        let since = heard.unwrap_or_default().max(leads_since);
+        let timeout_ms = self.timeouts_ms.get(&session).copied().unwrap_or_default();
+        // Clocks of servers may be fast.
+        let least_ms = u64::try_from(timeout_ms).unwrap_or_default() * CLOCK_PERCENT / 100;
+        let silent_ms = at.since(since).as_millis();
+        if silent_ms < least_ms {
+            let text =
+                format!("{node} ends {session} of {timeout_ms} ms after {silent_ms} ms of silence");
+            return Err(violation(text));
+        }
+        Ok(())
+    }
+}
+
+/// How long a timeout takes at least by the fastest clock.
+const CLOCK_PERCENT: u64 = 95;
+
+fn violation(text: String) -> Violation {
+    Violation {
+        checker: "sessions",
+        text,
+    }
+}
