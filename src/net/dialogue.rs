@@ -270,8 +270,8 @@ impl Dialogue {
     fn connect(&mut self, batch: &mut Batch<'_>, content: &[u8]) {
         let server = batch.server;
         batch.count.received += 1;
-        if !server.is_running() {
-            return self.end(Ending::Closed("the server is not running"));
+        if server.mode().is_none() {
+            return self.end(Ending::Closed("the server does not serve clients now"));
         }
         let Ok(request) = ConnectRequest::from_slice(content) else {
             return self.end(Ending::Malformed("a connect request"));

@@ -20,7 +20,7 @@ use crate::net::outbox::Closing;
 use crate::net::stats::{ServerFigures, ServerStats};
 use crate::net::submission::Submissions;
 use crate::net::throttle::{LargeRequestBudget, SessionThrottle};
-use crate::peer::ClientOutput;
+use crate::peer::{ClientOutput, Mode};
 use crate::proto::event::SYNC_CONNECTED;
 use crate::proto::{NodeEvent, reply};
 use crate::tree::Database;
@@ -75,6 +75,8 @@ pub struct Server {
     pub(super) large_requests: LargeRequestBudget,
     /// Cleared when the server stops: nothing is taken from sockets then.
     running: AtomicBool,
+    /// What the server is to clients, `None` while it serves none.
+    mode: RwLock<Option<Mode>>,
 }
 
 /// Connections that have something new in their outbox.
@@ -110,7 +112,24 @@ impl Server {
             large_requests: LargeRequestBudget::new(throttle.large_requests),
             options,
             running: AtomicBool::new(true),
+            mode: RwLock::new(None),
         }
+    }
+
+    /// Clients may connect from here on.
+    pub fn serve(&self, mode: Mode) {
+        *self.mode.write() = Some(mode);
+    }
+
+    /// Closes all connections and takes none until [`Server::serve`].
+    pub fn retire(&self, reason: &'static str) {
+        *self.mode.write() = None;
+        self.links.close_all(reason);
+    }
+
+    /// What the server is to clients, `None` while it serves none.
+    pub fn mode(&self) -> Option<Mode> {
+        *self.mode.read()
     }
 
     /// Puts what the writer has for clients into their outboxes, in order. The caller holds the
@@ -168,7 +187,7 @@ impl Server {
     /// Stops taking requests and closes all connections.
     pub fn stop(&self) {
         self.running.store(false, Ordering::Relaxed);
-        self.links.close_all("the server stops");
+        self.retire("the server stops");
     }
 
     pub fn is_running(&self) -> bool {

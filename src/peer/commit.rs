@@ -2,57 +2,117 @@
 
 use std::sync::Arc;
 
-use crate::base::{SessionId, Zxid};
-use crate::peer::standalone::{InFlight, Origin, Task};
-use crate::peer::{ClientOutput, Peer, Role, reply};
-use crate::proto::{Txn, TxnRecord, WriteReply};
+use crate::base::{Now, SessionId, Zxid};
+use crate::peer::learning::Step;
+use crate::peer::pipeline::{Asked, InFlight, Origin, Task};
+use crate::peer::{ClientOutput, Output, Peer, Role, reply};
+use crate::proto::{ErrorCode, Txn, TxnRecord, WriteReply};
 use crate::session::password;
 use crate::tree::{Applied, Database};
 use crate::watch::WatchTable;
 
 impl Peer {
-    /// Does what has its turn, and answers it.
+    /// Does what has its turn on a server that prepared it, and answers it.
     pub(super) fn apply(
         &mut self,
         in_flight: InFlight,
         db: &mut Database,
         watches: &mut WatchTable,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
     ) {
+        let asked = match in_flight.origin {
+            Origin::Client(asked) => Some(asked),
+            Origin::Nobody | Origin::Learner(_) => None,
+        };
         match in_flight.task {
             Task::Refuse { code, zxid } => {
-                self.reply(in_flight.origin, zxid, WriteReply::Error(code), out);
+                self.reply(asked, zxid, WriteReply::Error(code), client);
             }
             Task::Sync { path } => {
-                let zxid = db.last_zxid();
-                self.reply(in_flight.origin, zxid, WriteReply::Synced(path), out);
+                if let Origin::Learner(link) = in_flight.origin {
+                    self.answer_learner_sync(link, out);
+                }
+                self.reply(asked, db.last_zxid(), WriteReply::Synced(path), client);
             }
             Task::Apply(record) => {
-                self.apply_record(record, in_flight.origin, db, watches, out);
+                let zxid = record.zxid;
+                self.apply_record(record, asked, db, watches, client);
+                let pipeline = self.pipeline_mut().expect("it prepared the transaction");
+                pipeline.prep.applied(db, zxid);
             }
         }
+    }
+
+    /// Does what the leader has decided on.
+    pub(super) fn take_step(
+        &mut self,
+        step: Step,
+        db: &mut Database,
+        watches: &mut WatchTable,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        let Role::Learning(role) = &mut self.role else {
+            return;
+        };
+        match step {
+            Step::Apply(record) => {
+                let session = record.session;
+                let asked = role.requests.committed(session, record.cxid);
+                self.apply_record(record, asked, db, watches, client);
+                self.answer_ready(session, db, client);
+            }
+            Step::Synced => {
+                if let Some(session) = role.requests.synced() {
+                    self.answer_ready(session, db, client);
+                }
+            }
+        }
+    }
+
+    /// Takes what the log has beyond the state into the state: nobody is served meanwhile.
+    pub(super) fn catch_up(&mut self, now: Now, db: &mut Database) {
+        let (Role::Looking(role), Some(member)) = (&mut self.role, &mut self.member) else {
+            return;
+        };
+        for (record, payload) in role.take_tail() {
+            db.apply(&record, &mut self.scratch.events);
+            self.scratch.events.clear();
+            member.recent.push(record.zxid, payload);
+        }
+        let until = member.rest_until(now.monotonic);
+        role.rest(until);
     }
 
     fn apply_record(
         &mut self,
         record: TxnRecord,
-        origin: Option<Origin>,
+        asked: Option<Asked>,
         db: &mut Database,
         watches: &mut WatchTable,
         out: &mut Vec<ClientOutput>,
     ) {
         let (session, zxid) = (record.session, record.zxid);
-        assert!(zxid > db.last_zxid(), "transactions are applied in order");
+        // A snapshot that was taken over holds parts of what follows it.
+        let repeats = !self.is_serving();
+        assert!(
+            repeats || zxid > db.last_zxid(),
+            "transactions are applied in order"
+        );
         let applied = db.apply(&record, &mut self.scratch.events);
-        self.report_mismatch(&applied);
-        let Role::Standalone(role) = &mut self.role;
-        role.prep.applied(db, zxid);
+        if !repeats {
+            self.report_mismatch(&applied);
+        }
         self.counters.transactions_applied += 1;
         self.fire(zxid, watches, out);
         match record.txn {
             Txn::CreateSession { timeout_ms } => self.on_opened(session, timeout_ms, out),
-            Txn::CloseSession { .. } => self.on_closed(session, origin, zxid, out),
-            txn => self.reply(origin, zxid, reply::of(&txn, applied.outcome), out),
+            Txn::CloseSession { .. } => self.on_closed(session, asked, zxid, out),
+            txn => {
+                if asked.is_some() {
+                    self.reply(asked, zxid, reply::of(&txn, applied.outcome), out);
+                }
+            }
         }
     }
 
@@ -92,11 +152,11 @@ impl Peer {
     fn on_closed(
         &mut self,
         session: SessionId,
-        origin: Option<Origin>,
+        asked: Option<Asked>,
         zxid: Zxid,
         out: &mut Vec<ClientOutput>,
     ) {
-        self.reply(origin, zxid, WriteReply::Done, out);
+        self.reply(asked, zxid, WriteReply::Done, out);
         self.sessions.remove(session);
         if let Some(conn) = self.connections.holder_of(session) {
             self.connections.detach(conn);
@@ -104,17 +164,23 @@ impl Peer {
         }
     }
 
-    fn reply(
+    pub(super) fn reply(
         &self,
-        origin: Option<Origin>,
+        asked: Option<Asked>,
         zxid: Zxid,
         reply: WriteReply,
         out: &mut Vec<ClientOutput>,
     ) {
-        let Some(Origin { conn, xid, op }) = origin else {
+        let Some(Asked { conn, xid, op }) = asked else {
             return;
         };
-        if self.connections.contains(conn) {
+        if !self.connections.contains(conn) {
+            return;
+        }
+        // The client is served elsewhere by now, so what it hears from here would mislead it.
+        if matches!(reply, WriteReply::Error(ErrorCode::SessionMoved)) {
+            out.push(ClientOutput::Close { conn });
+        } else {
             out.push(ClientOutput::Reply {
                 conn,
                 xid,

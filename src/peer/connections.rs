@@ -23,12 +23,12 @@ impl Connections {
         Some(old)
     }
 
-    /// Forgets a connection. Its session, if it had one, is held by none.
-    pub(super) fn detach(&mut self, conn: ConnId) {
-        if let Some(session) = self.sessions.remove(&conn) {
-            let holder = self.holders.remove(&session);
-            assert_eq!(holder, Some(conn), "both ways agree");
-        }
+    /// Forgets a connection. Its session, if it had one, is given and held by none.
+    pub(super) fn detach(&mut self, conn: ConnId) -> Option<SessionId> {
+        let session = self.sessions.remove(&conn)?;
+        let holder = self.holders.remove(&session);
+        assert_eq!(holder, Some(conn), "both ways agree");
+        Some(session)
     }
 
     pub(super) fn session_of(&self, conn: ConnId) -> Option<SessionId> {

@@ -1,9 +1,9 @@
 //! What comes in: clients connect, come back and write; time passes.
 
 use crate::base::{ConnId, Now, SessionId};
+use crate::peer::pipeline::{Asked, Origin};
 use crate::peer::seam::Write;
-use crate::peer::standalone::Origin;
-use crate::peer::{ClientOutput, ConnectAsk, Output, Peer, Role, STANDALONE_OWNER};
+use crate::peer::{ClientOutput, ConnectAsk, OWN_CLIENTS, Output, Peer, Role};
 use crate::prep::{Caller, Prepared};
 use crate::proto::WriteRequest;
 use crate::session::{is_password_of, password};
@@ -20,6 +20,10 @@ impl Peer {
         out: &mut Vec<Output>,
         client: &mut Vec<ClientOutput>,
     ) {
+        if !self.is_serving() {
+            client.push(ClientOutput::Close { conn });
+            return;
+        }
         if ask.last_zxid_seen > db.last_zxid() {
             tracing::info!(%conn, seen = %ask.last_zxid_seen, applied = %db.last_zxid(),
                 "refused a client that has seen what is not yet here");
@@ -32,7 +36,7 @@ impl Peer {
         if ask.session == SessionId::NONE {
             self.open_session(now, db, conn, timeout_ms, out);
         } else {
-            self.take_over(now, conn, ask, timeout_ms, client);
+            self.take_over(now, conn, ask, timeout_ms, out, client);
         }
     }
 
@@ -46,16 +50,22 @@ impl Peer {
         out: &mut Vec<Output>,
     ) {
         let mut session = self.session_ids.next_id();
-        while self.sessions.contains(session) {
+        while self.sessions.contains(session) || db.sessions.contains_key(&session) {
             session = self.session_ids.next_id();
         }
         self.sessions.track(session, timeout_ms, now.monotonic);
-        self.sessions.set_owner(session, STANDALONE_OWNER);
+        self.sessions.set_owner(session, OWN_CLIENTS);
         let taken_from = self.connections.attach(conn, session);
         assert!(taken_from.is_none(), "a new session is held by none");
-        let Role::Standalone(role) = &mut self.role;
-        let record = role.prep.open_session(db, now.wall, session, timeout_ms);
-        role.propose(Prepared::Logged(record), None, out);
+        match self.pipeline_mut() {
+            Some(pipeline) => {
+                let record = pipeline
+                    .prep
+                    .open_session(db, now.wall, session, timeout_ms);
+                self.propose(now, Prepared::Logged(record), Origin::Nobody, out);
+            }
+            None => self.forward_opening(session, timeout_ms, out),
+        }
     }
 
     /// A client comes back with its session. Apache closes the old connection before it looks at
@@ -66,10 +76,14 @@ impl Peer {
         conn: ConnId,
         ask: &ConnectAsk,
         timeout_ms: i32,
+        out: &mut Vec<Output>,
         client: &mut Vec<ClientOutput>,
     ) {
         let session = ask.session;
         let is_right = is_password_of(session, ask.password.as_deref());
+        if is_right && matches!(self.role, Role::Learning(_)) {
+            return self.ask_for_session(conn, session, timeout_ms, out, client);
+        }
         let handle = self.sessions.returning(session).filter(|_| is_right);
         let Some(handle) = handle.cloned() else {
             self.counters.sessions_refused += 1;
@@ -81,7 +95,7 @@ impl Peer {
         }
         let is_open = self.sessions.touch(session, timeout_ms, now.monotonic);
         assert!(is_open, "only an open session is taken over");
-        self.sessions.set_owner(session, STANDALONE_OWNER);
+        self.sessions.set_owner(session, OWN_CLIENTS);
         client.push(ClientOutput::Connected {
             conn,
             session: handle,
@@ -90,55 +104,79 @@ impl Peer {
         });
     }
 
-    pub(super) fn write(&mut self, now: Now, db: &Database, write: Write, out: &mut Vec<Output>) {
+    pub(super) fn write(
+        &mut self,
+        now: Now,
+        db: &Database,
+        write: Write,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
+    ) {
         let holds = self.connections.session_of(write.conn) == Some(write.session);
         if !holds || self.sessions.open(write.session).is_none() {
             self.counters.writes_dropped += 1;
             return;
+        }
+        if matches!(self.role, Role::Learning(_)) {
+            return self.forward(db, write, out, client);
         }
         let caller = Caller {
             session: write.session,
             xid: write.xid,
             op: write.op,
             ids: &write.ids,
-            standing: self.sessions.check(write.session, STANDALONE_OWNER),
+            standing: self.sessions.check(write.session, OWN_CLIENTS),
         };
-        let closes = matches!(write.request, WriteRequest::CloseSession);
-        let Role::Standalone(role) = &mut self.role;
-        let prepared = role
-            .prep
-            .prepare(db, &self.policy, now.wall, &caller, write.request);
-        let origin = Origin {
+        let origin = Origin::Client(Asked {
             conn: write.conn,
             xid: write.xid,
             op: write.op,
-        };
-        role.propose(prepared, Some(origin), out);
+        });
+        self.prepare(now, db, &caller, write.request, origin, out);
+    }
+
+    /// Prepares a write, whoever asks, and proposes what comes of it.
+    pub(super) fn prepare(
+        &mut self,
+        now: Now,
+        db: &Database,
+        caller: &Caller<'_>,
+        request: WriteRequest,
+        origin: Origin,
+        out: &mut Vec<Output>,
+    ) {
+        let closes = matches!(request, WriteRequest::CloseSession);
+        let policy = self.policy.clone();
+        let pipeline = self.pipeline_mut().expect("writes are taken in a term");
+        let prepared = pipeline
+            .prep
+            .prepare(db, &policy, now.wall, caller, request);
+        self.propose(now, prepared, origin, out);
         if closes {
-            self.sessions.start_closing(write.session);
+            self.sessions.start_closing(caller.session);
         }
     }
 
     /// Time has passed: ends sessions that expired, deletes nodes whose time has come.
-    pub(super) fn wake(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
-        let Role::Standalone(role) = &mut self.role;
-        while role.has_room()
+    pub(super) fn wake_pipeline(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
+        let policy = self.policy.clone();
+        while self.pipeline_has_room()
             && let Some(session) = self.sessions.next_expired(now.monotonic)
         {
             let timeout_ms = db.sessions.get(&session).copied().unwrap_or_default();
             tracing::info!("Expiring session {session}, timeout of {timeout_ms}ms exceeded");
             self.counters.sessions_expired += 1;
-            let record = role
-                .prep
-                .expire_session(db, &self.policy, now.wall, session);
-            role.propose(Prepared::Logged(record), None, out);
+            let pipeline = self.pipeline_mut().expect("it has room");
+            let record = pipeline.prep.expire_session(db, &policy, now.wall, session);
+            self.propose(now, Prepared::Logged(record), Origin::Nobody, out);
         }
-        while role.has_room()
-            && let Some(path) = role.janitor.next_candidate(now, &db.tree)
+        while self.pipeline_has_room()
+            && let Some(pipeline) = self.pipeline_mut()
+            && let Some(path) = pipeline.janitor.next_candidate(now, &db.tree)
         {
             tracing::info!(%path, "deleting a container or TTL node whose time has come");
-            let record = role.prep.delete_container(db, &self.policy, now.wall, path);
-            role.propose(Prepared::Logged(record), None, out);
+            let record = pipeline.prep.delete_container(db, &policy, now.wall, path);
+            self.propose(now, Prepared::Logged(record), Origin::Nobody, out);
         }
     }
 }

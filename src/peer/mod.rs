@@ -15,11 +15,17 @@
 //! one connection come in the order of transactions, an event before the reply of the write that
 //! fired it; zxids strictly rise; a session has one connection at most.
 //!
+//! A server on its own has it so. A member of an ensemble looks for a leader, leads or learns
+//! ([`role`]): then what a quorum has on disk is committed, writes of a learner's clients go through
+//! its leader, and whatever the cores of [`election`](crate::election) and [`zab`](crate::zab) ask
+//! for is passed on here.
+//!
 //! For the driver:
 //! - While [`Peer::has_room`] is false it feeds no `Connect` and no `Write`; all else it may. What
 //!   it feeds all the same is taken, so a batch it has already begun may overshoot the bound.
 //! - After every `handle` it asks [`Peer::has_committed`]: a refusal or a sync with nothing before
 //!   it is ready at once. It must also ask [`Peer::next_deadline`] anew and feed `Wake` then.
+//! - Outputs are carried out in order; those of `apply_committed` behind those of `handle` before it.
 //! - A write of a session that is closing or was taken over is dropped without a reply. The
 //!   connection it came from has been given a `Close`, or gets it once the closing is applied; so
 //!   nothing of it waits for longer than that.
@@ -28,50 +34,57 @@ mod commit;
 mod connections;
 mod intake;
 mod janitor;
+mod leading;
+mod learning;
+mod looking;
+mod member;
 mod options;
+mod pipeline;
 mod query;
 mod reply;
+mod requests;
+mod role;
 mod seam;
-mod standalone;
 #[cfg(test)]
 mod tests;
 
 pub use janitor::JanitorOptions;
+pub use member::{MemberOptions, MemberStart};
 pub use options::PeerOptions;
-pub use query::{Counters, InFlightReport, SessionReport};
+pub use query::{Counters, InFlightReport, QuorumReport, SessionReport};
 pub use seam::{ClientOutput, ConnectAsk, Input, Mode, Output, Write};
 
 use std::sync::Arc;
 
 use crate::auth::Policy;
-use crate::base::{ConnId, Monotonic, Now};
+use crate::base::{ConnId, Monotonic, Now, WallMillis, Zxid};
+use crate::election;
 use crate::proto::NodeEvent;
 use crate::session::{IdGenerator, Owner, SessionTable};
 use crate::tree::Database;
 use crate::watch::WatchTable;
+use crate::zab::{LeaderInput, LearnerInput, leader::StepDown};
 
 use connections::Connections;
-use standalone::{InFlight, Standalone};
+use looking::Looking;
+use member::Member;
+use pipeline::Pipeline;
+use role::Role;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Peer {
     options: PeerOptions,
     policy: Arc<Policy>,
+    /// Of a leader or a server on its own all sessions; of a learner those of its clients.
     sessions: SessionTable,
     session_ids: IdGenerator,
     connections: Connections,
+    /// `None` for a server on its own.
+    member: Option<Member>,
     role: Role,
     counters: Counters,
     scratch: Scratch,
-}
-
-/// What the server is to its ensemble, with what only that role has. Leading and learning become
-/// variants of their own; a change of role consumes the old one.
-#[derive(Debug)]
-enum Role {
-    /// No ensemble: what is durable here is committed.
-    Standalone(Standalone),
 }
 
 /// Buffers kept between transactions.
@@ -81,8 +94,11 @@ struct Scratch {
     watchers: Vec<ConnId>,
 }
 
-/// A server on its own is the owner of all its sessions.
-const STANDALONE_OWNER: Owner = Owner(0);
+/// Whose the sessions are whose clients are connected here. Learners' are numbered from 1.
+const OWN_CLIENTS: Owner = Owner(0);
+
+/// The last counter an epoch has: the one behind it would begin the next.
+const LAST_COUNTER: u32 = 0xffff_fffe;
 
 impl Peer {
     /// A standalone server that goes on after `db`, which recovery gave. Ephemerals whose session
@@ -92,17 +108,43 @@ impl Peer {
         if orphans > 0 {
             tracing::warn!(orphans, "removed ephemerals of unknown sessions");
         }
-        let mut sessions = SessionTable::new(options.tick_ms);
+        let role = Role::Standalone(Box::new(Pipeline::new(&options, db, now)));
+        let mut peer = Self::with_role(options, policy, None, role, now);
         for (&session, &timeout_ms) in &db.sessions {
-            sessions.track(session, timeout_ms, now.monotonic);
-            sessions.commit(session);
+            peer.sessions.track(session, timeout_ms, now.monotonic);
+            peer.sessions.commit(session);
         }
+        peer
+    }
+
+    /// A member of an ensemble, whose state `db` is all that its log holds. It looks for a leader as
+    /// soon as [`Peer::apply_committed`] was called.
+    pub fn member(
+        options: PeerOptions,
+        member: MemberOptions,
+        policy: Arc<Policy>,
+        start: MemberStart,
+        now: Now,
+    ) -> Self {
+        let role = Role::Looking(Looking::at_start());
+        let member = Member::new(member, start);
+        Self::with_role(options, policy, Some(member), role, now)
+    }
+
+    fn with_role(
+        options: PeerOptions,
+        policy: Arc<Policy>,
+        member: Option<Member>,
+        role: Role,
+        now: Now,
+    ) -> Self {
         Self {
             policy,
-            sessions,
+            sessions: SessionTable::new(options.tick_ms),
             session_ids: IdGenerator::new(options.session_id_byte, now.monotonic),
             connections: Connections::default(),
-            role: Role::Standalone(Standalone::new(&options, db, now)),
+            member,
+            role,
             counters: Counters::default(),
             scratch: Scratch::default(),
             options,
@@ -120,61 +162,262 @@ impl Peer {
     ) {
         match input {
             Input::Connect { conn, request } => self.connect(now, db, conn, &request, out, client),
-            Input::Write(write) => self.write(now, db, write, out),
+            Input::Write(write) => self.write(now, db, write, out, client),
             Input::Disconnected { conn } => {
-                self.connections.detach(conn);
+                let session = self.connections.detach(conn);
+                self.on_client_left(conn, session);
             }
-            Input::Appended { zxid } => match &mut self.role {
-                Role::Standalone(role) => role.on_appended(zxid),
-            },
-            Input::Wake => self.wake(now, db, out),
-            other => panic!("a server on its own is not given {other:?}"),
+            Input::Wake => self.wake(now, db, out, client),
+            Input::Notification { from, message } => {
+                let input = election::Input::Received { from, message };
+                self.feed_election(now, db, input, out);
+            }
+            Input::Reach { peer, state } => {
+                let input = election::Input::Link { peer, state };
+                self.feed_election(now, db, input, out);
+            }
+            Input::QuorumPortFailed { reason } => {
+                if matches!(self.role, Role::Leading(_)) {
+                    self.leave(&reason, out);
+                }
+            }
+            Input::LearnerConnected { link } => {
+                self.feed_leader(now, db, LeaderInput::Connected { link }, out);
+            }
+            Input::FromLearner { link, packet } => {
+                self.feed_leader(now, db, LeaderInput::Received { link, packet }, out);
+            }
+            Input::LearnerGone { link } => {
+                self.feed_leader(now, db, LeaderInput::Gone { link }, out);
+            }
+            Input::LogProbed { link, found } => {
+                self.feed_leader(now, db, LeaderInput::LogProbed { link, found }, out);
+            }
+            Input::LeaderConnected { link } => self.on_leader_connected(now, link, out, client),
+            Input::FromLeader { link, packet } => {
+                if self.follows(link) {
+                    self.feed_learner(now, LearnerInput::Received(packet), out, client);
+                }
+            }
+            Input::LeaderGone { link, reason } => self.on_leader_gone(link, &reason, out),
+            done => self.on_disk(now, db, done, out, client),
         }
+        self.step_down_with_the_epoch(out);
     }
 
     /// Whether connects and writes may be fed. It becomes true again when enough was applied.
     pub fn has_room(&self) -> bool {
         match &self.role {
-            Role::Standalone(role) => role.has_room(),
+            Role::Standalone(_) | Role::Leading(_) => {
+                self.role.pipeline().is_none_or(Pipeline::has_room)
+            }
+            Role::Learning(role) => role.has_room(),
+            Role::Looking(_) => true,
         }
     }
 
     /// Whether [`Peer::apply_committed`] has something to do.
     pub fn has_committed(&self) -> bool {
-        match &self.role {
-            Role::Standalone(role) => role.has_committed(),
-        }
+        let config_is_stale = self.member.as_ref().is_some_and(|m| m.config_is_stale);
+        config_is_stale
+            || match &self.role {
+                Role::Standalone(pipeline) => pipeline.has_settled(),
+                Role::Leading(role) => role.has_committed(),
+                Role::Learning(role) => role.has_committed(),
+                Role::Looking(role) => role.is_catching_up(),
+            }
     }
 
-    /// Applies and answers all that is committed, in order.
+    /// Applies and answers all that is committed, in order, and changes the state as the role needs
+    /// it besides.
     pub fn apply_committed(
         &mut self,
+        now: Now,
         db: &mut Database,
         watches: &mut WatchTable,
-        out: &mut Vec<ClientOutput>,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
     ) {
-        while let Some(in_flight) = self.next_committed() {
-            self.apply(in_flight, db, watches, out);
+        self.refresh_config(now.wall, db);
+        match &self.role {
+            Role::Standalone(_) => {}
+            Role::Leading(_) => self.begin_term(now, db, out),
+            Role::Looking(_) => return self.catch_up(now, db),
+            Role::Learning(_) => {
+                while let Role::Learning(role) = &mut self.role
+                    && let Some(step) = role.next_step()
+                {
+                    self.take_step(step, db, watches, client);
+                }
+                return self.after_steps(now, db, out);
+            }
+        }
+        while let Some(in_flight) = self.pipeline_mut().and_then(Pipeline::next_settled) {
+            self.apply(in_flight, db, watches, out, client);
         }
     }
 
-    fn next_committed(&mut self) -> Option<InFlight> {
-        match &mut self.role {
-            Role::Standalone(role) => role.next_committed(),
-        }
-    }
-
-    /// When to feed `Wake`. `None` while there is no room for what it would bring.
+    /// When to feed `Wake`.
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        if !self.has_room() {
-            return None;
+        let election = self.member.as_ref().and_then(|m| m.election.as_ref());
+        let election = election.and_then(election::Election::next_deadline);
+        let role = match &self.role {
+            Role::Standalone(_) => None,
+            Role::Leading(role) => role.zab.next_deadline(),
+            Role::Learning(role) => role.next_deadline(),
+            Role::Looking(role) => role.deadline(),
+        };
+        // What it would bring needs room.
+        let pipeline = self.role.pipeline().filter(|pipeline| pipeline.has_room());
+        let own = pipeline.map(|pipeline| {
+            let janitor = pipeline.janitor.deadline();
+            let sessions = self.sessions.next_due();
+            sessions.map_or(janitor, |due| due.min(janitor))
+        });
+        [election, role, own].into_iter().flatten().min()
+    }
+
+    fn wake(
+        &mut self,
+        now: Now,
+        db: &Database,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        self.feed_election(now, db, election::Input::Wake, out);
+        match &self.role {
+            Role::Standalone(_) => {}
+            Role::Leading(_) => self.feed_leader(now, db, LeaderInput::Wake, out),
+            Role::Learning(_) => self.feed_learner(now, LearnerInput::Wake, out, client),
+            Role::Looking(_) => self.wake_looking(now, db, out),
         }
-        let Role::Standalone(role) = &self.role;
-        let janitor = role.janitor.deadline();
-        Some(
-            self.sessions
-                .next_due()
-                .map_or(janitor, |due| due.min(janitor)),
-        )
+        self.wake_pipeline(now, db, out);
+    }
+
+    /// The disk has done something.
+    fn on_disk(
+        &mut self,
+        now: Now,
+        db: &Database,
+        done: Input,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        if let (Role::Standalone(pipeline), Input::Appended { zxid }) = (&mut self.role, &done) {
+            return pipeline.settle(*zxid);
+        }
+        let member = self.member.as_mut();
+        let member = member.expect("a server on its own asks for nothing but its log");
+        let (leader, learner) = match done {
+            Input::Appended { zxid } => (
+                Some(LeaderInput::Appended(zxid)),
+                Some(LearnerInput::Appended(zxid)),
+            ),
+            Input::AcceptedEpochSaved(epoch) => {
+                member.on_accepted_epoch(epoch);
+                let leader = LeaderInput::AcceptedEpochSaved(epoch);
+                (Some(leader), Some(LearnerInput::AcceptedEpochSaved(epoch)))
+            }
+            Input::CurrentEpochSaved(epoch) => {
+                member.on_current_epoch(epoch);
+                let leader = LeaderInput::CurrentEpochSaved(epoch);
+                (Some(leader), Some(LearnerInput::CurrentEpochSaved(epoch)))
+            }
+            Input::SnapshotStored { zxid } => (None, Some(LearnerInput::SnapshotStored(zxid))),
+            Input::Truncated { zxid, recent } => {
+                self.on_read_back(recent);
+                (None, Some(LearnerInput::Truncated(zxid)))
+            }
+            Input::Reloaded { recent, .. } => {
+                self.on_read_back(recent);
+                (None, None)
+            }
+            Input::Drained => {
+                if let Role::Looking(role) = &mut self.role {
+                    role.on_drained();
+                }
+                (None, None)
+            }
+            other => unreachable!("{other:?} is not of the disk"),
+        };
+        match &self.role {
+            Role::Leading(_) => {
+                if let Some(input) = leader {
+                    self.feed_leader(now, db, input, out);
+                }
+            }
+            Role::Learning(_) => {
+                if let Some(input) = learner {
+                    self.feed_learner(now, input, out, client);
+                }
+            }
+            Role::Standalone(_) | Role::Looking(_) => {}
+        }
+    }
+
+    /// The state was read back from disk: it is all that the log holds.
+    fn on_read_back(&mut self, recent: Vec<crate::zab::Committed>) {
+        if let Some(member) = &mut self.member {
+            member.replace_recent(recent);
+            member.config_is_stale = true;
+        }
+        if let Role::Looking(role) = &mut self.role {
+            role.forget_tail();
+        }
+    }
+
+    /// Every member holds its own view in `/zookeeper/config`.
+    fn refresh_config(&mut self, time: WallMillis, db: &mut Database) {
+        if let Some(member) = &mut self.member
+            && std::mem::take(&mut member.config_is_stale)
+        {
+            let view = member.options.membership.committed();
+            db.set_config(&view.to_string(), Zxid(view.version().0), time);
+        }
+    }
+
+    /// An epoch has as many transactions as its counter can number; then the next begins.
+    fn step_down_with_the_epoch(&mut self, out: &mut Vec<Output>) {
+        if let Role::Leading(role) = &self.role
+            && let Some(pipeline) = &role.pipeline
+            && pipeline.prep.last_zxid().counter() >= LAST_COUNTER
+        {
+            self.leave(&StepDown::CounterUsedUp, out);
+        }
+    }
+
+    /// Nobody reads up to the window from the log any more.
+    fn unpin_recent(&mut self) {
+        if let Some(member) = &mut self.member {
+            member.recent.unpin();
+        }
+    }
+
+    /// The term is over: connections, and what was known of their sessions, go with it.
+    fn forget_clients(&mut self) {
+        self.connections = Connections::default();
+        self.sessions = SessionTable::new(self.options.tick_ms);
+    }
+
+    /// Whether clients are served.
+    fn is_serving(&self) -> bool {
+        match &self.role {
+            Role::Standalone(_) => true,
+            Role::Leading(role) => role.pipeline.is_some(),
+            Role::Learning(role) => role.is_serving(),
+            Role::Looking(_) => false,
+        }
+    }
+
+    fn pipeline_mut(&mut self) -> Option<&mut Pipeline> {
+        match &mut self.role {
+            Role::Standalone(pipeline) => Some(pipeline),
+            Role::Leading(role) => role.pipeline.as_mut(),
+            Role::Looking(_) | Role::Learning(_) => None,
+        }
+    }
+
+    fn pipeline_has_room(&self) -> bool {
+        self.role.pipeline().is_some_and(Pipeline::has_room)
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{ConnId, Monotonic, SessionId, Zxid};
-use crate::peer::{Peer, Role};
+use crate::base::{ConnId, Epoch, Monotonic, SessionId, Zxid};
+use crate::peer::Peer;
+use crate::peer::pipeline::Pipeline;
 use crate::session::SessionView;
 
 /// A session and who holds it.
@@ -21,6 +22,15 @@ pub struct InFlightReport {
     pub transaction_bytes: usize,
     /// The newest zxid that is used up.
     pub last_zxid: Zxid,
+}
+
+/// What a member of an ensemble is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumReport {
+    pub accepted_epoch: Epoch,
+    pub current_epoch: Epoch,
+    /// The newest transaction that is known to be committed.
+    pub recent_last: Option<Zxid>,
 }
 
 /// What happened since the start.
@@ -61,12 +71,23 @@ impl Peer {
     }
 
     pub fn in_flight(&self) -> InFlightReport {
-        let Role::Standalone(role) = &self.role;
+        let pipeline = self.role.pipeline();
         InFlightReport {
-            requests: role.in_flight_len(),
-            transaction_bytes: role.in_flight_bytes(),
-            last_zxid: role.prep.last_zxid(),
+            requests: pipeline.map_or(0, Pipeline::in_flight_len),
+            transaction_bytes: pipeline.map_or(0, Pipeline::in_flight_bytes),
+            last_zxid: pipeline.map_or(Zxid::ZERO, |pipeline| pipeline.prep.last_zxid()),
         }
+    }
+
+    /// What a member of an ensemble is doing; `None` for a server on its own.
+    pub fn quorum(&self) -> Option<QuorumReport> {
+        let member = self.member.as_ref()?;
+        let (accepted_epoch, current_epoch) = member.epochs();
+        Some(QuorumReport {
+            accepted_epoch,
+            current_epoch,
+            recent_last: member.recent.last(),
+        })
     }
 
     pub fn counters(&self) -> Counters {

@@ -7,7 +7,7 @@ use crate::tree::Outcome;
 /// The reply to a transaction that a client asked for and that did `outcome`.
 ///
 /// # Panics
-/// When a transaction that was prepared here did not do what it was prepared for.
+/// When a transaction did what transactions of its kind do not do.
 pub(super) fn of(txn: &Txn, outcome: Outcome) -> WriteReply {
     match (txn, outcome) {
         (Txn::Error { code }, _) => WriteReply::Error(known(*code)),
@@ -24,7 +24,10 @@ pub(super) fn of(txn: &Txn, outcome: Outcome) -> WriteReply {
             assert_eq!(parts.len(), outcomes.len(), "every part has its outcome");
             WriteReply::Multi(parts.iter().zip(outcomes).map(part).collect())
         }
-        // The server's own, a container's deletion that came too late, has no one to answer.
+        // Only where the state is not what the transaction's author had.
+        (_, Outcome::Refused(code)) => WriteReply::Error(known(code)),
+        // No server of ours is given one: its leader has reconfiguration off.
+        (Txn::Reconfig(_), _) => WriteReply::Error(ErrorCode::Unimplemented),
         (txn, outcome) => panic!("{txn:?} was prepared and did {outcome:?}"),
     }
 }
@@ -39,7 +42,9 @@ fn part((part, outcome): (&SubTxn, Outcome)) -> MultiResult {
                 MultiResult::CreatedWithStat(path, stat)
             }
         }
-        (SubTxn::Delete { .. }, Outcome::Done) => MultiResult::Deleted,
+        (SubTxn::Delete { .. } | SubTxn::DeleteContainer { .. }, Outcome::Done) => {
+            MultiResult::Deleted
+        }
         (SubTxn::Check { .. }, Outcome::Done) => MultiResult::Checked,
         (SubTxn::SetData(_), Outcome::Stat(stat)) => MultiResult::DataSet(stat),
         (part, outcome) => panic!("{part:?} was prepared and did {outcome:?}"),
@@ -56,6 +61,7 @@ fn is_plain_create(kind: CreateKind) -> bool {
     )
 }
 
+/// A leader of another release may refuse with a code that is not in the table.
 fn known(code: i32) -> ErrorCode {
-    ErrorCode::from_number(code).expect("prep refuses with codes of the table")
+    ErrorCode::from_number(code).unwrap_or(ErrorCode::RuntimeInconsistency)
 }

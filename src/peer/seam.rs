@@ -10,7 +10,7 @@ use crate::election::{LinkState, Received};
 use crate::proto::{NodeEvent, Op, WriteReply, WriteRequest};
 use crate::quorum::Address;
 use crate::session::{PASSWORD_LEN, SessionHandle};
-use crate::zab::{LogProbe, StreamItem, ToLeader, ToLearner};
+use crate::zab::{Committed, LogProbe, StreamItem, ToLeader, ToLearner};
 
 /// What happened.
 #[derive(Debug)]
@@ -32,17 +32,20 @@ pub enum Input {
     },
     AcceptedEpochSaved(Epoch),
     CurrentEpochSaved(Epoch),
-    /// The log and the snapshots end with this; the state was read back and is in place.
+    /// The log and the snapshots end with this; the state was read back and is in place. With the
+    /// newest transactions of the log.
     Truncated {
         zxid: Zxid,
+        recent: Vec<Committed>,
     },
     /// The state in memory is on disk.
     SnapshotStored {
         zxid: Zxid,
     },
-    /// The state was read back from disk and is in place.
+    /// The state was read back from disk and is in place; as above.
     Reloaded {
         zxid: Zxid,
+        recent: Vec<Committed>,
     },
     /// Everything that the disk was asked for before [`Output::Drain`] is done.
     Drained,

@@ -43,7 +43,7 @@ use tokio::sync::mpsc;
 use crate::base::{Monotonic, Zxid, limits};
 use crate::config::{Config, ListenAddress, ListenHost, PurgeOptions};
 use crate::net::{self, Clock, Server};
-use crate::peer::Peer;
+use crate::peer::{Mode, Peer};
 use crate::runtime::clock::SystemClock;
 use crate::runtime::facts::Facts;
 use crate::runtime::reports::Reports;
@@ -261,6 +261,7 @@ impl Parts {
         let words = Arc::new(FourLetterWords::new(config.four_letter.clone(), facts));
         let net_options = options::net(config, seed);
         let server = Server::new(database, policy, net_options, clock.clone(), words);
+        server.serve(Mode::Standalone);
         let server = Arc::new(server);
 
         let job = SnapshotJob {

@@ -90,10 +90,13 @@ impl Sources {
             Word::Gtmk => return self.trace_mask.load(Ordering::Relaxed).to_string(),
             Word::Stmk => return self.set_trace_mask(mask.unwrap_or_default()),
             Word::Isro => {
-                let answer = if server.is_running() { "rw" } else { "null" };
+                let answer = match server.mode() {
+                    Some(_) => "rw",
+                    None => "null",
+                };
                 return answer.to_owned();
             }
-            _ if !server.is_running() => return NOT_SERVING.to_owned(),
+            _ if server.mode().is_none() => return NOT_SERVING.to_owned(),
             _ => {}
         }
         match word {

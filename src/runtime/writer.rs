@@ -114,8 +114,8 @@ impl Writer {
         let requests = self.prepare(inputs, buffers);
         let appended = self.append(&mut buffers.outputs)?;
         let mut peer = self.peer.lock();
+        let now = self.server.clock.now();
         if let Some(zxid) = appended {
-            let now = self.server.clock.now();
             let db = self.server.state.read();
             let Buffers {
                 outputs, client, ..
@@ -126,7 +126,13 @@ impl Writer {
             // A panic must not unlock it: nobody may read what is half applied.
             let mut db = ManuallyDrop::new(self.server.state.write());
             let mut watches = self.server.watches.lock();
-            peer.apply_committed(&mut db, &mut watches, &mut buffers.client);
+            peer.apply_committed(
+                now,
+                &mut db,
+                &mut watches,
+                &mut buffers.outputs,
+                &mut buffers.client,
+            );
             drop(watches);
             self.server.deliver(&mut buffers.client, &mut buffers.woken);
             drop(ManuallyDrop::into_inner(db));

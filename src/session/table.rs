@@ -195,6 +195,17 @@ impl SessionTable {
         None
     }
 
+    /// The open sessions that were touched at `since` or later, with their timeouts, by id.
+    pub fn touched_since(&self, since: Monotonic) -> Vec<(SessionId, i32)> {
+        let handles = self.entries.values().map(|entry| &entry.handle);
+        let touched = handles.filter(|handle| handle.is_open() && handle.touched() >= since);
+        let mut touched: Vec<_> = touched
+            .map(|handle| (handle.id(), handle.timeout_ms()))
+            .collect();
+        touched.sort_unstable();
+        touched
+    }
+
     /// All sessions, by id.
     pub fn views(&self) -> Vec<SessionView> {
         let view = |entry: &Entry| SessionView {

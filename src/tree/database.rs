@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 
 use jute::data::Stat;
 
-use crate::base::{SessionId, Zxid};
-use crate::proto::txn::CreateTxn;
+use crate::base::{SessionId, WallMillis, Zxid, path};
+use crate::proto::txn::{CreateTxn, SetDataTxn};
 use crate::proto::{ErrorCode, NodeEvent, SubTxn, Txn, TxnRecord};
 use crate::tree::change::Stamp;
 use crate::tree::{Tree, TreeOptions};
@@ -109,6 +109,26 @@ impl Database {
     /// epoch begins, or a snapshot says so.
     pub fn set_last_zxid(&mut self, zxid: Zxid) {
         self.last_zxid = zxid;
+    }
+
+    /// Puts a configuration into `/zookeeper/config`, as every member of an ensemble does for itself
+    /// and without a transaction (`ZKDatabase.initConfigInZKDatabase`). The tree's digest does not
+    /// cover that node.
+    pub fn set_config(&mut self, text: &str, version: Zxid, time: WallMillis) {
+        let stamp = Stamp {
+            session: SessionId::NONE,
+            zxid: version,
+            time,
+        };
+        let set = SetDataTxn {
+            path: path::CONFIG.into(),
+            data: Some(Bytes::copy_from_slice(text.as_bytes())),
+            version: -1,
+        };
+        if self.tree.set_data(&set, stamp, &mut Vec::new()).is_err() {
+            // Only snapshots of before 3.5 lack the node.
+            tracing::warn!("there is no /zookeeper/config to hold the membership");
+        }
     }
 
     /// The state was loaded from a snapshot that ends with this digest: compare again from there.

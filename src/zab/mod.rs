@@ -1,6 +1,6 @@
 //! ZAB: how a leader and its learners agree on one history of transactions, over the quorum port.
 //!
-//! Two state machines without I/O, a leader's and a learner's. In: packets of the other side, links
+//! Two state machines without I/O, [`Leader`] and [`Learner`]. In: packets of the other side, links
 //! that come and go, what the disk has done, time. Out: packets, what the disk is to do, and what is
 //! committed. What a transaction means is not known here: payloads are bytes.
 //!
@@ -26,8 +26,11 @@ pub mod learner;
 pub mod packet;
 mod recent;
 
-pub use leader::{LeaderInput, LeaderOutput, LogProbe, StreamItem};
-pub use learner::{LearnerInput, LearnerOutput};
+pub use leader::{
+    CloseReason, Leader, LeaderInput, LeaderOutput, LeaderReport, LearnerReport, LogProbe,
+    StepDown, StreamItem,
+};
+pub use learner::{Learner, LearnerInput, LearnerOutput, LeaveReason};
 pub use packet::{
     LearnerIdentity, LearnerKind, LearnerRequest, PROTOCOL_VERSION, PacketError, ToLeader,
     ToLearner, packet_len,

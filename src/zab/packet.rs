@@ -480,6 +480,26 @@ impl ToLeader {
         self.encode(&mut out);
         out.freeze()
     }
+
+    /// What Apache calls the packet.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Info {
+                kind: LearnerKind::Follower,
+                ..
+            } => "FOLLOWERINFO",
+            Self::Info {
+                kind: LearnerKind::Observer,
+                ..
+            } => "OBSERVERINFO",
+            Self::AckEpoch { .. } => "ACKEPOCH",
+            Self::Ack { .. } => "ACK",
+            Self::Request(_) => "REQUEST",
+            Self::Ping { .. } => "PING",
+            Self::Revalidate { .. } => "REVALIDATE",
+            Self::Unknown { .. } => "a packet of an unknown type",
+        }
+    }
 }
 
 impl LearnerRequest {

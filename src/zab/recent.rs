@@ -84,6 +84,13 @@ impl Recent {
         self.entries.back().map(|entry| entry.zxid)
     }
 
+    /// The last that is not behind `zxid`.
+    pub fn floor(&self, zxid: Zxid) -> Option<Zxid> {
+        let end = self.entries.partition_point(|entry| entry.zxid <= zxid);
+        let floor = self.entries.get(end.checked_sub(1)?)?;
+        Some(floor.zxid)
+    }
+
     /// In order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Committed> {
         self.entries.iter()

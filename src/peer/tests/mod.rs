@@ -3,6 +3,7 @@
 //! A line is `<connection>: <what>`, so a test reads as a script and its answer.
 
 mod apache;
+mod ensemble;
 mod order;
 mod random;
 mod sessions;
@@ -114,7 +115,10 @@ impl Bench {
 
     pub(super) fn apply(&mut self) {
         let (db, watches) = (&mut self.db, &mut self.watches);
-        self.peer.apply_committed(db, watches, &mut self.client);
+        let mut out = Vec::new();
+        self.peer
+            .apply_committed(self.now, db, watches, &mut out, &mut self.client);
+        assert!(out.is_empty(), "a server on its own asks for nothing then");
         assert!(!self.peer.has_committed());
     }
 

@@ -1,0 +1,462 @@
+//! The role of a follower or an observer: it takes over the leader's history, forwards what its
+//! clients write, and answers them when it hears of the commits.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+
+use crate::base::{ConnId, Epoch, Monotonic, Now, QuorumLink, SessionId, Xid, Zxid, limits};
+use crate::peer::member::Member;
+use crate::peer::pipeline::Asked;
+use crate::peer::requests::{Ready, Requests};
+use crate::peer::seam::Write;
+use crate::peer::{ClientOutput, Mode, Output, Peer, Role};
+use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
+use crate::session::password;
+use crate::tree::Database;
+use crate::zab::{Committed, Learner, LearnerInput, LearnerKind, LearnerOutput, LearnerRequest};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Learning {
+    zab: Learner,
+    kind: LearnerKind,
+    /// To the leader, once it has answered.
+    link: Option<QuorumLink>,
+    /// Proposals that are not committed, in order.
+    proposals: VecDeque<TxnRecord>,
+    /// What has its turn, in order.
+    steps: VecDeque<Step>,
+    pub(super) requests: Requests,
+    /// Clients that came back with a session the leader is asked about.
+    returning: HashMap<SessionId, Returning>,
+    /// The state is to be written down once the steps are done.
+    stores_snapshot: bool,
+    /// Clients are to be served once the steps are done.
+    serves: Option<Epoch>,
+    /// Sessions heard of since then are told of with the next ping.
+    pinged: Monotonic,
+    /// Sessions of clients that left since then.
+    departed: Vec<(SessionId, i32)>,
+    field_bytes_max: usize,
+}
+
+/// What the leader has decided on.
+#[derive(Debug)]
+pub(super) enum Step {
+    Apply(TxnRecord),
+    /// The oldest sync is answered.
+    Synced,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Returning {
+    conn: ConnId,
+    timeout_ms: i32,
+}
+
+impl Learning {
+    pub(super) fn new(member: &Member, last_zxid: Zxid, now: Now) -> Self {
+        let kind = member.learner_kind();
+        let zab = Learner::new(
+            member.options.me,
+            kind,
+            member.options.zab,
+            member.standing(last_zxid),
+            member.config_version(),
+            now.monotonic,
+        );
+        Self {
+            zab,
+            kind,
+            link: None,
+            proposals: VecDeque::new(),
+            steps: VecDeque::new(),
+            requests: Requests::default(),
+            returning: HashMap::new(),
+            stores_snapshot: false,
+            serves: None,
+            pinged: now.monotonic,
+            departed: Vec::new(),
+            field_bytes_max: member.options.field_bytes_max,
+        }
+    }
+
+    pub(super) fn is_serving(&self) -> bool {
+        self.zab.is_serving()
+    }
+
+    pub(super) fn memory_is_ahead(&self) -> bool {
+        self.zab.memory_is_ahead()
+    }
+
+    pub(super) fn has_committed(&self) -> bool {
+        !self.steps.is_empty() || self.stores_snapshot || self.serves.is_some()
+    }
+
+    pub(super) fn next_step(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.requests.len() < limits::TRANSACTIONS_IN_FLIGHT
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Monotonic> {
+        self.zab.next_deadline()
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        match self.kind {
+            LearnerKind::Follower => Mode::Follower,
+            LearnerKind::Observer => Mode::Observer,
+        }
+    }
+
+    fn decode(&self, payload: &Bytes) -> Option<TxnRecord> {
+        match TxnRecord::decode(payload, self.field_bytes_max) {
+            Ok(record) => Some(record),
+            Err(error) => {
+                tracing::error!("a transaction of the leader's cannot be understood: {error}");
+                None
+            }
+        }
+    }
+
+    /// The proposal that is committed, which was decoded when it came; one that was taken over with
+    /// a snapshot is decoded now.
+    fn proposal(&mut self, zxid: Zxid, payload: &Bytes) -> Option<TxnRecord> {
+        let is_it = |record: &mut TxnRecord| record.zxid == zxid;
+        match self.proposals.pop_front_if(is_it) {
+            Some(record) => Some(record),
+            None => self.decode(payload),
+        }
+    }
+
+    /// A client has left; the leader hears of its session once more.
+    fn on_departed(&mut self, session: SessionId, timeout_ms: i32, touched: Monotonic) {
+        self.requests.forget(session);
+        if touched >= self.pinged {
+            self.departed.push((session, timeout_ms));
+        }
+    }
+}
+
+impl Peer {
+    pub(super) fn on_leader_connected(
+        &mut self,
+        now: Now,
+        link: QuorumLink,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        if let Role::Learning(role) = &mut self.role {
+            assert!(role.link.is_none(), "one leader is dialled once");
+            role.link = Some(link);
+            self.feed_learner(now, LearnerInput::Connected, out, client);
+        }
+    }
+
+    /// Whether what comes over this link is from the leader this server follows now.
+    pub(super) fn follows(&self, link: QuorumLink) -> bool {
+        matches!(&self.role, Role::Learning(role) if role.link == Some(link))
+    }
+
+    /// A dial that failed has no link yet.
+    pub(super) fn on_leader_gone(&mut self, link: QuorumLink, reason: &str, out: &mut Vec<Output>) {
+        if matches!(&self.role, Role::Learning(role) if role.link.is_none_or(|known| known == link))
+        {
+            self.leave(&reason, out);
+        }
+    }
+
+    pub(super) fn feed_learner(
+        &mut self,
+        now: Now,
+        input: LearnerInput,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        let Role::Learning(role) = &mut self.role else {
+            return;
+        };
+        let mut asked = Vec::new();
+        role.zab.handle(now.monotonic, input, &mut asked);
+        for output in asked {
+            self.carry_out_learner(now, output, out, client);
+        }
+    }
+
+    fn carry_out_learner(
+        &mut self,
+        now: Now,
+        output: LearnerOutput,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        let (Role::Learning(role), Some(member)) = (&mut self.role, &mut self.member) else {
+            return;
+        };
+        match output {
+            LearnerOutput::Send(packets) => {
+                out.extend(role.link.map(|link| Output::Send { link, packets }))
+            }
+            LearnerOutput::SaveAcceptedEpoch(epoch) => out.push(Output::SaveAcceptedEpoch(epoch)),
+            LearnerOutput::SaveCurrentEpoch(epoch) => out.push(Output::SaveCurrentEpoch(epoch)),
+            LearnerOutput::Append { zxid, payload } => match role.decode(&payload) {
+                Some(record) => {
+                    role.proposals.push_back(record);
+                    out.push(Output::Append { zxid, payload });
+                }
+                None => self.leave(&NOT_UNDERSTOOD, out),
+            },
+            LearnerOutput::Truncate(zxid) => out.push(Output::Truncate { zxid }),
+            LearnerOutput::InstallSnapshot { zxid } => {
+                member.recent.clear();
+                member.config_is_stale = true;
+                out.push(Output::InstallSnapshot { zxid });
+            }
+            LearnerOutput::StoreSnapshot => role.stores_snapshot = true,
+            LearnerOutput::Commit { zxid, payload } => match role.proposal(zxid, &payload) {
+                Some(record) => {
+                    role.steps.push_back(Step::Apply(record));
+                    member.recent.push(zxid, payload);
+                }
+                None => self.leave(&NOT_UNDERSTOOD, out),
+            },
+            // The membership is what the configuration says.
+            LearnerOutput::Config(_) => {}
+            LearnerOutput::Serve(epoch) => role.serves = Some(epoch),
+            LearnerOutput::Ping { zxid } => self.answer_ping(now, zxid, out),
+            LearnerOutput::Revalidated { session, is_valid } => {
+                self.on_revalidated(now, session, is_valid, client);
+            }
+            LearnerOutput::Synced => role.steps.push_back(Step::Synced),
+            LearnerOutput::Leave(reason) => self.leave(&reason, out),
+            LearnerOutput::Exit { code, reason } => out.push(Output::Exit { code, reason }),
+        }
+    }
+
+    /// A client opens a session: the leader makes it, under the number given here.
+    pub(super) fn forward_opening(
+        &mut self,
+        session: SessionId,
+        timeout_ms: i32,
+        out: &mut Vec<Output>,
+    ) {
+        let request = LearnerRequest {
+            session,
+            xid: Xid(0),
+            op: Op::CreateSession.number(),
+            body: Bytes::copy_from_slice(&timeout_ms.to_be_bytes()),
+            ids: std::sync::Arc::from([]),
+        };
+        self.send_request(request, out);
+    }
+
+    /// A client comes back with a session: whether it is alive, and whether it expires, only the
+    /// leader knows.
+    pub(super) fn ask_for_session(
+        &mut self,
+        conn: ConnId,
+        session: SessionId,
+        timeout_ms: i32,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        let Role::Learning(role) = &mut self.role else {
+            return;
+        };
+        let returning = Returning { conn, timeout_ms };
+        if let Some(earlier) = role.returning.insert(session, returning) {
+            client.push(ClientOutput::Close { conn: earlier.conn });
+        }
+        let mut asked = Vec::new();
+        role.zab.revalidate(session, timeout_ms, &mut asked);
+        self.send_to_leader(asked, out);
+    }
+
+    /// A write or sync of a client whose session this server holds.
+    pub(super) fn forward(
+        &mut self,
+        db: &Database,
+        write: Write,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        let Role::Learning(role) = &mut self.role else {
+            return;
+        };
+        let session = write.session;
+        let asked = Asked {
+            conn: write.conn,
+            xid: write.xid,
+            op: write.op,
+        };
+        match write.request {
+            WriteRequest::Malformed {
+                code,
+                takes_zxid: false,
+            } => {
+                role.requests.refuse(session, asked, code);
+                return self.answer_ready(session, db, client);
+            }
+            WriteRequest::Sync { path } => role.requests.sync(session, asked, path),
+            _ => role.requests.forward(session, asked),
+        }
+        let closes = write.op == Op::CloseSession;
+        let request = LearnerRequest {
+            session,
+            xid: write.xid,
+            op: write.op.number(),
+            body: if closes { Bytes::new() } else { write.body },
+            ids: write.ids,
+        };
+        self.send_request(request, out);
+        if closes {
+            self.sessions.start_closing(session);
+        }
+    }
+
+    /// Answers what of a session waits for nothing any more.
+    pub(super) fn answer_ready(
+        &mut self,
+        session: SessionId,
+        db: &Database,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        while let Role::Learning(role) = &mut self.role
+            && let Some((asked, ready)) = role.requests.next_ready(session)
+        {
+            let reply = match ready {
+                Ready::Synced(path) => WriteReply::Synced(path),
+                Ready::Refused(code) => WriteReply::Error(code),
+            };
+            self.reply(Some(asked), db.last_zxid(), reply, client);
+        }
+    }
+
+    /// The steps are done.
+    pub(super) fn after_steps(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
+        let Role::Learning(role) = &mut self.role else {
+            return;
+        };
+        assert!(role.steps.is_empty(), "all that was decided is applied");
+        if std::mem::take(&mut role.stores_snapshot) {
+            let zxid = db.last_zxid();
+            out.push(Output::StoreSnapshot { zxid });
+        }
+        let mode = role.mode();
+        if let Some(epoch) = role.serves.take() {
+            self.tell_of_term(now, epoch);
+            tracing::info!(%epoch, zxid = %db.last_zxid(), "serving as {}", mode.name());
+            out.push(Output::Serve(mode));
+        }
+    }
+
+    /// A connection of a learner's client is gone.
+    pub(super) fn on_client_left(&mut self, conn: ConnId, session: Option<SessionId>) {
+        let Role::Learning(role) = &mut self.role else {
+            return;
+        };
+        role.returning.retain(|_, returning| returning.conn != conn);
+        let Some(session) = session else {
+            return;
+        };
+        if let Some(handle) = self.sessions.handle(session) {
+            role.on_departed(session, handle.timeout_ms(), handle.touched());
+        }
+        self.sessions.remove(session);
+    }
+
+    /// What the log has beyond the state when this learner leaves.
+    pub(super) fn tail_of(&self, role: Learning) -> VecDeque<(TxnRecord, Bytes)> {
+        let Learning {
+            zab,
+            steps,
+            field_bytes_max,
+            ..
+        } = role;
+        let mut tail = VecDeque::new();
+        for step in steps {
+            if let Step::Apply(record) = step {
+                let mut payload = Vec::with_capacity(record.encoded_len());
+                record.encode(&mut payload);
+                tail.push_back((record, payload.into()));
+            }
+        }
+        for Committed { zxid, payload } in zab.into_uncommitted() {
+            let record = TxnRecord::decode(&payload, field_bytes_max);
+            let record = record.expect("what was appended was decoded before");
+            assert_eq!(record.zxid, zxid, "a proposal's zxid is its transaction's");
+            tail.push_back((record, payload));
+        }
+        tail
+    }
+
+    fn on_revalidated(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        is_valid: bool,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        let Role::Learning(role) = &mut self.role else {
+            return;
+        };
+        let Some(Returning { conn, timeout_ms }) = role.returning.remove(&session) else {
+            return;
+        };
+        if !is_valid {
+            self.counters.sessions_refused += 1;
+            client.push(ClientOutput::SessionInvalid { conn });
+            return;
+        }
+        role.requests.forget(session);
+        if let Some(old) = self.connections.attach(conn, session) {
+            client.push(ClientOutput::Close { conn: old });
+        }
+        let handle = self.sessions.track(session, timeout_ms, now.monotonic);
+        self.sessions.commit(session);
+        client.push(ClientOutput::Connected {
+            conn,
+            session: handle,
+            timeout_ms,
+            password: password(session),
+        });
+    }
+
+    fn answer_ping(&mut self, now: Now, zxid: Zxid, out: &mut Vec<Output>) {
+        let Role::Learning(role) = &mut self.role else {
+            return;
+        };
+        let mut touched = std::mem::take(&mut role.departed);
+        touched.extend(self.sessions.touched_since(role.pinged));
+        role.pinged = now.monotonic;
+        let mut asked = Vec::new();
+        role.zab.answer_ping(zxid, touched, &mut asked);
+        self.send_to_leader(asked, out);
+    }
+
+    fn send_request(&mut self, request: LearnerRequest, out: &mut Vec<Output>) {
+        if let Role::Learning(role) = &mut self.role {
+            let mut asked = Vec::new();
+            role.zab.forward(request, &mut asked);
+            self.send_to_leader(asked, out);
+        }
+    }
+
+    fn send_to_leader(&self, asked: Vec<LearnerOutput>, out: &mut Vec<Output>) {
+        let Role::Learning(role) = &self.role else {
+            return;
+        };
+        for output in asked {
+            if let (LearnerOutput::Send(packets), Some(link)) = (output, role.link) {
+                out.push(Output::Send { link, packets });
+            }
+        }
+    }
+}
+
+const NOT_UNDERSTOOD: &str = "the leader sent a transaction that cannot be understood";

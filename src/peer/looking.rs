@@ -1,0 +1,264 @@
+//! The role of a member that has no leader: it finishes what its last term left, then takes part in
+//! an election.
+//!
+//! ```text
+//!  term ends -> draining -- disk is done --> catching up -- tail applied --> resting -> electing
+//!                                                                                          |
+//!                                                                     leads or learns <----+
+//! ```
+//!
+//! Invariant: a server looks with all that its log holds in its state, committed or not, as its vote
+//! speaks for it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::base::{Monotonic, Now, ServerId};
+use crate::election::{self, Elected, Election, PeerState};
+use crate::peer::leading::Leading;
+use crate::peer::learning::Learning;
+use crate::peer::{Output, Peer, Role};
+use crate::proto::TxnRecord;
+use crate::tree::Database;
+use crate::zab::{Leader, LeaderInput};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Looking {
+    phase: Phase,
+    /// What the log holds beyond the state, in order.
+    tail: VecDeque<(TxnRecord, Bytes)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The disk does what was asked of it before.
+    Draining,
+    /// The tail is to be applied.
+    CatchingUp,
+    /// Until then nothing is asked of others.
+    Resting {
+        until: Monotonic,
+    },
+    Electing,
+}
+
+impl Looking {
+    /// A term is over that left this behind.
+    pub(super) fn after_term(tail: VecDeque<(TxnRecord, Bytes)>) -> Self {
+        let phase = Phase::Draining;
+        Self { phase, tail }
+    }
+
+    /// The start of a server: its state is what its log holds.
+    pub(super) fn at_start() -> Self {
+        Self {
+            phase: Phase::CatchingUp,
+            tail: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn is_catching_up(&self) -> bool {
+        self.phase == Phase::CatchingUp
+    }
+
+    /// The state was read back, with all that the log holds.
+    pub(super) fn forget_tail(&mut self) {
+        self.tail.clear();
+    }
+
+    pub(super) fn take_tail(&mut self) -> VecDeque<(TxnRecord, Bytes)> {
+        std::mem::take(&mut self.tail)
+    }
+
+    pub(super) fn on_drained(&mut self) {
+        assert_eq!(self.phase, Phase::Draining, "the disk is drained once");
+        self.phase = Phase::CatchingUp;
+    }
+
+    /// The tail is applied.
+    pub(super) fn rest(&mut self, until: Monotonic) {
+        assert!(self.tail.is_empty(), "the state is what the log holds");
+        self.phase = Phase::Resting { until };
+    }
+
+    pub(super) fn deadline(&self) -> Option<Monotonic> {
+        match self.phase {
+            Phase::Resting { until } => Some(until),
+            Phase::Draining | Phase::CatchingUp | Phase::Electing => None,
+        }
+    }
+
+    fn starts_at(&self, now: Monotonic) -> bool {
+        matches!(self.phase, Phase::Resting { until } if until <= now)
+    }
+
+    fn is_electing(&self) -> bool {
+        self.phase == Phase::Electing
+    }
+}
+
+impl Peer {
+    /// Time has passed for a server without a leader.
+    pub(super) fn wake_looking(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
+        if let Role::Looking(role) = &mut self.role
+            && role.starts_at(now.monotonic)
+        {
+            role.phase = Phase::Electing;
+            self.look(now, db, out);
+        }
+    }
+
+    fn look(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
+        let member = self.member.as_mut().expect("only a member looks");
+        let standing = member.standing(db.last_zxid());
+        let standing = election::Standing {
+            zxid: standing.last_zxid,
+            epoch: standing.current_epoch,
+        };
+        tracing::info!(sid = %member.options.me, zxid = %standing.zxid, epoch = %standing.epoch, "LOOKING");
+        out.push(Output::Eager(true));
+        let Some(election) = member.election.as_mut() else {
+            let mut asked = Vec::new();
+            let options = &member.options;
+            member.election = Some(Election::start(
+                options.me,
+                options.election,
+                options.membership.clone(),
+                standing,
+                now.monotonic,
+                &mut asked,
+            ));
+            return self.carry_out_election(now, db, asked, out);
+        };
+        let mut asked = Vec::new();
+        election.handle(now.monotonic, election::Input::Look(standing), &mut asked);
+        self.carry_out_election(now, db, asked, out);
+    }
+
+    /// Feeds the election, whatever the role: servers that have a leader tell others of it.
+    pub(super) fn feed_election(
+        &mut self,
+        now: Now,
+        db: &Database,
+        input: election::Input,
+        out: &mut Vec<Output>,
+    ) {
+        let member = self.member.as_mut();
+        let Some(election) = member.and_then(|member| member.election.as_mut()) else {
+            return;
+        };
+        let mut asked = Vec::new();
+        election.handle(now.monotonic, input, &mut asked);
+        self.carry_out_election(now, db, asked, out);
+    }
+
+    fn carry_out_election(
+        &mut self,
+        now: Now,
+        db: &Database,
+        asked: Vec<election::Output>,
+        out: &mut Vec<Output>,
+    ) {
+        for output in asked {
+            match output {
+                election::Output::Send { to, notification } => {
+                    let message = notification.encode();
+                    out.push(Output::Notify { to, message });
+                }
+                election::Output::Elected(elected) => self.on_elected(now, db, &elected, out),
+                // Only with reconfiguration, which an ensemble of this version does not have.
+                election::Output::NewerView(_) => {}
+                election::Output::VoterLooks(voter) => {
+                    let input = LeaderInput::VoterLooks(voter);
+                    self.feed_leader(now, db, input, out);
+                }
+                election::Output::LeaderLooks => {
+                    if matches!(&self.role, Role::Learning(role) if !role.is_serving()) {
+                        self.leave(&"the server that was to lead looks for a leader", out);
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_elected(&mut self, now: Now, db: &Database, elected: &Elected, out: &mut Vec<Output>) {
+        assert!(
+            matches!(&self.role, Role::Looking(role) if role.is_electing()),
+            "who is elected has looked"
+        );
+        let leader = elected.vote.candidate.leader;
+        let member = self.member.as_ref().expect("only a member is elected");
+        tracing::info!(sid = %member.options.me, leader = %leader, round = %elected.vote.round, "{}", elected.state);
+        out.push(Output::Eager(false));
+        match elected.state {
+            PeerState::Leading => self.become_leading(now, db, out),
+            PeerState::Following | PeerState::Observing => {
+                self.become_learning(now, db, leader, out);
+            }
+            PeerState::Looking => unreachable!("an election ends with another state"),
+        }
+    }
+
+    fn become_leading(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
+        let member = self.member.as_ref().expect("only a member leads");
+        let options = &member.options;
+        let mut asked = Vec::new();
+        let zab = Leader::new(
+            options.me,
+            options.zab,
+            options.membership.clone(),
+            member.standing(db.last_zxid()),
+            now.monotonic,
+            &mut asked,
+        );
+        self.role = Role::Leading(Box::new(Leading::new(zab)));
+        out.push(Output::OpenQuorumPort);
+        self.carry_out_leader(now, db, asked, out);
+    }
+
+    fn become_learning(
+        &mut self,
+        now: Now,
+        db: &Database,
+        leader: ServerId,
+        out: &mut Vec<Output>,
+    ) {
+        let member = self.member.as_ref().expect("only a member learns");
+        let known = member.options.membership.committed().members().get(&leader);
+        let addresses = known.map(|member| member.quorum_addresses().collect());
+        self.role = Role::Learning(Box::new(Learning::new(member, db.last_zxid(), now)));
+        let addresses = addresses.unwrap_or_default();
+        out.push(Output::DialLeader { leader, addresses });
+    }
+
+    /// The term is over, or never came to be. Clients are let go, the disk finishes what it was
+    /// asked, and the server looks for a leader again.
+    pub(super) fn leave(&mut self, reason: &dyn std::fmt::Display, out: &mut Vec<Output>) {
+        let looking = Role::Looking(Looking::after_term(VecDeque::new()));
+        let old = std::mem::replace(&mut self.role, looking);
+        let sid = self.member.as_ref().map(|member| member.options.me.0);
+        tracing::warn!(sid, "the term is over: {reason}");
+        let (tail, memory_is_ahead) = match old {
+            Role::Leading(role) => {
+                out.push(Output::CloseQuorumPort);
+                self.unpin_recent();
+                (role.into_tail(), false)
+            }
+            Role::Learning(role) => {
+                out.push(Output::HangUp);
+                let memory_is_ahead = role.memory_is_ahead();
+                (self.tail_of(*role), memory_is_ahead)
+            }
+            Role::Standalone(_) | Role::Looking(_) => unreachable!("who leaves had a term"),
+        };
+        self.role = Role::Looking(Looking::after_term(tail));
+        self.forget_clients();
+        out.push(Output::Retire);
+        if memory_is_ahead {
+            out.push(Output::Reload);
+        }
+        out.push(Output::Drain);
+    }
+}

@@ -1,0 +1,143 @@
+//! What the clients of a learner have asked for and the leader has not answered yet.
+//!
+//! In: requests as they are forwarded, what is committed and what is synced, in the leader's order.
+//! Out: whom to answer. Invariants: a session's answers come in the order of its requests; what is
+//! refused here waits for what was asked before it.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use crate::base::{SessionId, Xid};
+use crate::peer::pipeline::Asked;
+use crate::proto::ErrorCode;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    by_session: HashMap<SessionId, VecDeque<(Asked, Kind)>>,
+    /// Whose syncs the leader has not answered, oldest first; its answer names none.
+    syncs: VecDeque<(SessionId, SyncNumber)>,
+    next_sync: SyncNumber,
+    count: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct SyncNumber(u64);
+
+#[derive(Debug)]
+enum Kind {
+    Forwarded,
+    Sync {
+        number: SyncNumber,
+        path: Option<Box<str>>,
+        is_answered: bool,
+    },
+    Refused(ErrorCode),
+}
+
+/// What can be answered without a transaction.
+#[derive(Debug)]
+pub(super) enum Ready {
+    Synced(Option<Box<str>>),
+    Refused(ErrorCode),
+}
+
+impl Requests {
+    /// Requests that are not answered.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The leader is asked for a write.
+    pub(super) fn forward(&mut self, session: SessionId, asked: Asked) {
+        self.push(session, asked, Kind::Forwarded);
+    }
+
+    /// The leader is asked for a sync.
+    pub(super) fn sync(&mut self, session: SessionId, asked: Asked, path: Option<Box<str>>) {
+        let number = self.next_sync;
+        self.next_sync.0 += 1;
+        self.syncs.push_back((session, number));
+        let kind = Kind::Sync {
+            number,
+            path,
+            is_answered: false,
+        };
+        self.push(session, asked, kind);
+    }
+
+    /// Nobody is asked: it is refused when all before it is answered, see [`Requests::next_ready`].
+    pub(super) fn refuse(&mut self, session: SessionId, asked: Asked, code: ErrorCode) {
+        self.push(session, asked, Kind::Refused(code));
+    }
+
+    /// A transaction of this session with this number is committed. Whom to answer, if it was asked
+    /// for through this server.
+    pub(super) fn committed(&mut self, session: SessionId, xid: Xid) -> Option<Asked> {
+        let waiting = self.by_session.get_mut(&session)?;
+        let is_next =
+            |(asked, kind): &mut (Asked, Kind)| asked.xid == xid && matches!(kind, Kind::Forwarded);
+        let (asked, _) = waiting.pop_front_if(is_next)?;
+        self.on_answered(session);
+        Some(asked)
+    }
+
+    /// The oldest sync is answered. The session whose requests may be ready now.
+    pub(super) fn synced(&mut self) -> Option<SessionId> {
+        let (session, answered) = self.syncs.pop_front()?;
+        let waiting = self.by_session.get_mut(&session)?;
+        for (_, kind) in waiting {
+            if let Kind::Sync {
+                number,
+                is_answered,
+                ..
+            } = kind
+                && *number == answered
+            {
+                *is_answered = true;
+            }
+        }
+        Some(session)
+    }
+
+    /// The session's oldest request, if it can be answered without a transaction.
+    pub(super) fn next_ready(&mut self, session: SessionId) -> Option<(Asked, Ready)> {
+        let waiting = self.by_session.get_mut(&session)?;
+        let is_ready = |(_, kind): &mut (Asked, Kind)| match kind {
+            Kind::Forwarded => false,
+            Kind::Sync { is_answered, .. } => *is_answered,
+            Kind::Refused(_) => true,
+        };
+        let (asked, kind) = waiting.pop_front_if(is_ready)?;
+        self.on_answered(session);
+        match kind {
+            Kind::Sync { path, .. } => Some((asked, Ready::Synced(path))),
+            Kind::Refused(code) => Some((asked, Ready::Refused(code))),
+            Kind::Forwarded => unreachable!("it is not ready"),
+        }
+    }
+
+    /// Nobody waits for the session's answers any more.
+    pub(super) fn forget(&mut self, session: SessionId) {
+        let gone = self.by_session.remove(&session).unwrap_or_default();
+        self.count -= gone.len();
+    }
+
+    fn push(&mut self, session: SessionId, asked: Asked, kind: Kind) {
+        let waiting = self.by_session.entry(session).or_default();
+        waiting.push_back((asked, kind));
+        self.count += 1;
+    }
+
+    fn on_answered(&mut self, session: SessionId) {
+        self.count -= 1;
+        if self
+            .by_session
+            .get(&session)
+            .is_some_and(VecDeque::is_empty)
+        {
+            self.by_session.remove(&session);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Broadcast: proposals, their acknowledgements, commits in order; and what synchronised learners
+//! send.
+//!
+//! The proposals in flight are a row without a hole, so a zxid is an index. The first is committed
+//! when a quorum of every view has it on disk; the leader's own disk need not be among them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::super::{Committed, LearnerKind, ToLeader, ToLearner};
+use super::learner::{Learner, Stage};
+use super::{CloseReason, LAST_COUNTER, Leader, LeaderOutput, Phase, StepDown, send};
+use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
+use crate::quorum::{AckSet, Membership};
+
+/// The transactions of a term that are not committed yet. Invariant: the first is the one behind
+/// `committed`, each is followed by the next.
+#[derive(Debug)]
+pub(super) struct Proposals {
+    membership: Arc<Membership>,
+    committed: Zxid,
+    /// This server has everything up to this on disk.
+    appended: Zxid,
+    row: VecDeque<Proposal>,
+}
+
+#[derive(Debug)]
+struct Proposal {
+    zxid: Zxid,
+    payload: Bytes,
+    acks: AckSet,
+}
+
+impl Proposals {
+    pub(super) fn new(epoch: Epoch, membership: Arc<Membership>) -> Self {
+        let start = Zxid::start_of(epoch);
+        Self {
+            membership,
+            committed: start,
+            appended: start,
+            row: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.committed.epoch()
+    }
+
+    pub(super) fn committed(&self) -> Zxid {
+        self.committed
+    }
+
+    pub(super) fn last_proposed(&self) -> Zxid {
+        self.row.back().map_or(self.committed, |last| last.zxid)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.row.len()
+    }
+
+    /// In order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Zxid, &Bytes)> {
+        self.row
+            .iter()
+            .map(|proposal| (proposal.zxid, &proposal.payload))
+    }
+
+    fn push(&mut self, zxid: Zxid, payload: Bytes) {
+        assert_eq!(zxid, self.last_proposed().next(), "zxids leave no hole");
+        assert!(zxid.epoch() == self.epoch(), "a term has one epoch");
+        self.row.push_back(Proposal {
+            zxid,
+            payload,
+            acks: AckSet::new(Arc::clone(&self.membership)),
+        });
+    }
+
+    /// Takes an acknowledgement. Those of unknown transactions, of committed ones, and of starts of
+    /// epochs are passed over.
+    fn ack(&mut self, server: ServerId, zxid: Zxid) {
+        let index = zxid.0.checked_sub(self.committed.0 + 1);
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        if let Some(proposal) = index.and_then(|index| self.row.get_mut(index)) {
+            assert_eq!(proposal.zxid, zxid, "the row has no hole");
+            proposal.acks.add(server);
+        }
+    }
+
+    /// This server has everything up to `zxid` on disk.
+    fn append(&mut self, me: ServerId, zxid: Zxid) {
+        assert!(
+            zxid <= self.last_proposed(),
+            "{zxid} is on disk and was never proposed"
+        );
+        while self.appended < zxid {
+            self.appended = self.appended.next();
+            self.ack(me, self.appended);
+        }
+    }
+
+    /// Takes the next transaction that is committed.
+    fn pop_committed(&mut self) -> Option<Committed> {
+        if !self.row.front()?.acks.has_quorum() {
+            return None;
+        }
+        let Proposal { zxid, payload, .. } = self.row.pop_front()?;
+        assert_eq!(zxid, self.committed.next(), "commits are in order");
+        self.committed = zxid;
+        Some(Committed { zxid, payload })
+    }
+}
+
+impl Leader {
+    /// Proposes the next transaction of the term to every follower that has been sent the history.
+    /// The peer appends it to this server's log. One that has no counter left ends the term instead.
+    pub fn propose(
+        &mut self,
+        _now: Monotonic,
+        zxid: Zxid,
+        payload: Bytes,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        let Phase::Broadcasting(proposals) = &mut self.phase else {
+            // The term ended while this was being prepared.
+            assert!(
+                matches!(self.phase, Phase::Over),
+                "nothing is proposed before the term begins"
+            );
+            return;
+        };
+        if zxid.counter() > LAST_COUNTER {
+            self.step_down(StepDown::CounterUsedUp, out);
+            return;
+        }
+        proposals.push(zxid, payload.clone());
+        let tick = self.ticks.now();
+        let mut packets = None;
+        for (&link, learner) in &mut self.learners {
+            if learner.gets_proposals() {
+                if learner.is_synced() {
+                    learner.unacknowledged.on_proposed(zxid, tick);
+                }
+                let packets = packets.get_or_insert_with(|| {
+                    let payload = payload.clone();
+                    ToLearner::Proposal { zxid, payload }.to_bytes()
+                });
+                let packets = Bytes::clone(packets);
+                out.push(LeaderOutput::Send { link, packets });
+            }
+        }
+    }
+
+    /// Whether a transaction may have this zxid. After the last that may, the term ends as soon as
+    /// it is committed: [`StepDown::CounterUsedUp`].
+    pub fn has_counter_left(&self, zxid: Zxid) -> bool {
+        zxid.counter() <= LAST_COUNTER
+    }
+
+    /// Answers [`LeaderOutput::Revalidate`].
+    pub fn answer_revalidate(
+        &mut self,
+        link: QuorumLink,
+        session: SessionId,
+        is_valid: bool,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        if self.learners.contains_key(&link) {
+            send(link, &ToLearner::Revalidate { session, is_valid }, out);
+        }
+    }
+
+    /// Answers the oldest sync request of a learner, behind the COMMITs it has been sent.
+    pub fn answer_sync(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
+        if self.learners.contains_key(&link) {
+            send(link, &ToLearner::Sync, out);
+        }
+    }
+
+    pub(super) fn on_appended(&mut self, zxid: Zxid, out: &mut Vec<LeaderOutput>) {
+        if let Phase::Broadcasting(proposals) = &mut self.phase {
+            proposals.append(self.me, zxid);
+            self.commit(out);
+        }
+    }
+
+    /// A learner that is up to date, or will be with its UPTODATE, has sent something.
+    pub(super) fn on_synced_packet(
+        &mut self,
+        link: QuorumLink,
+        packet: ToLeader,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        let limit = self.ticks.after(self.options.sync_limit);
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return;
+        };
+        learner.supports_until = limit;
+        learner.silent_until = Some(limit);
+        let sid = learner.sid;
+        let has_term = matches!(
+            learner.stage,
+            Stage::Synced {
+                is_up_to_date: true
+            }
+        );
+        match packet {
+            ToLeader::Ack { zxid } => self.on_ack(link, zxid, out),
+            ToLeader::Ping { touched, .. } if !touched.is_empty() => {
+                let sessions = touched;
+                out.push(LeaderOutput::Touched { link, sessions });
+            }
+            ToLeader::Request(_) | ToLeader::Revalidate { .. } if !has_term => {
+                self.close(link, CloseReason::OutOfTurn(packet.name()), out);
+            }
+            ToLeader::Request(request) => {
+                out.push(LeaderOutput::Request { link, sid, request });
+            }
+            ToLeader::Revalidate {
+                session,
+                timeout_ms,
+            } => out.push(LeaderOutput::Revalidate {
+                link,
+                session,
+                timeout_ms,
+            }),
+            // Passed over, as Apache does.
+            ToLeader::Ping { .. }
+            | ToLeader::Info { .. }
+            | ToLeader::AckEpoch { .. }
+            | ToLeader::Unknown { .. } => {}
+        }
+    }
+
+    pub(super) fn on_ack(&mut self, link: QuorumLink, zxid: Zxid, out: &mut Vec<LeaderOutput>) {
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return;
+        };
+        learner.unacknowledged.on_acknowledged(zxid);
+        if let Phase::Broadcasting(proposals) = &mut self.phase
+            && learner.kind == LearnerKind::Follower
+        {
+            proposals.ack(learner.sid, zxid);
+            self.commit(out);
+        }
+    }
+
+    /// Commits what a quorum has, in order.
+    fn commit(&mut self, out: &mut Vec<LeaderOutput>) {
+        let Phase::Broadcasting(proposals) = &mut self.phase else {
+            return;
+        };
+        let Some(first) = proposals.pop_committed() else {
+            return;
+        };
+        let mut committed = vec![first];
+        while let Some(next) = proposals.pop_committed() {
+            committed.push(next);
+        }
+        let is_last = proposals.committed().counter() == LAST_COUNTER;
+        let commits = committed
+            .iter()
+            .map(|&Committed { zxid, .. }| ToLearner::Commit { zxid });
+        self.send_all(Learner::gets_proposals, commits, out);
+        let informs = committed.iter().map(|transaction| ToLearner::Inform {
+            zxid: transaction.zxid,
+            payload: transaction.payload.clone(),
+        });
+        self.send_all(Learner::gets_informs, informs, out);
+        for Committed { zxid, payload } in committed {
+            out.push(LeaderOutput::Committed { zxid, payload });
+        }
+        if is_last {
+            self.step_down(StepDown::CounterUsedUp, out);
+        }
+    }
+
+    /// Sends the same packets to all of a kind; they are encoded once, and only if there is one.
+    pub(super) fn send_all(
+        &self,
+        is_meant: impl Fn(&Learner) -> bool,
+        packets: impl Iterator<Item = ToLearner>,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        let mut meant = self
+            .learners
+            .iter()
+            .filter(|(_, learner)| is_meant(learner))
+            .peekable();
+        if meant.peek().is_none() {
+            return;
+        }
+        let mut bytes = BytesMut::new();
+        for packet in packets {
+            packet.encode(&mut bytes);
+        }
+        let bytes = bytes.freeze();
+        for (&link, _) in meant {
+            let packets = bytes.clone();
+            out.push(LeaderOutput::Send { link, packets });
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the leader knows of one learner.
+//!
+//! ```text
+//!  Joined --epoch saved: LEADERINFO--> Asked --ACKEPOCH--> Promised --a quorum has promised--+
+//!                                                            |   ^                            |
+//!                                              look into the log |  not there                 |
+//!                                                            v   |                            v
+//!                                                           Probing ---the log has it---> Syncing
+//!                                                                                             |
+//!                  UPTODATE when the term has begun  <-- Synced <--ACK of NEWLEADER-----------+
+//! ```
+
+use super::super::LearnerKind;
+use super::liveness::Unacknowledged;
+use crate::base::{Epoch, ServerId, Zxid};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Learner {
+    pub(super) sid: ServerId,
+    pub(super) kind: LearnerKind,
+    pub(super) protocol_version: i32,
+    /// What it had promised when it dialled in.
+    pub(super) accepted_epoch: Epoch,
+    pub(super) stage: Stage,
+    /// The tick up to which it counts among those that support this leader, whether or not it is
+    /// synchronised.
+    pub(super) supports_until: u64,
+    /// The tick up to which it may be silent; `None`: it is not its turn to speak.
+    pub(super) silent_until: Option<u64>,
+    pub(super) unacknowledged: Unacknowledged,
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// It has said who it is, and waits for the epoch.
+    Joined,
+    /// LEADERINFO is sent.
+    Asked,
+    /// It has promised the epoch, and waits until a quorum has.
+    Promised { last: LastZxid },
+    /// The own log is asked for what it lacks.
+    Probing {
+        last_zxid: Zxid,
+        /// Where the log meets the window.
+        upto: Zxid,
+    },
+    /// Everything up to NEWLEADER is queued.
+    Syncing {
+        transfer: Transfer,
+        /// How many streams are not sent yet.
+        streams: usize,
+        /// Proposals it has acknowledged before NEWLEADER, rising.
+        early_acks: Vec<Zxid>,
+    },
+    /// It has acknowledged NEWLEADER.
+    Synced { is_up_to_date: bool },
+}
+
+/// Where a learner's log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LastZxid {
+    Known(Zxid),
+    /// It did not say, or what it said is of no use: all it gets is a snapshot.
+    Unknown,
+}
+
+/// What a learner is brought up to date with; each kind has its own bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transfer {
+    Transactions,
+    Snapshot,
+}
+
+impl Learner {
+    /// Whether the epoch is still to be promised.
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(self.stage, Stage::Joined | Stage::Asked)
+    }
+
+    /// Whether it has acknowledged the history of the epoch.
+    pub(super) fn is_synced(&self) -> bool {
+        matches!(self.stage, Stage::Synced { .. })
+    }
+
+    /// Whether it has been sent the history and is to get all that follows.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Syncing { .. } | Stage::Synced { .. })
+    }
+
+    pub(super) fn gets_proposals(&self) -> bool {
+        self.is_live() && self.kind == LearnerKind::Follower
+    }
+
+    pub(super) fn gets_informs(&self) -> bool {
+        self.is_live() && self.kind == LearnerKind::Observer
+    }
+
+    /// What it is being brought up to date with.
+    pub(super) fn transfer(&self) -> Option<Transfer> {
+        match &self.stage {
+            Stage::Syncing { transfer, .. } => Some(*transfer),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! Synchronisation: carries out the plan for each learner, up to NEWLEADER; begins the term when a
+//! quorum has acknowledged that; then UPTODATE.
+//!
+//! The wire, for one learner: DIFF or TRUNC or a snapshot, the history it lacks as PROPOSAL and
+//! COMMIT, what is proposed and not committed (followers only), what happens meanwhile, NEWLEADER,
+//! what happens meanwhile, UPTODATE. The plan is made and queued within one call, with everything
+//! up to NEWLEADER; so NEWLEADER never overtakes history, and no commit falls between.
+
+use bytes::BytesMut;
+
+use super::super::{LearnerKind, PROTOCOL_VERSION, ToLeader, ToLearner};
+use super::broadcast::Proposals;
+use super::learner::{LastZxid, Learner, Stage, Transfer};
+use super::sync_plan::{Circumstances, Decision, Opening, SyncPlan};
+use super::{
+    CloseReason, History, Leader, LeaderOutput, LogProbe, Phase, Recent, StreamItem, send,
+};
+use crate::base::{Epoch, QuorumLink, Zxid};
+
+/// History is handed on in pieces of about this size.
+const PIECE_BYTES: usize = 256 * 1024;
+
+impl Leader {
+    /// Takes every learner that is ready.
+    pub(super) fn sync_all(&mut self, history: &mut History<'_>, out: &mut Vec<LeaderOutput>) {
+        self.waits_for_state = false;
+        let ready = self
+            .learners
+            .iter()
+            .filter(|(_, learner)| matches!(learner.stage, Stage::Promised { .. }));
+        let ready: Vec<QuorumLink> = ready.map(|(link, _)| *link).collect();
+        for link in ready {
+            self.sync(link, history, out);
+        }
+    }
+
+    /// Brings a learner that has promised the epoch up to date, or looks into the log first. While
+    /// the state in memory is too far behind the window, it waits: a snapshot would leave a hole.
+    pub(super) fn sync(
+        &mut self,
+        link: QuorumLink,
+        history: &mut History<'_>,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        let Some(last) = self.learners.get(&link).and_then(last_zxid) else {
+            return;
+        };
+        self.check_window(history);
+        if !self.goes_on_from(history.recent, history.applied) {
+            self.waits_for_state = true;
+            return;
+        }
+        match self.circumstances(history).decide(last) {
+            Decision::Plan(plan) => self.carry_out(link, plan, history, out),
+            Decision::Probe { upto } => self.probe(link, last, upto, history, out),
+        }
+    }
+
+    fn probe(
+        &mut self,
+        link: QuorumLink,
+        last: LastZxid,
+        upto: Zxid,
+        history: &mut History<'_>,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        let LastZxid::Known(last_zxid) = last else {
+            return;
+        };
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return;
+        };
+        learner.stage = Stage::Probing { last_zxid, upto };
+        // The window keeps `upto` itself, by which it is seen that the two meet.
+        history.recent.pin(Zxid(upto.0 - 1));
+        self.has_pinned = true;
+        let after = last_zxid;
+        out.push(LeaderOutput::ProbeLog { link, after, upto });
+    }
+
+    pub(super) fn on_log_probed(
+        &mut self,
+        link: QuorumLink,
+        found: Option<LogProbe>,
+        history: &mut History<'_>,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return;
+        };
+        let Stage::Probing { last_zxid, upto } = learner.stage else {
+            return;
+        };
+        // If the log does not serve, it is not asked again.
+        let last = LastZxid::Unknown;
+        learner.stage = Stage::Promised { last };
+        self.check_window(history);
+        match found.filter(|_| self.goes_on_from(history.recent, upto)) {
+            Some(found) => {
+                let circumstances = self.circumstances(history);
+                let plan = circumstances.decide_with_log(last_zxid, upto, found);
+                self.carry_out(link, plan, history, out);
+            }
+            None => self.sync(link, history, out),
+        }
+    }
+
+    /// Whether the window has all that lies behind `zxid`, a transaction of the own history.
+    fn goes_on_from(&self, recent: &Recent, zxid: Zxid) -> bool {
+        let Some(first) = recent.first() else {
+            return true;
+        };
+        // The first transaction of this term follows the last of those that were there before it.
+        let follows_initial =
+            |epoch| zxid == self.standing.last_zxid && first == Zxid::start_of(epoch).next();
+        first <= zxid || first == zxid.next() || self.epoch().is_some_and(follows_initial)
+    }
+
+    fn circumstances<'a>(&self, history: &'a History<'_>) -> Circumstances<'a> {
+        Circumstances {
+            recent: history.recent,
+            applied: history.applied,
+            force_snapshot: self.options.force_snapshot_sync,
+            may_read_log: self.options.snapshot_size_factor.is_some(),
+        }
+    }
+
+    /// The window has to end where the own history ends: with the last commit of the term, or with
+    /// what was there before it. What is sent to learners, and what they are told to forget, hangs
+    /// on it.
+    fn check_window(&self, history: &History<'_>) {
+        let last = history.recent.last().unwrap_or(history.applied);
+        let initial = self.standing.last_zxid;
+        let committed = match &self.phase {
+            Phase::Broadcasting(proposals) => proposals.committed(),
+            _ => initial,
+        };
+        let has_begun = committed.counter() > 0 && committed > initial;
+        assert!(
+            last == committed || (!has_begun && last == initial),
+            "the window ends with {last}, the history with {initial}, the commits with {committed}"
+        );
+        assert!(
+            history.applied <= committed.max(initial),
+            "{} is applied and not committed",
+            history.applied
+        );
+    }
+
+    fn carry_out(
+        &mut self,
+        link: QuorumLink,
+        plan: SyncPlan,
+        history: &History<'_>,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        let transfer = match plan.opening {
+            Opening::Diff(_) | Opening::Trunc(_) => Transfer::Transactions,
+            Opening::Snap => Transfer::Snapshot,
+        };
+        let Some(learner) = self.learners.get(&link) else {
+            return;
+        };
+        if learner.kind == LearnerKind::Observer && self.is_busy(transfer) {
+            self.close(link, CloseReason::Busy, out);
+            return;
+        }
+        tracing::info!(%link, sid = %learner.sid, ?plan, "bringing a learner up to date");
+        let Some(epoch) = self.epoch() else {
+            return;
+        };
+        let new_leader = self.new_leader(epoch, learner.protocol_version);
+        let mut queue = Queue::new(link, out);
+        queue.open(plan);
+        for committed in history.recent.after(plan.after) {
+            let zxid = committed.zxid;
+            let payload = committed.payload.clone();
+            queue.put(&ToLearner::Proposal { zxid, payload });
+            queue.put(&ToLearner::Commit { zxid });
+        }
+        if let Phase::Broadcasting(proposals) = &self.phase
+            && learner.kind == LearnerKind::Follower
+        {
+            for (zxid, payload) in proposals.iter() {
+                let payload = payload.clone();
+                queue.put(&ToLearner::Proposal { zxid, payload });
+            }
+        }
+        queue.put(&new_leader);
+        let streams = queue.finish();
+        self.begin_transfer(link, transfer, streams);
+    }
+
+    fn begin_transfer(&mut self, link: QuorumLink, transfer: Transfer, streams: usize) {
+        let turn_ends = self.ticks.after(self.options.init_limit);
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return;
+        };
+        learner.stage = Stage::Syncing {
+            transfer,
+            streams,
+            early_acks: Vec::new(),
+        };
+        learner.silent_until = (streams == 0).then_some(turn_ends);
+    }
+
+    fn new_leader(&self, epoch: Epoch, protocol_version: i32) -> ToLearner {
+        let last_seen = self.membership.views().last().map(ToString::to_string);
+        let config = last_seen.filter(|_| protocol_version >= PROTOCOL_VERSION);
+        ToLearner::NewLeader {
+            zxid: Zxid::start_of(epoch),
+            config: config.map(Into::into),
+        }
+    }
+
+    /// Whether observers have to wait until others are up to date. Followers never have to, but
+    /// they count.
+    fn is_busy(&self, transfer: Transfer) -> bool {
+        let max = match transfer {
+            Transfer::Transactions => self.options.diff_syncs_max,
+            Transfer::Snapshot => self.options.snap_syncs_max,
+        };
+        let same = |learner: &&Learner| learner.transfer() == Some(transfer);
+        self.learners.values().filter(same).count() >= max
+    }
+
+    /// From here on the learner is expected to acknowledge.
+    pub(super) fn on_streamed(&mut self, link: QuorumLink) {
+        let turn_ends = self.ticks.after(self.options.init_limit);
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return;
+        };
+        if let Stage::Syncing { streams, .. } = &mut learner.stage
+            && *streams > 0
+        {
+            *streams -= 1;
+            learner.silent_until = (*streams == 0).then_some(turn_ends);
+        }
+    }
+
+    /// A packet of a learner that has promised the epoch and not acknowledged NEWLEADER. Followers
+    /// of some releases acknowledge proposals before (ZOOKEEPER-4685).
+    pub(super) fn on_sync_packet(
+        &mut self,
+        link: QuorumLink,
+        packet: ToLeader,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        let (Some(epoch), Some(learner)) = (self.epoch(), self.learners.get_mut(&link)) else {
+            return;
+        };
+        let ToLeader::Ack { zxid } = packet else {
+            self.close(link, CloseReason::OutOfTurn(packet.name()), out);
+            return;
+        };
+        let Stage::Syncing { early_acks, .. } = &mut learner.stage else {
+            self.close(link, CloseReason::OutOfTurn("ACK"), out);
+            return;
+        };
+        if zxid != Zxid::start_of(epoch) {
+            if let Phase::Broadcasting(proposals) = &self.phase {
+                remember(early_acks, zxid, proposals);
+            }
+            return;
+        }
+        let early_acks = std::mem::take(early_acks);
+        self.on_synced(link, early_acks, out);
+    }
+
+    /// A learner has the whole history of the epoch on disk.
+    fn on_synced(&mut self, link: QuorumLink, early_acks: Vec<Zxid>, out: &mut Vec<LeaderOutput>) {
+        let limit = self.ticks.after(self.options.sync_limit);
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return;
+        };
+        learner.stage = Stage::Synced {
+            is_up_to_date: false,
+        };
+        learner.supports_until = limit;
+        learner.silent_until = Some(limit);
+        let (sid, kind) = (learner.sid, learner.kind);
+        tracing::debug!(%link, %sid, "a learner has the history of the epoch");
+        if let Phase::Synchronising { acked, .. } = &mut self.phase {
+            if kind == LearnerKind::Follower {
+                acked.add(sid);
+            }
+            self.maybe_establish(out);
+            return;
+        }
+        // UPTODATE goes first: what the remembered acknowledgements commit comes behind it.
+        self.bring_up_to_date(link, out);
+        for zxid in early_acks {
+            self.on_ack(link, zxid, out);
+        }
+    }
+
+    pub(super) fn on_current_epoch_saved(&mut self, saved: Epoch, out: &mut Vec<LeaderOutput>) {
+        let Phase::Synchronising { epoch, acked, .. } = &mut self.phase else {
+            return;
+        };
+        assert_eq!(saved, *epoch, "the epoch that was asked for is saved");
+        acked.add(self.me);
+        self.maybe_establish(out);
+    }
+
+    /// Begins the term when a quorum of every view, this server among them, has its history.
+    fn maybe_establish(&mut self, out: &mut Vec<LeaderOutput>) {
+        let Phase::Synchronising { epoch, acked, .. } = &self.phase else {
+            return;
+        };
+        if !acked.contains(self.me) || !acked.has_quorum() {
+            return;
+        }
+        let epoch = *epoch;
+        tracing::info!(sid = %self.me, %epoch, "leads");
+        self.phase = Phase::Broadcasting(Proposals::new(epoch, self.membership.clone()));
+        out.push(LeaderOutput::Established(epoch));
+        let synced = self
+            .learners
+            .iter()
+            .filter(|(_, learner)| learner.is_synced());
+        let synced: Vec<QuorumLink> = synced.map(|(link, _)| *link).collect();
+        for link in synced {
+            self.bring_up_to_date(link, out);
+        }
+    }
+
+    fn bring_up_to_date(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
+        if !self.is_established() {
+            return;
+        }
+        if let Some(learner) = self.learners.get_mut(&link)
+            && let Stage::Synced { is_up_to_date } = &mut learner.stage
+        {
+            assert!(!*is_up_to_date, "UPTODATE is sent once");
+            *is_up_to_date = true;
+            send(link, &ToLearner::UpToDate, out);
+        }
+    }
+
+    /// Lets go of the window when nobody reads up to it any more.
+    pub(super) fn maybe_unpin(&mut self, recent: &mut Recent) {
+        let probes = |learner: &Learner| matches!(learner.stage, Stage::Probing { .. });
+        if self.has_pinned && !self.learners.values().any(probes) {
+            self.has_pinned = false;
+            recent.unpin();
+        }
+    }
+}
+
+fn last_zxid(learner: &Learner) -> Option<LastZxid> {
+    match learner.stage {
+        Stage::Promised { last } => Some(last),
+        _ => None,
+    }
+}
+
+/// Keeps the acknowledgement of a proposal that is not committed yet.
+fn remember(early_acks: &mut Vec<Zxid>, zxid: Zxid, proposals: &Proposals) {
+    let committed = proposals.committed();
+    early_acks.retain(|early| *early > committed);
+    let is_rising = early_acks.last().is_none_or(|last| *last < zxid);
+    if is_rising && zxid > committed && zxid <= proposals.last_proposed() {
+        early_acks.push(zxid);
+    }
+    assert!(
+        early_acks.len() <= proposals.len(),
+        "one acknowledgement for each proposal at most"
+    );
+}
+
+/// Packets for one learner, collected into pieces.
+struct Queue<'a> {
+    link: QuorumLink,
+    piece: BytesMut,
+    streams: usize,
+    out: &'a mut Vec<LeaderOutput>,
+}
+
+impl<'a> Queue<'a> {
+    fn new(link: QuorumLink, out: &'a mut Vec<LeaderOutput>) -> Self {
+        Self {
+            link,
+            piece: BytesMut::new(),
+            streams: 0,
+            out,
+        }
+    }
+
+    fn open(&mut self, plan: SyncPlan) {
+        match plan.opening {
+            Opening::Diff(zxid) => self.put(&ToLearner::Diff { zxid }),
+            Opening::Trunc(zxid) => self.put(&ToLearner::Trunc { zxid }),
+            Opening::Snap => self.stream(StreamItem::Snapshot),
+        }
+        if let Some((after, upto)) = plan.log {
+            self.stream(StreamItem::LogRange { after, upto });
+        }
+    }
+
+    fn put(&mut self, packet: &ToLearner) {
+        packet.encode(&mut self.piece);
+        if self.piece.len() >= PIECE_BYTES {
+            self.flush();
+        }
+    }
+
+    fn stream(&mut self, item: StreamItem) {
+        self.flush();
+        self.streams += 1;
+        let link = self.link;
+        self.out.push(LeaderOutput::Stream { link, item });
+    }
+
+    fn flush(&mut self) {
+        if !self.piece.is_empty() {
+            let packets = self.piece.split().freeze();
+            let link = self.link;
+            self.out.push(LeaderOutput::Send { link, packets });
+        }
+    }
+
+    /// How many streams there are among the packets.
+    fn finish(mut self) -> usize {
+        self.flush();
+        self.streams
+    }
+}

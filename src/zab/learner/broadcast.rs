@@ -1,0 +1,81 @@
+//! Broadcast: what a learner does while it serves clients. `Follower.processPacket` and
+//! `Observer.processPacket`, and what goes to the leader for its clients.
+
+use super::{End, Learner, LearnerOutput, history::History, unexpected};
+use crate::base::{SessionId, Zxid};
+use crate::zab::{LearnerKind, LearnerRequest, ToLeader, ToLearner};
+
+impl Learner {
+    /// Passes on a client's request: a write, a sync, the beginning or the end of a session. Like
+    /// the other messages here it goes nowhere unless this serves: the term it was for is over.
+    pub fn forward(&mut self, request: LearnerRequest, out: &mut Vec<LearnerOutput>) {
+        self.tell(&ToLeader::Request(request), out);
+    }
+
+    /// Asks whether a session that a client came back with is alive.
+    pub fn revalidate(
+        &mut self,
+        session: SessionId,
+        timeout_ms: i32,
+        out: &mut Vec<LearnerOutput>,
+    ) {
+        let ask = ToLeader::Revalidate {
+            session,
+            timeout_ms,
+        };
+        self.tell(&ask, out);
+    }
+
+    /// Answers [`LearnerOutput::Ping`] with the sessions heard of since the last one.
+    pub fn answer_ping(
+        &mut self,
+        zxid: Zxid,
+        touched: Vec<(SessionId, i32)>,
+        out: &mut Vec<LearnerOutput>,
+    ) {
+        self.tell(&ToLeader::Ping { zxid, touched }, out);
+    }
+
+    fn tell(&self, packet: &ToLeader, out: &mut Vec<LearnerOutput>) {
+        if self.is_serving() {
+            out.push(LearnerOutput::Send(packet.to_bytes()));
+        }
+    }
+}
+
+pub(super) fn on_packet(
+    history: &mut History,
+    packet: ToLearner,
+    out: &mut Vec<LearnerOutput>,
+) -> Result<(), End> {
+    match packet {
+        // An observer that serves hears of a transaction when it is committed.
+        ToLearner::Proposal { .. }
+        | ToLearner::Commit { .. }
+        | ToLearner::CommitAndActivate { .. }
+            if history.kind() == LearnerKind::Observer => {}
+        ToLearner::Proposal { zxid, payload } => history.propose(zxid, payload, out)?,
+        // A committed reconfiguration is a commit like any other: nothing is activated yet.
+        ToLearner::Commit { zxid } | ToLearner::CommitAndActivate { zxid, .. } => {
+            history.commit(zxid, out)?;
+        }
+        ToLearner::Inform { zxid, payload }
+        | ToLearner::InformAndActivate { zxid, payload, .. } => {
+            history.inform(zxid, payload, out)?;
+        }
+        ToLearner::Ping { zxid } => out.push(LearnerOutput::Ping { zxid }),
+        ToLearner::Revalidate { session, is_valid } => {
+            out.push(LearnerOutput::Revalidated { session, is_valid });
+        }
+        ToLearner::Sync => out.push(LearnerOutput::Synced),
+        ToLearner::UpToDate | ToLearner::Unknown { .. } => {
+            tracing::warn!(?packet, "passing over a packet that means nothing here");
+        }
+        ToLearner::LeaderInfo { .. }
+        | ToLearner::Diff { .. }
+        | ToLearner::Trunc { .. }
+        | ToLearner::Snap { .. }
+        | ToLearner::NewLeader { .. } => return Err(unexpected(&packet)),
+    }
+    Ok(())
+}
