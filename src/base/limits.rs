@@ -57,6 +57,10 @@ pub const IDENTITY_BYTES_PER_CONNECTION: usize = 8 * 1024;
 /// all do with `closeSessionTxn` off. A record of 2 GiB could not be read back.
 pub const CLOSED_PATH_BYTES: usize = 16 * 1024 * 1024;
 
+/// Bytes of the newest transactions that a start keeps for learners that were away for a short time.
+/// Older ones are left to the log on disk.
+pub const RECOVERED_RECENT_BYTES: usize = 64 * 1024 * 1024;
+
 /// Bytes of one slice of a snapshot, serialized under the shared lock in one go.
 pub const SNAPSHOT_SLICE_BYTES: usize = 256 * 1024;
 

@@ -350,6 +350,7 @@ fn bring_back(disk: &dyn Disk, config: &Config, clock: &SystemClock) -> Result<R
         field_bytes_max,
         compression: options::compression(config),
         writes_last_processed: storage.serialize_last_zxid,
+        recent_max: 0,
     };
     let started = clock.monotonic();
     let recovered = recover(disk, &storage_options, options::tree(config))?;

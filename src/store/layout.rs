@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `dataDir/version-2/snapshot.<zxid>[.gz\|.snappy]` | snapshots |
 //! | `dataDir/version-2/writing-snapshot.<zxid>...` | a snapshot being written; no server reads it |
+//! | `dataDir/version-2/acceptedEpoch`, `currentEpoch`, and `.tmp` of each | [`super::epoch`] |
 //! | `dataLogDir/version-2/log.<zxid>` | transaction logs |
 //! | `dataLogDir/initialize` | marker: an empty server may vote |
 //!

@@ -164,6 +164,7 @@ fn widened(error: SnapshotReadError<Infallible>) -> SnapshotReadError<LoadError>
         SnapshotReadError::NullAcl => SnapshotReadError::NullAcl,
         SnapshotReadError::BadSeal => SnapshotReadError::BadSeal,
         SnapshotReadError::BadTrailer(len) => SnapshotReadError::BadTrailer(len),
+        SnapshotReadError::BadSignature => SnapshotReadError::BadSignature,
         SnapshotReadError::BadState(never) => match never {},
     }
 }

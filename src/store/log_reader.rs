@@ -4,17 +4,17 @@
 //! so what a crash tore stays at the end of an older one for ever: the reader goes on with the
 //! next file, and [`LogReader::next`] refuses when what follows leaves a hole.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::vec;
 
 use bytes::Bytes;
 
 use crate::base::Zxid;
 use crate::store::disk::{Disk, ReadFile};
 use crate::store::layout::{DataDirs, LogName};
-use crate::store::log_file::{Flaw, Found, LogFileReader};
+use crate::store::log_file::{BadRecord, Flaw, Found, LogFileReader};
 use crate::store::log_format::{FILE_HEAD_LEN, file_head, is_file_head, payload_zxid};
 
 /// Why the log cannot be read on. All of them stop the start of a server.
@@ -92,15 +92,7 @@ pub struct LogRecord {
 /// A cursor over all records from a zxid on.
 pub struct LogReader<'d> {
     disk: &'d dyn Disk,
-    dir: &'d Path,
-    files: std::iter::Peekable<vec::IntoIter<LogName>>,
-    current: Option<(PathBuf, LogFileReader)>,
-    from: Zxid,
-    /// The last record returned, or what the reader was to start behind. What is needed of the
-    /// log lies behind it.
-    last: Zxid,
-    payload_max: usize,
-    remarks: Vec<LogRemark>,
+    cursor: LogCursor,
 }
 
 impl<'d> LogReader<'d> {
@@ -112,32 +104,16 @@ impl<'d> LogReader<'d> {
     /// is removed.
     pub fn after(
         disk: &'d dyn Disk,
-        dirs: &'d DataDirs,
+        dirs: &DataDirs,
         last: Zxid,
         payload_max: usize,
     ) -> Result<Self, LogReadError> {
-        let unlistable = |source| LogReadError::Io {
-            path: dirs.logs.clone(),
-            source,
-        };
-        let mut files = dirs.list_logs(disk).map_err(unlistable)?;
-        let from = last.next();
-        let older = files.partition_point(|file| file.zxid < from);
-        let starts_with_it = files.get(older).is_some_and(|file| file.zxid == from);
-        files.drain(..older.saturating_sub(usize::from(!starts_with_it)));
-        let mut reader = Self {
-            disk,
-            dir: &dirs.logs,
-            files: Vec::new().into_iter().peekable(),
-            current: None,
-            from,
-            last,
-            payload_max,
-            remarks: Vec::new(),
-        };
-        reader.remove_empty_newest(&mut files)?;
-        reader.files = files.into_iter().peekable();
-        Ok(reader)
+        let mut files = list(disk, dirs)?;
+        let first = first_file(&files, last);
+        let mut cursor = LogCursor::new(dirs, last, payload_max);
+        cursor.remove_empty_newest(disk, &mut files)?;
+        cursor.files = files.into_iter().skip(first).collect();
+        Ok(Self { disk, cursor })
     }
 
     /// The next record, `None` behind the last.
@@ -146,14 +122,71 @@ impl<'d> LogReader<'d> {
         reason = "a reader that can fail is no iterator"
     )]
     pub fn next(&mut self) -> Result<Option<LogRecord>, LogReadError> {
+        self.cursor.next(self.disk)
+    }
+
+    /// What was noticed so far.
+    pub fn take_remarks(&mut self) -> Vec<LogRemark> {
+        self.cursor.take_remarks()
+    }
+}
+
+/// Where a reader is. It changes nothing on the disk, so that it may read what is being written,
+/// as long as it is not asked for records that are not.
+pub(super) struct LogCursor {
+    dir: PathBuf,
+    files: VecDeque<LogName>,
+    current: Option<OpenFile>,
+    from: Zxid,
+    /// The last record returned, or what the reader was to start behind. What is needed of the
+    /// log lies behind it.
+    last: Zxid,
+    payload_max: usize,
+    remarks: Vec<LogRemark>,
+}
+
+struct OpenFile {
+    path: PathBuf,
+    reader: LogFileReader,
+}
+
+impl LogCursor {
+    /// Reads what follows `last`, from the file on that may have it.
+    pub(super) fn after(
+        disk: &dyn Disk,
+        dirs: &DataDirs,
+        last: Zxid,
+        payload_max: usize,
+    ) -> Result<Self, LogReadError> {
+        let files = list(disk, dirs)?;
+        let first = first_file(&files, last);
+        let mut cursor = Self::new(dirs, last, payload_max);
+        cursor.files = files.into_iter().skip(first).collect();
+        Ok(cursor)
+    }
+
+    fn new(dirs: &DataDirs, last: Zxid, payload_max: usize) -> Self {
+        Self {
+            dir: dirs.logs.clone(),
+            files: VecDeque::new(),
+            current: None,
+            from: last.next(),
+            last,
+            payload_max,
+            remarks: Vec::new(),
+        }
+    }
+
+    /// The next record, `None` behind the last.
+    pub(super) fn next(&mut self, disk: &dyn Disk) -> Result<Option<LogRecord>, LogReadError> {
         loop {
-            let Some((path, file)) = &mut self.current else {
-                if self.open_next()? {
+            let Some(file) = &mut self.current else {
+                if self.open_next(disk)? {
                     continue;
                 }
                 return Ok(None);
             };
-            match file.next().map_err(unreadable(path))? {
+            match file.reader.next().map_err(unreadable(&file.path))? {
                 Found::Record(payload) => {
                     let zxid = payload_zxid(&payload).expect("a record has a whole header");
                     if zxid >= self.from {
@@ -162,34 +195,38 @@ impl<'d> LogReader<'d> {
                     }
                 }
                 Found::End => self.current = None,
-                Found::Bad(bad) => {
-                    let next_file = self.files.peek().map(|file| file.zxid);
-                    let last = self.last;
-                    let is_torn = file.is_torn_end(bad, last, next_file);
-                    let (path, offset, flaw) = (path.clone(), bad.offset, bad.flaw);
-                    if !is_torn.map_err(unreadable(&path))? {
-                        return Err(LogReadError::Damaged {
-                            path,
-                            offset,
-                            last,
-                            flaw,
-                        });
-                    }
-                    self.remarks.push(LogRemark::TornEnd {
-                        path,
-                        offset,
-                        last,
-                        flaw,
-                    });
-                    self.current = None;
-                }
+                Found::Bad(bad) => self.pass_torn_end(bad)?,
             }
         }
     }
 
     /// What was noticed so far.
-    pub fn take_remarks(&mut self) -> Vec<LogRemark> {
+    pub(super) fn take_remarks(&mut self) -> Vec<LogRemark> {
         std::mem::take(&mut self.remarks)
+    }
+
+    /// Goes on with the next file if what is bad here was never acknowledged.
+    fn pass_torn_end(&mut self, bad: BadRecord) -> Result<(), LogReadError> {
+        let file = self.current.take().expect("a file has the bad record");
+        let next_file = self.files.front().map(|file| file.zxid);
+        let (path, last) = (file.path, self.last);
+        let BadRecord { offset, flaw, .. } = bad;
+        let is_torn = file.reader.is_torn_end(bad, last, next_file);
+        if !is_torn.map_err(unreadable(&path))? {
+            return Err(LogReadError::Damaged {
+                path,
+                offset,
+                last,
+                flaw,
+            });
+        }
+        self.remarks.push(LogRemark::TornEnd {
+            path,
+            offset,
+            last,
+            flaw,
+        });
+        Ok(())
     }
 
     /// Within an epoch nothing may be missing; a new epoch starts where it likes.
@@ -197,7 +234,7 @@ impl<'d> LogReader<'d> {
         let last = self.last;
         let path = || {
             let current = self.current.as_ref();
-            current.map(|(path, _)| path.clone()).unwrap_or_default()
+            current.map(|file| file.path.clone()).unwrap_or_default()
         };
         if zxid <= last {
             let path = path();
@@ -218,12 +255,12 @@ impl<'d> LogReader<'d> {
         Ok(())
     }
 
-    fn open_next(&mut self) -> Result<bool, LogReadError> {
-        let Some(file) = self.files.next() else {
+    fn open_next(&mut self, disk: &dyn Disk) -> Result<bool, LogReadError> {
+        let Some(LogName { name, .. }) = self.files.pop_front() else {
             return Ok(false);
         };
-        let path = self.dir.join(&file.name);
-        let file = self.disk.open(&path).map_err(unreadable(&path))?;
+        let path = self.dir.join(&name);
+        let file = disk.open(&path).map_err(unreadable(&path))?;
         let mut head = [0; FILE_HEAD_LEN];
         let len = file.read_at(0, &mut head).map_err(unreadable(&path))?;
         if len < FILE_HEAD_LEN {
@@ -234,23 +271,27 @@ impl<'d> LogReader<'d> {
             return Err(LogReadError::BadMagic(path));
         }
         let reader = LogFileReader::new(file, self.payload_max);
-        self.current = Some((path, reader));
+        self.current = Some(OpenFile { path, reader });
         Ok(true)
     }
 
     /// A crash may leave no byte of the newest file, a part of its head, or its length and
     /// nothing but zeros: nothing in it was ever acknowledged.
-    fn remove_empty_newest(&mut self, files: &mut Vec<LogName>) -> Result<(), LogReadError> {
+    fn remove_empty_newest(
+        &mut self,
+        disk: &dyn Disk,
+        files: &mut Vec<LogName>,
+    ) -> Result<(), LogReadError> {
         let Some(newest) = files.last() else {
             return Ok(());
         };
         let path = self.dir.join(&newest.name);
         let remove_if_empty = || {
-            let file = self.disk.open(&path)?;
+            let file = disk.open(&path)?;
             let is_empty = is_part_of_head(&*file)? || is_all_zero(&*file)?;
             if is_empty {
-                self.disk.remove(&path)?;
-                self.disk.sync_dir(self.dir)?;
+                disk.remove(&path)?;
+                disk.sync_dir(&self.dir)?;
             }
             Ok(is_empty)
         };
@@ -260,6 +301,23 @@ impl<'d> LogReader<'d> {
         }
         Ok(())
     }
+}
+
+fn list(disk: &dyn Disk, dirs: &DataDirs) -> Result<Vec<LogName>, LogReadError> {
+    let path = || dirs.logs.clone();
+    let unlistable = |source| LogReadError::Io {
+        path: path(),
+        source,
+    };
+    dirs.list_logs(disk).map_err(unlistable)
+}
+
+/// The first file that is needed to read what follows `last`.
+fn first_file(files: &[LogName], last: Zxid) -> usize {
+    let from = last.next();
+    let older = files.partition_point(|file| file.zxid < from);
+    let starts_with_it = files.get(older).is_some_and(|file| file.zxid == from);
+    older.saturating_sub(usize::from(!starts_with_it))
 }
 
 fn is_part_of_head(file: &dyn ReadFile) -> io::Result<bool> {

@@ -13,8 +13,8 @@
 //! - What is dropped is remarked on; damage to what may have been acknowledged stops the start.
 //! - Files are Apache's to the byte, but for the order of nodes, lists and sessions.
 //!
-//! Everything goes through a [`disk::Disk`]: the real one, or in tests one that tears, fills up
-//! and fails.
+//! Everything goes through a [`disk::Disk`]: the real one, or in tests and simulations the
+//! [`sim_disk::SimDisk`], which tears, fills up and fails.
 //!
 //! # Where it differs from Apache on purpose
 //!
@@ -52,19 +52,22 @@
 
 mod container;
 pub mod disk;
+pub mod epoch;
 pub mod layout;
 mod load_ahead;
 mod log_file;
 mod log_format;
+pub mod log_range;
 pub mod log_reader;
 pub mod log_writer;
 pub mod purge;
 pub mod recover;
+mod replay;
+pub mod sim_disk;
 pub mod snapshot_reader;
+pub mod snapshot_stream;
 pub mod snapshot_writer;
 pub mod trigger;
 
-#[cfg(test)]
-pub(crate) mod sim_disk;
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,6 @@ use jute::DecodeError;
 use jute::data::StatPersisted;
 
 use crate::base::{AclList, SessionId, Zxid, limits};
-use crate::proto::TxnRecord;
 use crate::store::container;
 use crate::store::disk::Disk;
 use crate::store::layout::{
@@ -31,6 +30,7 @@ use crate::store::layout::{
 };
 use crate::store::load_ahead::load_ahead;
 use crate::store::log_reader::{LogReadError, LogReader, LogRemark};
+use crate::store::replay::{Replay, Replayed};
 use crate::store::snapshot_reader::{SnapshotReadError, SnapshotSink};
 use crate::store::snapshot_writer::{
     SnapshotSource, SnapshotTail, SnapshotWriteError, write_snapshot,
@@ -38,6 +38,7 @@ use crate::store::snapshot_writer::{
 use crate::tree::{
     Database, DatabaseLoader, DigestMismatch, LoadError, Loaded, SnapshotCursor, TreeOptions,
 };
+use crate::zab::Committed;
 
 /// What recovery can be told by the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,9 @@ pub struct StorageOptions {
     pub compression: Compression,
     /// `zookeeper.serializeLastProcessedZxid.enabled`.
     pub writes_last_processed: bool,
+    /// `zookeeper.commitLogCount`: how many of the newest transactions come with the state, for a
+    /// member of an ensemble to bring others up to date with. A server on its own needs none.
+    pub recent_max: usize,
 }
 
 impl StorageOptions {
@@ -68,9 +72,13 @@ impl StorageOptions {
             field_bytes_max: 2 * jute::MAX_BUFFER_DEFAULT,
             compression: Compression::Plain,
             writes_last_processed: true,
+            recent_max: RECENT_MAX_DEFAULT,
         }
     }
 }
+
+/// Apache's `commitLogCount`.
+const RECENT_MAX_DEFAULT: usize = 500;
 
 /// The state that was on disk.
 #[derive(Debug)]
@@ -80,6 +88,8 @@ pub struct Recovered {
     pub snapshot: Option<Zxid>,
     /// Transactions replayed on top of it.
     pub replayed: u64,
+    /// The newest of them, without a hole; the last is the last of the state.
+    pub recent: Vec<Committed>,
     /// `false` for a server without data that was not told that it never had any.
     pub may_vote: bool,
     /// What a person should know.
@@ -192,6 +202,7 @@ pub fn recover(
         database,
         snapshot,
         replayed: 0,
+        recent: Vec::new(),
         may_vote,
         remarks,
     };
@@ -226,24 +237,23 @@ impl Recovered {
         let last = self.database.last_zxid();
         let field_max = storage.field_bytes_max;
         let mut log = LogReader::after(disk, &storage.dirs, last, field_max)?;
-        let mut mismatch: Option<(DigestMismatch, u64)> = None;
-        let mut events = Vec::new();
+        let mut replay = Replay::new(field_max, storage.recent_max);
         while let Some(record) = log.next()? {
-            let zxid = record.zxid;
-            let txn = TxnRecord::decode(&record.payload, field_max)
-                .map_err(|source| RecoverError::Undecodable { zxid, source })?;
-            let applied = self.database.apply(&txn, &mut events);
-            events.clear();
-            self.replayed += 1;
-            if let Some(found) = applied.digest_mismatch {
-                mismatch.get_or_insert((found, 0)).1 += 1;
-            }
+            replay.apply(&mut self.database, record)?;
         }
         let remarks = log.take_remarks().into_iter().map(Remark::Log);
         self.remarks.extend(remarks);
-        let mismatch = mismatch.map(|(first, count)| Remark::DigestMismatch { first, count });
-        self.remarks.extend(mismatch);
+        self.take(replay.finish());
         Ok(())
+    }
+
+    fn take(&mut self, replayed: Replayed) {
+        self.replayed = replayed.count;
+        self.recent = replayed.recent;
+        let mismatch = replayed
+            .mismatch
+            .map(|(first, count)| Remark::DigestMismatch { first, count });
+        self.remarks.extend(mismatch);
     }
 }
 

@@ -4,9 +4,18 @@
 //! of every file any subset of the sectors written since its last sync survives, its length is
 //! the old or the new one, and of the changes to names any number of the first survives.
 //! [`SimDisk::inject`] makes the N-th changing call fail, the power go in the middle of it, or
-//! the space run out. All choices come from one seed.
+//! the space run out. All choices come from one seed, and each instance is a disk of its own.
+//!
+//! It stands in for [`RealDisk`](crate::store::disk::RealDisk) in tests and in the simulation of
+//! ensembles, never in a server: a mistake in how it is used is a panic.
 
-use std::collections::BTreeMap;
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "simulation: nothing here comes from outside, and a mistake is to stop the run"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +28,7 @@ const SECTOR: usize = 512;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Fault {
+pub enum Fault {
     #[default]
     None,
     /// The N-th changing call from now (0 is the next) fails and has a part of its effect, those
@@ -36,14 +45,14 @@ pub(crate) enum Fault {
 
 /// Where the code below a thread of the server panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Panic {
+pub enum Panic {
     AtSync,
     AtCreation(&'static str),
 }
 
 /// A handle to one simulated disk; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct SimDisk {
+pub struct SimDisk {
     state: Arc<Mutex<State>>,
     changed: Arc<Condvar>,
 }
@@ -69,10 +78,11 @@ struct State {
 
 type Names = BTreeMap<PathBuf, usize>;
 
+/// Both are shared with readers, and with each other after a sync.
 #[derive(Debug, Default, Clone)]
 struct Inode {
-    content: Vec<u8>,
-    durable: Vec<u8>,
+    content: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +93,7 @@ enum NameChange {
 }
 
 impl SimDisk {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let state = State {
             random: seed,
             dirs: vec![PathBuf::from("/")],
@@ -95,7 +105,7 @@ impl SimDisk {
         }
     }
 
-    pub(crate) fn inject(&self, fault: Fault) {
+    pub fn inject(&self, fault: Fault) {
         let mut state = self.state.lock();
         let calls = state.calls;
         state.fault = match fault {
@@ -106,13 +116,13 @@ impl SimDisk {
     }
 
     /// From now on files that only grow, as snapshots do, do not until they are let go.
-    pub(crate) fn hold_appends(&self, hold: bool) {
+    pub fn hold_appends(&self, hold: bool) {
         self.state.lock().holds_appends = hold;
         self.changed.notify_all();
     }
 
     /// Waits until one is held.
-    pub(crate) fn await_held_append(&self) {
+    pub fn await_held_append(&self) {
         let mut state = self.state.lock();
         while !state.is_append_held {
             self.changed.wait(&mut state);
@@ -120,42 +130,43 @@ impl SimDisk {
     }
 
     /// Directories that were synced, in order.
-    pub(crate) fn synced_dirs(&self) -> Vec<PathBuf> {
+    pub fn synced_dirs(&self) -> Vec<PathBuf> {
         self.state.lock().synced_dirs.clone()
     }
 
     /// Changing calls so far.
-    pub(crate) fn calls(&self) -> u64 {
+    pub fn calls(&self) -> u64 {
         self.state.lock().calls
     }
 
     /// Syncs of files so far.
-    pub(crate) fn syncs(&self) -> u64 {
+    pub fn syncs(&self) -> u64 {
         self.state.lock().syncs
     }
 
     /// The power goes and comes back: what was not synced survives in parts. Clears all faults.
-    pub(crate) fn crash(&self) {
+    pub fn crash(&self) {
         self.state.lock().crash();
     }
 
-    pub(crate) fn set_read_only(&self, dir: &Path) {
+    pub fn set_read_only(&self, dir: &Path) {
         self.state.lock().read_only.push(dir.to_path_buf());
     }
 
-    pub(crate) fn read(&self, path: &Path) -> Option<Vec<u8>> {
+    pub fn read(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state.lock();
         let inode = state.names.get(path)?;
-        Some(state.inodes[*inode].content.clone())
+        Some(state.inodes[*inode].content.to_vec())
     }
 
     /// Puts a durable file there.
-    pub(crate) fn put(&self, path: &Path, content: &[u8]) {
+    pub fn put(&self, path: &Path, content: &[u8]) {
         let mut state = self.state.lock();
         let inode = state.inodes.len();
+        let content = Arc::new(content.to_vec());
         state.inodes.push(Inode {
-            content: content.to_vec(),
-            durable: content.to_vec(),
+            durable: content.clone(),
+            content,
         });
         state.names.insert(path.to_path_buf(), inode);
         state.durable_names.insert(path.to_path_buf(), inode);
@@ -215,19 +226,36 @@ impl State {
         let end = offset + count;
         let grown = end.saturating_sub(self.inodes[inode].content.len());
         self.check_space(grown)?;
-        let content = &mut self.inodes[inode].content;
+        let content = Arc::make_mut(&mut self.inodes[inode].content);
         content.resize(content.len() + grown, 0);
         content[offset..end].copy_from_slice(&bytes[..count]);
         outcome
     }
 
     fn check_space(&self, grown: usize) -> io::Result<()> {
+        let Fault::Capacity(max) = self.fault else {
+            return Ok(());
+        };
         let used: usize = self.inodes.iter().map(|inode| inode.content.len()).sum();
-        match self.fault {
-            Fault::Capacity(max) if grown > 0 && (used + grown) as u64 > max => {
-                Err(io::ErrorKind::StorageFull.into())
+        if grown > 0 && (used + grown) as u64 > max {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    /// Forgets the content of files that no name leads to and no crash can bring back, so that a
+    /// long run stays small.
+    fn drop_unreachable(&mut self) {
+        let linked = self.pending.iter().filter_map(|change| match change {
+            NameChange::Link(_, inode) => Some(inode),
+            NameChange::Unlink(_) | NameChange::Rename(..) => None,
+        });
+        let named = self.names.values().chain(self.durable_names.values());
+        let reachable: BTreeSet<usize> = named.chain(linked).copied().collect();
+        for (index, inode) in self.inodes.iter_mut().enumerate() {
+            if !reachable.contains(&index) {
+                *inode = Inode::default();
             }
-            _ => Ok(()),
         }
     }
 
@@ -249,13 +277,14 @@ impl State {
                 durable: torn,
             };
         }
+        self.drop_unreachable();
         self.fault = Fault::None;
         self.is_off = false;
     }
 
     /// What survives of a file: its old or new length, and sector by sector the old or the new
     /// content, where what was never written reads as zeros.
-    fn torn(&mut self, index: usize) -> Vec<u8> {
+    fn torn(&mut self, index: usize) -> Arc<Vec<u8>> {
         let Inode { content, durable } = self.inodes[index].clone();
         if content == durable {
             return content;
@@ -263,7 +292,7 @@ impl State {
         // All, nothing, or a mix: a mix alone would hardly ever keep much.
         let style = self.below(4);
         let mut torn = if style == 0 || (style > 1 && self.below(2) == 0) {
-            durable
+            durable.to_vec()
         } else {
             let mut torn = vec![0; content.len()];
             let common = durable.len().min(content.len());
@@ -278,7 +307,7 @@ impl State {
                 torn[start..end].copy_from_slice(&content[start..end]);
             }
         }
-        torn
+        Arc::new(torn)
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -351,10 +380,9 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
-        match self.read(path) {
-            Some(content) => Ok(Box::new(Snapshot(content))),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
+        let state = self.state.lock();
+        let inode = state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(Snapshot(state.inodes[*inode].content.clone())))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
@@ -403,11 +431,13 @@ impl Disk for SimDisk {
         for change in synced {
             change.apply(&mut state.durable_names);
         }
+        state.drop_unreachable();
         Ok(())
     }
 }
 
-struct Snapshot(Vec<u8>);
+/// The file as it was when it was opened.
+struct Snapshot(Arc<Vec<u8>>);
 
 impl ReadFile for Snapshot {
     fn size(&self) -> u64 {
@@ -464,7 +494,7 @@ impl Segment for SimFile {
         let len = usize::try_from(len).unwrap();
         let grown = len.saturating_sub(state.inodes[self.inode].content.len());
         state.check_space(grown)?;
-        let content = &mut state.inodes[self.inode].content;
+        let content = Arc::make_mut(&mut state.inodes[self.inode].content);
         content.resize(content.len() + grown, 0);
         Ok(())
     }

@@ -9,6 +9,9 @@
 //! that files of servers with any switches read. Bytes behind the trailers are ignored, as Apache
 //! does. The parts go to the sink before the seal is seen: the sink's product counts only if
 //! [`read_snapshot`] gives no error.
+//!
+//! What a leader sends to a learner has the same parts without head and seals, see
+//! [`snapshot_stream`](crate::store::snapshot_stream).
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -52,6 +55,8 @@ pub enum SnapshotReadError<E> {
     BadSeal,
     #[error("{0} bytes behind its first seal are no trailer")]
     BadTrailer(usize),
+    #[error("it does not end with the signature of a leader")]
+    BadSignature,
     #[error("its nodes are not a tree")]
     BadState(#[source] E),
 }
@@ -76,13 +81,22 @@ pub fn read_snapshot<S: SnapshotSink>(
     if header.magic != SNAPSHOT_MAGIC {
         return Err(SnapshotReadError::BadMagic);
     }
+    read_parts(&mut stream, sink)?;
+    read_tail(&mut stream)
+}
+
+/// Reads sessions, access control lists and nodes, and the end of the nodes.
+pub(super) fn read_parts<S: SnapshotSink>(
+    stream: &mut Stream<'_>,
+    sink: &mut S,
+) -> Result<(), SnapshotReadError<S::Error>> {
     for _ in 0..stream.record::<i32>(4)? {
         let id = SessionId(stream.record(8)?);
         sink.session(id, stream.record(4)?);
     }
     for _ in 0..stream.record::<i32>(4)? {
         let id = stream.record(8)?;
-        let list = read_acl(&mut stream)?.ok_or(SnapshotReadError::NullAcl)?;
+        let list = read_acl(stream)?.ok_or(SnapshotReadError::NullAcl)?;
         sink.acl(id, list);
     }
     while let Some(len) = stream.measure_node()? {
@@ -94,7 +108,7 @@ pub fn read_snapshot<S: SnapshotSink>(
         let accepted = sink.node(&path, data, acl_id, &stat);
         accepted.map_err(SnapshotReadError::BadState)?;
     }
-    read_tail(&mut stream)
+    Ok(())
 }
 
 fn read_acl<E>(stream: &mut Stream<'_>) -> Result<Option<AclList>, SnapshotReadError<E>> {
@@ -163,7 +177,7 @@ fn check_seal<E>(stream: &mut Stream<'_>) -> Result<(), SnapshotReadError<E>> {
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// A buffer over the input that keeps the sum over all that was taken.
-struct Stream<'i> {
+pub(super) struct Stream<'i> {
     input: &'i mut dyn Read,
     buffer: Vec<u8>,
     /// The unread part is `start..end`; `summed..start` was taken and is not in the sum yet.
@@ -172,11 +186,14 @@ struct Stream<'i> {
     summed: usize,
     sum: Adler32,
     field_max: usize,
+    /// Whether the input is all of the snapshot. Else not a byte is read before it is asked for,
+    /// and no sum is kept.
+    reads_ahead: bool,
 }
 
 /// Reading fails by the input, or by what it holds.
 #[derive(Debug, thiserror::Error)]
-enum StreamError {
+pub(super) enum StreamError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -202,6 +219,15 @@ impl<'i> Stream<'i> {
             summed: 0,
             sum: Adler32::new(),
             field_max,
+            reads_ahead: true,
+        }
+    }
+
+    /// A stream over an input that goes on behind the snapshot with something else.
+    pub(super) fn exact(input: &'i mut dyn Read, field_max: usize) -> Self {
+        Self {
+            reads_ahead: false,
+            ..Self::new(input, field_max)
         }
     }
 
@@ -214,7 +240,7 @@ impl<'i> Stream<'i> {
     }
 
     /// Takes a string.
-    fn text(&mut self) -> Result<Option<String>, StreamError> {
+    pub(super) fn text(&mut self) -> Result<Option<String>, StreamError> {
         let len = 4 + self.field_len(0)?;
         let text = Ustring::from_slice(self.take(len)?)?;
         Ok(text.map(Cow::into_owned))
@@ -290,7 +316,9 @@ impl<'i> Stream<'i> {
         if self.end - self.start >= len {
             return Ok(());
         }
-        self.sum();
+        if self.reads_ahead {
+            self.sum();
+        }
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -299,7 +327,13 @@ impl<'i> Stream<'i> {
             if self.end == self.buffer.len() {
                 self.buffer.resize(2 * self.end, 0);
             }
-            let place = self.buffer.get_mut(self.end..).unwrap_or_default();
+            let room = self.buffer.len();
+            let end = if self.reads_ahead {
+                room
+            } else {
+                len.min(room)
+            };
+            let place = self.buffer.get_mut(self.end..end).unwrap_or_default();
             match self.input.read(place) {
                 Ok(0) => return Err(DecodeError::Truncated.into()),
                 Ok(count) => self.end += count,

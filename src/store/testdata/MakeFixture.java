@@ -6,6 +6,8 @@
 //   cd DIR/version-2 && gzip -9n *; cd DIR-containers/version-2 && gzip -9n *
 //
 // DIR-containers has the final state as a snapshot in each container.
+// The epoch files are those of a member that leads an ensemble of one (standaloneEnabled=false) after
+// its eleventh start.
 // DIR/version-2/expected.txt is the state after a restart of that server from these files.
 
 import java.io.File;

@@ -2,8 +2,11 @@
 
 mod apache;
 mod crash;
+mod epoch;
 mod log;
+mod range;
 mod recovery;
+mod stream;
 
 use std::fmt::Write;
 use std::path::Path;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::base::Zxid;
+use crate::proto::TxnRecord;
 use crate::store::disk::Disk;
 use crate::store::layout::{Compression, DataDirs, snapshot_name};
 use crate::store::log_reader::{LogReadError, LogRemark};
@@ -501,6 +502,34 @@ fn sf_107_a_crash_anywhere_in_a_purge_leaves_a_state() {
         let recovered = try_recover(&disk).unwrap();
         assert_eq!(describe(&recovered.database), describe(&database), "{call}");
     }
+}
+
+#[test]
+fn sf_092_the_newest_records_of_the_log_come_with_the_state() {
+    let disk = sim_disk(1);
+    history(&disk, 13, &[30, 700]);
+    let zxids = |recovered: Recovered| -> Vec<i64> {
+        recovered.recent.iter().map(|entry| entry.zxid.0).collect()
+    };
+    disk.remove(&path("snapshot.2da")).unwrap();
+    let recovered = try_recover(&disk).unwrap();
+    for entry in &recovered.recent {
+        let record = TxnRecord::decode(&entry.payload, 1 << 20).unwrap();
+        assert_eq!(record.zxid, entry.zxid);
+    }
+    assert_eq!(zxids(recovered), (231..=730).collect::<Vec<_>>());
+    // A server on its own keeps none, one whose snapshot is the newest thing has none.
+    let alone = StorageOptions {
+        recent_max: 0,
+        ..storage()
+    };
+    assert_eq!(
+        zxids(recover(&disk, &alone, tree_options()).unwrap()),
+        [0; 0]
+    );
+    let disk = sim_disk(1);
+    history(&disk, 13, &[30]);
+    assert_eq!(zxids(try_recover(&disk).unwrap()), [0; 0]);
 }
 
 #[test]
