@@ -164,6 +164,8 @@ pub enum ClientFact {
     Expired { session: SessionId },
     /// A connection is over, by whichever side.
     Disconnected { conn: ClientConn },
+    /// What came is not what a server may send.
+    Garbled { conn: ClientConn, text: String },
     /// A request leaves.
     Invoked {
         conn: ClientConn,
@@ -310,6 +312,7 @@ impl fmt::Display for ClientFact {
             }
             Self::Expired { session } => write!(f, "{session} is not valid"),
             Self::Disconnected { conn } => write!(f, "#{conn} disconnected"),
+            Self::Garbled { conn, text } => write!(f, "#{conn} cannot make sense: {text}"),
             Self::Invoked {
                 conn, xid, asked, ..
             } => write!(f, "#{conn} asks {}: {asked:?}", xid.0),

@@ -72,6 +72,9 @@ impl Views {
                     return Err(violation(text));
                 }
             }
+            ClientFact::Garbled { text, .. } => {
+                return Err(violation(format!("{client}: {text}")));
+            }
             _ => {}
         }
         Ok(())

@@ -78,7 +78,9 @@ impl Watches {
                 self.events += 1;
                 watching.on_event(*zxid, *event_type, path, model)
             }
-            ClientFact::Expired { .. } | ClientFact::Disconnected { .. } => Ok(()),
+            ClientFact::Expired { .. }
+            | ClientFact::Disconnected { .. }
+            | ClientFact::Garbled { .. } => Ok(()),
         };
         outcome.map_err(|text| Violation {
             checker: "watches",
