@@ -64,6 +64,17 @@ pub const RECOVERED_RECENT_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of one slice of a snapshot, serialized under the shared lock in one go.
 pub const SNAPSHOT_SLICE_BYTES: usize = 256 * 1024;
 
+/// Connections accepted on the election port that have not said whose they are. At the bound the
+/// oldest of them is closed.
+pub const ELECTION_CALLERS: usize = 256;
+
+/// Learners' links of one leader. A learner beyond it is closed at once.
+pub const LEARNER_LINKS: usize = 1024;
+
+/// Bytes queued for one link of the quorum port. At the bound it is closed: the learner has to come
+/// again and catch up from the disk.
+pub const QUORUM_LINK_BYTES: usize = 256 * 1024 * 1024;
+
 const _: () = assert!(WRITES_PER_BATCH <= TRANSACTIONS_IN_FLIGHT);
 const _: () = assert!(MULTI_READ_REPLY_BYTES < i32::MAX as usize);
 const _: () = assert!(jute::MAX_BUFFER_DEFAULT < TRANSACTION_BYTES_IN_FLIGHT);

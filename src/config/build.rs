@@ -7,7 +7,9 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
+    Files,
     keys::{Key, client, security, storage, tree},
+    membership::OwnLine,
     options::{
         AuthOptions, ClientListen, Config, ConnectionThrottle, ContainerOptions, DigestAlgorithm,
         DigestOptions, LargeRequests, PurgeOptions, RequestThrottle, Secret, SessionOptions,
@@ -20,14 +22,19 @@ use super::{
 };
 
 /// Turns what was written into what is meant. `file` is where a missing key should have stood;
-/// without one there are defaults for everything.
+/// without one there are defaults for everything. `files` has the files that the settings name.
 pub(super) fn build(
     raw: RawConfig,
     file: Option<Origin>,
+    files: &Files<'_>,
 ) -> Result<(Config, Vec<Warning>), Rejection> {
     let mut values = Values::read(raw, file);
+    let membership = values.membership(files);
+    values.check_effects(membership.in_ensemble);
+    let listen = values.listen(&membership.own);
     let config = Config {
-        listen: values.listen(),
+        ensemble: values.ensemble(membership, &listen.address),
+        listen,
         wire: values.wire(),
         session: values.session(),
         throttle: values.throttle(),
@@ -51,9 +58,9 @@ pub(super) fn build(
 
 /// The sections of [`Config`].
 impl Values {
-    fn listen(&mut self) -> ClientListen {
+    fn listen(&mut self, own: &OwnLine) -> ClientListen {
         ClientListen {
-            address: self.client_address(),
+            address: self.client_address(own),
             backlog: positive_u32(self.int(&client::CLIENT_PORT_LISTEN_BACKLOG)),
             keep_alive: self.bool(&client::CLIENT_TCP_KEEP_ALIVE),
             connections_max: positive_u32(self.int(&client::MAX_CNXNS)),
@@ -416,21 +423,21 @@ fn digest_algorithm(name: &str) -> DigestAlgorithm {
 }
 
 /// A number that its row keeps from being negative.
-fn natural(value: i64) -> u64 {
+pub(super) fn natural(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
 /// A number that its row keeps within a signed 32-bit one and from being negative.
-fn natural_u32(value: i64) -> u32 {
+pub(super) fn natural_u32(value: i64) -> u32 {
     u32::try_from(value.max(0)).unwrap_or(u32::MAX)
 }
 
 /// `None` for the numbers that mean "off".
-fn positive(value: i64) -> Option<u64> {
+pub(super) fn positive(value: i64) -> Option<u64> {
     u64::try_from(value).ok().filter(|value| *value > 0)
 }
 
-fn positive_u32(value: i64) -> Option<u32> {
+pub(super) fn positive_u32(value: i64) -> Option<u32> {
     u32::try_from(value).ok().filter(|value| *value > 0)
 }
 

@@ -12,9 +12,13 @@ use std::{
     path::PathBuf,
 };
 
-/// The whole configuration of a standalone server.
-#[derive(Debug, Clone, PartialEq)]
+use super::ensemble::EnsembleOptions;
+
+/// The whole configuration of a server.
+#[derive(Debug, Clone)]
 pub struct Config {
+    /// The ensemble it is one of; `None` for a standalone server.
+    pub ensemble: Option<EnsembleOptions>,
     /// The client port.
     pub listen: ClientListen,
     /// Sizes on the client's wire.

@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::{
     cli::CommandLine,
     keys::{self, Key, PROPERTY_PREFIX, client, storage},
-    properties,
+    properties::{self, Malformed},
     report::{ConfigError, Origin, Remark, Warning, shown},
 };
 
@@ -113,15 +113,7 @@ impl RawConfig {
                     value: java_trim(&entry.value),
                     origin: Origin::file(path, entry.line),
                 }),
-                Err(malformed) => self.errors.push(ConfigError::new(Remark {
-                    origin: Origin::file(path, malformed.line),
-                    key: String::new(),
-                    value: None,
-                    text: format!(
-                        "expected four hexadecimal digits after \\u in \"{}\"",
-                        shown(&malformed.text)
-                    ),
-                })),
+                Err(entry) => self.errors.push(malformed(path, &entry)),
             }
         }
     }
@@ -262,7 +254,16 @@ impl Written<'_> {
     }
 }
 
+/// Says what is wrong with an entry that is none.
+pub(super) fn malformed(path: &Path, entry: &Malformed) -> ConfigError {
+    let text = format!(
+        "expected four hexadecimal digits after \\u in \"{}\"",
+        shown(&entry.text)
+    );
+    ConfigError::new(Remark::about(Origin::file(path, entry.line), text))
+}
+
 /// `String.trim`: everything up to the blank, at both ends.
-fn java_trim(text: &str) -> &str {
+pub(super) fn java_trim(text: &str) -> &str {
     text.trim_matches(|c| c <= ' ')
 }

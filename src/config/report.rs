@@ -37,8 +37,19 @@ impl Origin {
 impl Display for Origin {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line: 0 } => write!(f, "{}", path.display()),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line } => {
+                // A name from a file may hold anything.
+                for c in path.to_string_lossy().chars() {
+                    match c {
+                        c if c.is_control() => write!(f, "{}", c.escape_debug())?,
+                        c => write!(f, "{c}")?,
+                    }
+                }
+                match line {
+                    0 => Ok(()),
+                    line => write!(f, ":{line}"),
+                }
+            }
             Self::CommandLine => f.write_str("command line"),
             Self::Default => f.write_str("configuration"),
         }
@@ -130,6 +141,18 @@ pub(super) struct Remark {
     /// As the user wrote it; `None` where there is nothing to show or it is secret.
     pub(super) value: Option<String>,
     pub(super) text: String,
+}
+
+impl Remark {
+    /// About a place and no setting of its own.
+    pub(super) fn about(origin: Origin, text: impl Into<String>) -> Self {
+        Self {
+            origin,
+            key: String::new(),
+            value: None,
+            text: text.into(),
+        }
+    }
 }
 
 impl Display for Remark {

@@ -2,7 +2,8 @@
 //!
 //! In: [`RawConfig`]. Out: for each key its value, written or by default. A value that cannot be
 //! read is reported and counts as its default from then on, so that one mistake does not hide
-//! another.
+//! another. What a value asks for and cannot have is reported once it is known whether the server
+//! is one of an ensemble.
 
 use std::collections::BTreeMap;
 
@@ -48,20 +49,31 @@ impl Values {
             if let Some(text) = odd {
                 values.warnings.push(Warning::new(setting.remark(text)));
             }
-            let Some(value) = value else { continue };
-            match setting.key.effect {
-                Effect::Ignored(reason) if setting.key.asks(&value) => {
-                    let text = format!("ignored: {reason}");
-                    values.warnings.push(Warning::new(setting.remark(text)));
-                }
-                Effect::Refused(reason) if setting.key.asks(&value) => {
-                    values.errors.push(ConfigError::new(setting.remark(reason)));
-                }
-                _ => {}
+            if let Some(value) = value {
+                values.parsed.insert(setting.name.clone(), value);
             }
-            values.parsed.insert(setting.name.clone(), value);
         }
         values
+    }
+
+    /// Reports what is asked for and not there.
+    pub(super) fn check_effects(&mut self, in_ensemble: bool) {
+        for setting in self.settings.values() {
+            let asked = self.parsed.get(&setting.name);
+            if !asked.is_some_and(|value| setting.key.asks(value)) {
+                continue;
+            }
+            match setting.key.effect(in_ensemble) {
+                Effect::Ignored(reason) => {
+                    let text = format!("ignored: {reason}");
+                    self.warnings.push(Warning::new(setting.remark(text)));
+                }
+                Effect::Refused(reason) => {
+                    self.errors.push(ConfigError::new(setting.remark(reason)));
+                }
+                Effect::Used | Effect::Quiet(_) => {}
+            }
+        }
     }
 
     pub(super) fn setting(&self, key: &Key) -> Option<&Setting> {
@@ -73,12 +85,6 @@ impl Values {
     pub(super) fn readable(&self, keys: &[&Key]) -> bool {
         keys.iter()
             .all(|key| self.setting(key).is_none() || self.parsed.contains_key(key.name))
-    }
-
-    pub(super) fn family(&self, key: &'static Key) -> impl Iterator<Item = &Setting> {
-        self.settings
-            .values()
-            .filter(move |setting| setting.key.name == key.name)
     }
 
     pub(super) fn bool(&self, key: &Key) -> bool {
@@ -146,13 +152,10 @@ impl Values {
         self.errors.push(ConfigError::new(remark));
     }
 
-    pub(super) fn missing(&mut self, origin: Origin, text: &str) {
-        self.errors.push(ConfigError::new(Remark {
-            origin,
-            key: String::new(),
-            value: None,
-            text: text.to_owned(),
-        }));
+    /// An error about a file, or about something that should stand in it.
+    pub(super) fn missing(&mut self, origin: Origin, text: impl Into<String>) {
+        self.errors
+            .push(ConfigError::new(Remark::about(origin, text)));
     }
 }
 

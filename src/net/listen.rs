@@ -11,6 +11,7 @@ use crate::config::ClientListen;
 use crate::net::connection;
 use crate::net::links::{Link, Refusal};
 use crate::net::server::Server;
+use crate::net::sockets::set_options;
 
 /// A bound client port.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub fn bind(options: &ClientListen) -> io::Result<Listener> {
     Err(failure)
 }
 
-fn bind_to(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+pub(super) fn bind_to(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = if address.is_ipv6() {
         TcpSocket::new_v6()?
     } else {
@@ -97,14 +98,6 @@ fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
             );
         }
     }
-}
-
-fn set_options(stream: &TcpStream, keep_alive: bool) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    if keep_alive {
-        rustix::net::sockopt::set_socket_keepalive(stream, true)?;
-    }
-    Ok(())
 }
 
 /// Closes idle connections, at whole multiples of the limit before a session.

@@ -1,5 +1,6 @@
-//! Client sockets: accepting them, cutting their bytes into requests, answering reads, handing
-//! writes to the writer, and carrying its replies and events back.
+//! Sockets. Those of clients: accepting them, cutting their bytes into requests, answering reads,
+//! handing writes to the writer, and carrying its replies and events back. And those between
+//! servers: `election_port` and its kin drive what is decided in the pure cores.
 //!
 //! ```text
 //! socket -> Connection (one task) --- read ---> exec under the shared lock -----------> socket
@@ -17,17 +18,27 @@
 mod batch;
 mod connection;
 mod dialogue;
+mod election_port;
 pub mod frames;
 mod links;
 mod listen;
 mod outbox;
+mod quorum_port;
 mod server;
+mod sockets;
 mod stats;
 mod submission;
+#[cfg(test)]
+mod tests;
 mod throttle;
 
+pub use election_port::{ElectionPort, ElectionPortFailure, ElectionPortOptions};
 pub use links::ConnReport;
 pub use listen::{Listener, bind};
+pub use quorum_port::{
+    LogRange, LogRanges, QuorumPort, QuorumPortOptions, QuorumPortParts, SnapshotReceiver,
+};
 pub use server::{Clock, NetOptions, Server, Woken, Words};
+pub use sockets::{Resolver, SystemResolver};
 pub use stats::{ConnFigures, EventFigures, LatencySpread, ServerFigures};
-pub use submission::Submissions;
+pub use submission::{Submissions, brings_state};

@@ -50,6 +50,7 @@ impl Peer {
         step: Step,
         db: &mut Database,
         watches: &mut WatchTable,
+        out: &mut Vec<Output>,
         client: &mut Vec<ClientOutput>,
     ) {
         let Role::Learning(role) = &mut self.role else {
@@ -62,6 +63,11 @@ impl Peer {
                 self.apply_record(record, asked, db, watches, client);
                 self.answer_ready(session, db, client);
             }
+            Step::StoreSnapshot => {
+                let zxid = db.last_zxid();
+                out.push(Output::StoreSnapshot { zxid });
+            }
+            Step::Ask(output) => out.push(output),
             Step::Synced => {
                 if let Some(session) = role.requests.synced() {
                     self.answer_ready(session, db, client);
@@ -80,6 +86,7 @@ impl Peer {
             self.scratch.events.clear();
             member.recent.push(record.zxid, payload);
         }
+        db.set_last_zxid(role.stands_at(db));
         let until = member.rest_until(now.monotonic);
         role.rest(until);
     }

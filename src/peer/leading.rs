@@ -26,15 +26,26 @@ pub(super) struct Leading {
     pub(super) pipeline: Option<Pipeline>,
     /// The term is to begin as soon as the state may be changed.
     begins: Option<Epoch>,
+    /// The last transaction before the term.
+    initial: Zxid,
+    /// Where the term's zxids begin, once it has begun.
+    start: Option<Zxid>,
 }
 
 impl Leading {
-    pub(super) fn new(zab: Leader) -> Self {
+    pub(super) fn new(zab: Leader, initial: Zxid) -> Self {
         Self {
             zab,
             pipeline: None,
             begins: None,
+            initial,
+            start: None,
         }
+    }
+
+    /// The last transaction before the term, and where the term's begin; once it has begun.
+    pub(super) fn led(&self) -> Option<(Zxid, Zxid)> {
+        Some((self.initial, self.start?))
     }
 
     /// Whether [`Peer::apply_committed`] has something to do.
@@ -277,6 +288,7 @@ impl Peer {
         let start = Zxid::start_of(epoch);
         assert!(start > db.last_zxid(), "an epoch begins behind all history");
         db.set_last_zxid(start);
+        role.start = Some(start);
         role.pipeline = Some(Pipeline::new(&self.options, db, now));
         self.sessions = SessionTable::new(self.options.tick_ms);
         for (&session, &timeout_ms) in &db.sessions {

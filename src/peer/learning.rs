@@ -31,8 +31,9 @@ pub(super) struct Learning {
     pub(super) requests: Requests,
     /// Clients that came back with a session the leader is asked about.
     returning: HashMap<SessionId, Returning>,
-    /// The state is to be written down once the steps are done.
-    stores_snapshot: bool,
+    /// What the disk is asked for waits among the steps: the state is to be written down when it
+    /// is as far as the leader's history was.
+    disk_waits: bool,
     /// Clients are to be served once the steps are done.
     serves: Option<Epoch>,
     /// Sessions heard of since then are told of with the next ping.
@@ -48,6 +49,10 @@ pub(super) enum Step {
     Apply(TxnRecord),
     /// The oldest sync is answered.
     Synced,
+    /// The state is to be written down as it is then.
+    StoreSnapshot,
+    /// The disk is to do this behind it.
+    Ask(Output),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +80,7 @@ impl Learning {
             steps: VecDeque::new(),
             requests: Requests::default(),
             returning: HashMap::new(),
-            stores_snapshot: false,
+            disk_waits: false,
             serves: None,
             pinged: now.monotonic,
             departed: Vec::new(),
@@ -92,7 +97,16 @@ impl Learning {
     }
 
     pub(super) fn has_committed(&self) -> bool {
-        !self.steps.is_empty() || self.stores_snapshot || self.serves.is_some()
+        !self.steps.is_empty() || self.serves.is_some()
+    }
+
+    /// Asks the disk for something, behind all it was asked for before.
+    fn ask_disk(&mut self, output: Output, out: &mut Vec<Output>) {
+        if self.disk_waits {
+            self.steps.push_back(Step::Ask(output));
+        } else {
+            out.push(output);
+        }
     }
 
     pub(super) fn next_step(&mut self) -> Option<Step> {
@@ -202,22 +216,29 @@ impl Peer {
             LearnerOutput::Send(packets) => {
                 out.extend(role.link.map(|link| Output::Send { link, packets }))
             }
-            LearnerOutput::SaveAcceptedEpoch(epoch) => out.push(Output::SaveAcceptedEpoch(epoch)),
-            LearnerOutput::SaveCurrentEpoch(epoch) => out.push(Output::SaveCurrentEpoch(epoch)),
+            LearnerOutput::SaveAcceptedEpoch(epoch) => {
+                role.ask_disk(Output::SaveAcceptedEpoch(epoch), out);
+            }
+            LearnerOutput::SaveCurrentEpoch(epoch) => {
+                role.ask_disk(Output::SaveCurrentEpoch(epoch), out);
+            }
             LearnerOutput::Append { zxid, payload } => match role.decode(&payload) {
                 Some(record) => {
                     role.proposals.push_back(record);
-                    out.push(Output::Append { zxid, payload });
+                    role.ask_disk(Output::Append { zxid, payload }, out);
                 }
                 None => self.leave(&NOT_UNDERSTOOD, out),
             },
-            LearnerOutput::Truncate(zxid) => out.push(Output::Truncate { zxid }),
+            LearnerOutput::Truncate(zxid) => role.ask_disk(Output::Truncate { zxid }, out),
             LearnerOutput::InstallSnapshot { zxid } => {
                 member.recent.clear();
                 member.config_is_stale = true;
                 out.push(Output::InstallSnapshot { zxid });
             }
-            LearnerOutput::StoreSnapshot => role.stores_snapshot = true,
+            LearnerOutput::StoreSnapshot => {
+                role.disk_waits = true;
+                role.steps.push_back(Step::StoreSnapshot);
+            }
             LearnerOutput::Commit { zxid, payload } => match role.proposal(zxid, &payload) {
                 Some(record) => {
                     role.steps.push_back(Step::Apply(record));
@@ -343,10 +364,7 @@ impl Peer {
             return;
         };
         assert!(role.steps.is_empty(), "all that was decided is applied");
-        if std::mem::take(&mut role.stores_snapshot) {
-            let zxid = db.last_zxid();
-            out.push(Output::StoreSnapshot { zxid });
-        }
+        role.disk_waits = false;
         let mode = role.mode();
         if let Some(epoch) = role.serves.take() {
             self.tell_of_term(now, epoch);

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::base::{Monotonic, Now, ServerId};
+use crate::base::{Monotonic, Now, ServerId, Zxid};
 use crate::election::{self, Elected, Election, PeerState};
 use crate::peer::leading::Leading;
 use crate::peer::learning::Learning;
@@ -29,6 +29,8 @@ pub(super) struct Looking {
     phase: Phase,
     /// What the log holds beyond the state, in order.
     tail: VecDeque<(TxnRecord, Bytes)>,
+    /// The last transaction before the term of a leader, and where that term's zxids began.
+    led: Option<(Zxid, Zxid)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +48,12 @@ enum Phase {
 
 impl Looking {
     /// A term is over that left this behind.
-    pub(super) fn after_term(tail: VecDeque<(TxnRecord, Bytes)>) -> Self {
+    pub(super) fn after_term(
+        tail: VecDeque<(TxnRecord, Bytes)>,
+        led: Option<(Zxid, Zxid)>,
+    ) -> Self {
         let phase = Phase::Draining;
-        Self { phase, tail }
+        Self { phase, tail, led }
     }
 
     /// The start of a server: its state is what its log holds.
@@ -56,6 +61,17 @@ impl Looking {
         Self {
             phase: Phase::CatchingUp,
             tail: VecDeque::new(),
+            led: None,
+        }
+    }
+
+    /// Where the state stands in truth if a term that was led brought no transaction: the start of
+    /// an epoch is in no log.
+    pub(super) fn stands_at(&self, db: &Database) -> Zxid {
+        let last = db.last_zxid();
+        match self.led {
+            Some((before, start)) if start == last => before,
+            _ => last,
         }
     }
 
@@ -213,7 +229,7 @@ impl Peer {
             now.monotonic,
             &mut asked,
         );
-        self.role = Role::Leading(Box::new(Leading::new(zab)));
+        self.role = Role::Leading(Box::new(Leading::new(zab, db.last_zxid())));
         out.push(Output::OpenQuorumPort);
         self.carry_out_leader(now, db, asked, out);
     }
@@ -236,24 +252,25 @@ impl Peer {
     /// The term is over, or never came to be. Clients are let go, the disk finishes what it was
     /// asked, and the server looks for a leader again.
     pub(super) fn leave(&mut self, reason: &dyn std::fmt::Display, out: &mut Vec<Output>) {
-        let looking = Role::Looking(Looking::after_term(VecDeque::new()));
+        let looking = Role::Looking(Looking::after_term(VecDeque::new(), None));
         let old = std::mem::replace(&mut self.role, looking);
         let sid = self.member.as_ref().map(|member| member.options.me.0);
         tracing::warn!(sid, "the term is over: {reason}");
-        let (tail, memory_is_ahead) = match old {
+        let (tail, led, memory_is_ahead) = match old {
             Role::Leading(role) => {
                 out.push(Output::CloseQuorumPort);
                 self.unpin_recent();
-                (role.into_tail(), false)
+                let led = role.led();
+                (role.into_tail(), led, false)
             }
             Role::Learning(role) => {
                 out.push(Output::HangUp);
                 let memory_is_ahead = role.memory_is_ahead();
-                (self.tail_of(*role), memory_is_ahead)
+                (self.tail_of(*role), None, memory_is_ahead)
             }
             Role::Standalone(_) | Role::Looking(_) => unreachable!("who leaves had a term"),
         };
-        self.role = Role::Looking(Looking::after_term(tail));
+        self.role = Role::Looking(Looking::after_term(tail, led));
         self.forget_clients();
         out.push(Output::Retire);
         if memory_is_ahead {

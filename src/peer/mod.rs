@@ -190,6 +190,9 @@ impl Peer {
             Input::LearnerGone { link } => {
                 self.feed_leader(now, db, LeaderInput::Gone { link }, out);
             }
+            Input::Streamed { link } => {
+                self.feed_leader(now, db, LeaderInput::Streamed { link }, out);
+            }
             Input::LogProbed { link, found } => {
                 self.feed_leader(now, db, LeaderInput::LogProbed { link, found }, out);
             }
@@ -247,7 +250,7 @@ impl Peer {
                 while let Role::Learning(role) = &mut self.role
                     && let Some(step) = role.next_step()
                 {
-                    self.take_step(step, db, watches, client);
+                    self.take_step(step, db, watches, out, client);
                 }
                 return self.after_steps(now, db, out);
             }

@@ -76,6 +76,10 @@ pub enum Input {
         link: QuorumLink,
         packet: ToLeader,
     },
+    /// What [`Output::Stream`] asked for is sent.
+    Streamed {
+        link: QuorumLink,
+    },
     /// A learner's link is closed, by the other side or by a failure.
     LearnerGone {
         link: QuorumLink,
@@ -168,7 +172,7 @@ pub enum Output {
         link: QuorumLink,
         packets: Bytes,
     },
-    /// Send more than a packet to a learner, in its place among the packets.
+    /// Send more than a packet to a learner, in its place among the packets; then say `Streamed`.
     Stream {
         link: QuorumLink,
         item: StreamItem,

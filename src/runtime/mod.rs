@@ -47,7 +47,7 @@ use crate::peer::{Mode, Peer};
 use crate::runtime::clock::SystemClock;
 use crate::runtime::facts::Facts;
 use crate::runtime::reports::Reports;
-use crate::runtime::snapshots::{SnapshotJob, Snapshots};
+use crate::runtime::snapshots::{SnapshotGate, SnapshotJob, Snapshots};
 use crate::runtime::words::FourLetterWords;
 use crate::runtime::writer::{BatchLimits, Writer};
 use crate::store::disk::{Disk, RealDisk};
@@ -135,6 +135,11 @@ impl Running {
     }
 
     fn start_on(disk: Arc<dyn Disk>, config: &Config) -> Result<Self, Failure> {
+        if config.ensemble.is_some() {
+            // Alone it would be another server than the one asked for.
+            let text = "an ensemble is not run by this version";
+            return Err(Failure::Configuration(text.to_owned()));
+        }
         let (parts, failures) = Parts::build(disk, config)?;
         let (tokio, listener) = listen(config)?;
         let client_address = listener.local_addr().map_err(|source| Failure::Listen {
@@ -265,6 +270,7 @@ impl Parts {
         let server = Arc::new(server);
 
         let job = SnapshotJob {
+            gate: SnapshotGate::always_open(),
             server: server.clone(),
             clock: clock.clone(),
             disk: disk.clone(),
@@ -276,7 +282,7 @@ impl Parts {
         };
         if has_orphans {
             // Their removal is in no log, so it must be in a snapshot before anything follows it.
-            job.write()?;
+            job.write(None)?;
         }
         let mut snapshots = Snapshots::new(SnapshotTrigger::new(trigger(config), seed), job);
         if replayed > u64::from(config.storage.snap_count) / 2 && !has_orphans {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::auth::{AuthOptions, Policy};
-use crate::config::{Config, DigestAlgorithm, SnapshotCompression};
+use crate::config::{Config, DigestAlgorithm, EnsembleOptions, SnapshotCompression};
 use crate::net::NetOptions;
 use crate::peer::{JanitorOptions, PeerOptions};
 use crate::prep::PrepOptions;
@@ -62,6 +62,7 @@ pub(super) fn peer(config: &Config) -> PeerOptions {
     let containers = &config.containers;
     let millis = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     let never_used_ms = containers.never_used_max_ms.unwrap_or(0);
+    let ensemble = config.ensemble.as_ref();
     PeerOptions {
         prep: PrepOptions {
             tree: tree(config),
@@ -77,7 +78,8 @@ pub(super) fn peer(config: &Config) -> PeerOptions {
         tick_ms: u64::from(config.session.tick_time_ms),
         session_timeout_min_ms: millis(config.session.timeout_min_ms),
         session_timeout_max_ms: millis(config.session.timeout_max_ms),
-        session_id_byte: STANDALONE_SESSION_ID_BYTE,
+        session_id_byte: ensemble
+            .map_or(STANDALONE_SESSION_ID_BYTE, EnsembleOptions::session_id_byte),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Snapshots of the running server: when, and on a thread of its own.
 //!
-//! The state is walked in slices, each under the shared lock, while writes go on in between.
+//! The state is walked in slices, each under the shared lock, while writes go on in between. A member
+//! of an ensemble takes them only while its state is known to be committed: what its log holds beyond
+//! that may be taken back, and a snapshot with a part of it would keep that part.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -29,9 +31,48 @@ pub(super) struct Snapshots {
     end: Option<Receiver<()>>,
 }
 
+/// Whether snapshots may be taken; one that was begun before the gate closed is given up.
+#[derive(Debug)]
+pub(super) struct SnapshotGate {
+    /// Odd while it is open.
+    turns: AtomicU64,
+}
+
+impl SnapshotGate {
+    /// A server on its own has only what is committed.
+    pub(super) fn always_open() -> Arc<Self> {
+        let turns = AtomicU64::new(1);
+        Arc::new(Self { turns })
+    }
+
+    pub(super) fn closed() -> Arc<Self> {
+        let turns = AtomicU64::new(0);
+        Arc::new(Self { turns })
+    }
+
+    pub(super) fn open(&self) {
+        if self.turn().is_none() {
+            self.turns.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    pub(super) fn close(&self) {
+        if self.turn().is_some() {
+            self.turns.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Which opening this is, while it is open.
+    fn turn(&self) -> Option<u64> {
+        let turn = self.turns.load(Ordering::Acquire);
+        (!turn.is_multiple_of(2)).then_some(turn)
+    }
+}
+
 /// What it takes to write one.
 #[derive(Clone)]
 pub(super) struct SnapshotJob {
+    pub(super) gate: Arc<SnapshotGate>,
     pub(super) server: Arc<Server>,
     pub(super) clock: Arc<SystemClock>,
     pub(super) disk: Arc<dyn Disk>,
@@ -57,8 +98,11 @@ impl Snapshots {
         self.trigger.count(record_bytes as u64)
     }
 
-    /// Begins a snapshot, unless one is being written.
+    /// Begins a snapshot, unless one is being written, or none may be.
     pub(super) fn start(&mut self) -> io::Result<()> {
+        let Some(turn) = self.job.gate.turn() else {
+            return Ok(());
+        };
         if self.is_writing.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -66,7 +110,8 @@ impl Snapshots {
         let (alive, end) = mpsc::sync_channel(0);
         let thread = thread::Builder::new().name("snapshot".to_owned());
         thread.spawn(move || {
-            job.reports.guard("snapshot", || job.write_unless_stopped());
+            job.reports
+                .guard("snapshot", || job.write_unless_stopped(turn));
             is_writing.store(false, Ordering::Release);
             drop(alive);
         })?;
@@ -89,23 +134,31 @@ impl Snapshots {
 const END_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl SnapshotJob {
-    fn write_unless_stopped(&self) -> Result<(), Failure> {
-        match self.write() {
-            Err(_) if !self.server.is_running() => {
-                tracing::info!("gave up a snapshot, as the server stops");
+    fn write_unless_stopped(&self, turn: u64) -> Result<(), Failure> {
+        match self.write(Some(turn)) {
+            Err(_) if self.is_unwanted(Some(turn)) => {
+                tracing::info!("gave up a snapshot, as the server stops or its term is over");
                 Ok(())
             }
             outcome => outcome,
         }
     }
 
-    /// Writes one now.
-    pub(super) fn write(&self) -> Result<(), Failure> {
+    fn is_unwanted(&self, turn: Option<u64>) -> bool {
+        !self.server.is_running() || turn.is_some_and(|turn| self.gate.turn() != Some(turn))
+    }
+
+    /// Writes one now; with a turn, unless the gate closes meanwhile.
+    pub(super) fn write(&self, turn: Option<u64>) -> Result<(), Failure> {
         let started = self.clock.now().monotonic;
         let cursor = SnapshotCursor::new(&self.server.state.read());
         let zxid = cursor.zxid();
         tracing::info!("Snapshotting: {zxid} to {}", self.dirs.snapshots.display());
-        let mut source = LiveState { job: self, cursor };
+        let mut source = LiveState {
+            job: self,
+            cursor,
+            turn,
+        };
         let written = write_snapshot(&*self.disk, &self.dirs, zxid, &mut source, self.compression)?;
         let took_ms = self.clock.now().monotonic.since(started);
         self.reports.count_snapshot(took_ms);
@@ -122,6 +175,7 @@ impl SnapshotJob {
 struct LiveState<'a> {
     job: &'a SnapshotJob,
     cursor: SnapshotCursor,
+    turn: Option<u64>,
 }
 
 impl SnapshotSource for LiveState<'_> {
@@ -132,7 +186,7 @@ impl SnapshotSource for LiveState<'_> {
     }
 
     fn is_cancelled(&self) -> bool {
-        !self.job.server.is_running()
+        self.job.is_unwanted(self.turn)
     }
 
     fn tail(&mut self) -> SnapshotTail {

@@ -26,6 +26,9 @@ pub mod learner;
 pub mod packet;
 mod recent;
 
+#[cfg(test)]
+mod tests;
+
 pub use leader::{
     CloseReason, Leader, LeaderInput, LeaderOutput, LeaderReport, LearnerReport, LogProbe,
     StepDown, StreamItem,

@@ -7,7 +7,13 @@ use gamekeeper::config::{CommandLine, Config};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    match Config::read(Path::new("zoo.cfg"), data, &CommandLine::default()) {
+    // The file of the members holds the same, of which the server is the first.
+    let files = |path: &Path| match path.ends_with("myid") {
+        true => Ok(b"1".to_vec()),
+        false => Ok(data.to_vec()),
+    };
+    let command_line = CommandLine::default();
+    match Config::read_with(Path::new("zoo.cfg"), data, &command_line, &files) {
         Ok((config, _)) => {
             assert!(config.session.timeout_min_ms <= config.session.timeout_max_ms);
         }

@@ -38,7 +38,7 @@ rows! {
     FOUR_LETTER_WORDS = Kind::Text, "4lw.commands.whitelist", "srvr";
     /// Serve reads without a quorum; a standalone server only answers isro for it.
     READ_ONLY_MODE = Kind::Switch { on: "true", off: "false" }, "readonlymode.enabled", "false",
-        bare();
+        bare(), refused_in_ensemble("read-only servers are not supported by this version");
     /// Requests in flight above which connections with a request in flight are not read.
     GLOBAL_OUTSTANDING_LIMIT = int(0, "requests"), "globalOutstandingLimit", "1000";
     /// Size above which a request counts as large; -1 for never.
@@ -121,10 +121,11 @@ rows! {
         Key::new("maxGetChildrenResponseCacheSize", int(ANY, "replies"), "400",
             "Replies of getChildren kept encoded.").quiet(NO_RESPONSE_CACHE);
         Key::new("localSessionsEnabled", Kind::Strict, "false",
-            "Sessions known to one server only.").quiet("only an ensemble has local sessions");
+            "Sessions known to one server only.").quiet("only an ensemble has local sessions")
+            .refused_in_ensemble("local sessions are not supported by this version");
         Key::new("localSessionsUpgradingEnabled", Kind::Strict, "false",
             "Make a local session global when it must be.")
-            .quiet("only an ensemble has local sessions");
+            .quiet("there are no local sessions in this version");
     }
 }
 

@@ -5,113 +5,142 @@ use super::{ANY, BYTES, Key, MS, decimal, int, long, rows};
 use crate::config::value::Kind;
 
 rows! {
-    /// A member: host:port:port[:role][;[host:]port]. A single one makes a standalone server, as in
-    /// Apache.
+    /// A member: host:port:port[:role][|host:port:port...][;[host:]port]. A single one makes a
+    /// standalone server, as in Apache.
     SERVERS = Kind::Text, "server.*", "";
+    /// Members of a group, with colons between them. Needs more than half of the groups.
+    GROUPS = Kind::Text, "group.*", "";
+    /// Weight of a member in its group; 1 when not set.
+    WEIGHTS = Kind::Text, "weight.*", "";
+    /// A single server runs without elections; with false it is an ensemble of one.
+    STANDALONE_ENABLED = Kind::Strict, "standaloneEnabled", "true";
+    /// File that lists the members instead of this one; its name ends with its version.
+    DYNAMIC_CONFIG_FILE = Kind::Path, "dynamicConfigFile", "";
+    /// Role of this server; its server line rules.
+    PEER_TYPE = Kind::Choice(&["participant", "observer"]), "peerType", "participant",
+        ignored(ALONE), used_in_ensemble();
+    /// Election algorithm.
+    ELECTION_ALGORITHM = Kind::Choice(&["3"]), "electionAlg", "3", quiet(ALONE), used_in_ensemble();
+    /// Time a follower has to connect and catch up; an ensemble needs it.
+    INIT_LIMIT = decimal(ANY, TICKS), "initLimit", "", quiet(ALONE), used_in_ensemble();
+    /// Time a follower may stay silent; an ensemble needs it.
+    SYNC_LIMIT = decimal(ANY, TICKS), "syncLimit", "", quiet(ALONE), used_in_ensemble();
+    /// Time a follower has to connect; 0 or less for initLimit.
+    CONNECT_LIMIT = decimal(ANY, TICKS), "connectToLearnerMasterLimit", "0",
+        quiet(ALONE), used_in_ensemble();
+    /// Bind the ports for peers on all addresses.
+    LISTEN_ON_ALL_IPS = Kind::Strict, "quorumListenOnAllIPs", "false",
+        quiet(ALONE), used_in_ensemble();
+    /// Observers keep a log.
+    SYNC_ENABLED = Kind::Strict, "syncEnabled", "true", quiet(ALONE), used_in_ensemble();
+    /// Observers keep a log; wins over syncEnabled.
+    OBSERVER_SYNC_ENABLED = Kind::Loose, "observer.syncEnabled", "true",
+        quiet(ALONE), used_in_ensemble();
+    /// Several addresses for a member.
+    MULTI_ADDRESS_ENABLED = Kind::Strict, "multiAddress.enabled", "false",
+        quiet(ALONE), used_in_ensemble();
+    /// Probe the addresses of a member that has several.
+    REACHABILITY_CHECK_ENABLED = Kind::Strict, "multiAddress.reachabilityCheckEnabled", "true",
+        quiet(ALONE), used_in_ensemble();
+    /// Time a probe may take.
+    REACHABILITY_CHECK_TIMEOUT = decimal(ANY, MS), "multiAddress.reachabilityCheckTimeoutMs", "1000",
+        quiet(ALONE), used_in_ensemble();
+    /// A leader accepts clients.
+    LEADER_SERVES = Kind::Switch { on: "yes", off: "no" }, "leaderServes", "yes",
+        quiet(ALONE), used_in_ensemble();
+    /// Time an election connection may take.
+    CNX_TIMEOUT = decimal(ANY, MS), "cnxTimeout", "5000", quiet(ALONE), used_in_ensemble();
+    /// Time a server that dials the election port has to say who it is; 0 or less for syncLimit.
+    QUORUM_CNXN_TIMEOUT = int(ANY, MS), "quorumCnxnTimeoutMs", "-1",
+        quiet(ALONE), used_in_ensemble();
+    /// TCP keep-alive on election connections.
+    TCP_KEEP_ALIVE = Kind::Loose, "tcpKeepAlive", "false", quiet(ALONE), used_in_ensemble();
+    /// Tries to bind the election port; 0 for ever.
+    ELECTION_PORT_BIND_RETRY = int(ANY, "tries"), "electionPortBindRetry", "3",
+        quiet(ALONE), used_in_ensemble();
+    /// First wait of an election.
+    MIN_NOTIFICATION_INTERVAL = int(ANY, MS), "fastleader.minNotificationInterval", "200",
+        quiet(ALONE), used_in_ensemble();
+    /// Longest wait of an election.
+    MAX_NOTIFICATION_INTERVAL = int(ANY, MS), "fastleader.maxNotificationInterval", "60000",
+        quiet(ALONE), used_in_ensemble();
+    /// Followers fed by snapshot at once.
+    MAX_SNAP_SYNCS = int(ANY, "followers"), "leader.maxConcurrentSnapSyncs", "10",
+        aliases(&["maxConcurrentSnapSyncs"]), quiet(ALONE), used_in_ensemble();
+    /// Followers fed by log at once.
+    MAX_DIFF_SYNCS = int(ANY, "followers"), "leader.maxConcurrentDiffSyncs", "100",
+        aliases(&["maxConcurrentDiffSyncs"]), quiet(ALONE), used_in_ensemble();
+    /// Time a leader waits for its followers while they look elsewhere; less than 0 for ever.
+    MAX_TIME_TO_WAIT_FOR_EPOCH = int(ANY, MS), "leader.maxTimeToWaitForEpoch", "-1",
+        aliases(&["maxTimeToWaitForEpoch"]), quiet(ALONE), used_in_ensemble();
+    /// Pause between tries to reach the leader.
+    LEADER_CONNECT_DELAY = int(ANY, MS), "leaderConnectDelayDuringRetryMs", "100",
+        quiet(ALONE), used_in_ensemble();
+    /// Longest pause before an observer looks for a leader; it is a random one.
+    OBSERVER_ELECTION_DELAY = long(i64::MIN, i64::MAX, MS), "observer.election.DelayMs", "200",
+        quiet(ALONE), used_in_ensemble();
     unnamed {
-        Key::new("standaloneEnabled", Kind::Strict, "true",
-            "A single server runs without elections.").refused(NO_ENSEMBLE);
-        Key::new("dynamicConfigFile", Kind::Text, "", "File that lists the members.")
-            .refused(NO_ENSEMBLE);
-        Key::new("group.*", Kind::Text, "", "Members of a group.").refused(NO_ENSEMBLE);
-        Key::new("weight.*", Kind::Text, "", "Weight of a member.").refused(NO_ENSEMBLE);
-        Key::new("peerType", Kind::Choice(&["participant", "observer"]), "participant",
-            "Role of this server.").ignored(ALONE);
-        Key::new("electionAlg", Kind::Choice(&["3"]), "3", "Election algorithm.").quiet(ALONE);
-        Key::new("initLimit", decimal(ANY, "ticks"), "",
-            "Time a follower has to connect and catch up.").quiet(ALONE);
-        Key::new("syncLimit", decimal(ANY, "ticks"), "", "Time a follower may stay silent.")
-            .quiet(ALONE);
-        Key::new("connectToLearnerMasterLimit", decimal(ANY, "ticks"), "0",
-            "Time a follower has to connect.").quiet(ALONE);
         Key::new("observerMasterPort", decimal(ANY, ""), "0",
-            "Port on which a follower serves observers.").quiet(ALONE);
-        Key::new("quorumListenOnAllIPs", Kind::Strict, "false",
-            "Bind the ports for peers on all addresses.").quiet(ALONE);
-        Key::new("syncEnabled", Kind::Strict, "true", "Observers keep a log.").quiet(ALONE);
-        Key::new("observer.syncEnabled", Kind::Loose, "true", "Observers keep a log.").quiet(ALONE);
-        Key::new("sslQuorum", Kind::Strict, "false", "TLS between servers.").quiet(ALONE);
-        Key::new("portUnification", Kind::Strict, "false", "TLS and plain text between servers.")
-            .quiet(ALONE);
-        Key::new("sslQuorumReloadCertFiles", Kind::Strict, "false", "Reload certificates of peers.")
-            .quiet(ALONE);
-        Key::new("quorum.auth.enableSasl", Kind::Strict, "false", "SASL between servers.")
-            .quiet(ALONE);
-        Key::new("quorum.auth.learnerRequireSasl", Kind::Strict, "false",
-            "Refuse leaders without SASL.").quiet(ALONE);
-        Key::new("quorum.auth.serverRequireSasl", Kind::Strict, "false",
-            "Refuse followers without SASL.").quiet(ALONE);
-        Key::new("quorum.auth.learner.saslLoginContext", Kind::Text, "QuorumLearner",
-            "Section of the JAAS file.").quiet(ALONE);
-        Key::new("quorum.auth.server.saslLoginContext", Kind::Text, "QuorumServer",
-            "Section of the JAAS file.").quiet(ALONE);
-        Key::new("quorum.auth.kerberos.servicePrincipal", Kind::Text, "zkquorum/localhost",
-            "Kerberos name of peers.").quiet(ALONE);
-        Key::new("quorum.cnxn.threads.size", decimal(ANY, "threads"), "20",
-            "Threads for SASL between servers.").quiet(ALONE);
-        Key::new("multiAddress.enabled", Kind::Strict, "false", "Several addresses for a member.")
-            .quiet(ALONE);
-        Key::new("multiAddress.reachabilityCheckEnabled", Kind::Strict, "true",
-            "Probe the addresses of a member.").quiet(ALONE);
-        Key::new("multiAddress.reachabilityCheckTimeoutMs", decimal(ANY, MS), "1000",
-            "Time a probe may take.").quiet(ALONE);
-        Key::new("oraclePath", Kind::Text, "", "File that breaks ties between two servers.")
-            .quiet(ALONE);
-        Key::new("leaderServes", Kind::Switch { on: "yes", off: "no" }, "yes",
-            "A leader accepts clients.").quiet(ALONE);
-        Key::new("cnxTimeout", decimal(ANY, MS), "5000", "Time an election connection may take.")
-            .quiet(ALONE);
-        Key::new("quorumCnxnTimeoutMs", int(ANY, MS), "-1",
-            "Silence allowed on an election connection.").quiet(ALONE);
-        Key::new("tcpKeepAlive", Kind::Loose, "false", "TCP keep-alive on election connections.")
-            .quiet(ALONE);
-        Key::new("electionPortBindRetry", int(ANY, "tries"), "3",
-            "Tries to bind the election port.").quiet(ALONE);
-        Key::new("fastleader.minNotificationInterval", int(ANY, MS), "200",
-            "First wait of an election.").quiet(ALONE);
-        Key::new("fastleader.maxNotificationInterval", int(ANY, MS), "60000",
-            "Longest wait of an election.").quiet(ALONE);
-        Key::new("leader.maxConcurrentSnapSyncs", int(ANY, "followers"), "10",
-            "Followers fed by snapshot at once.").aliases(&["maxConcurrentSnapSyncs"]).quiet(ALONE);
-        Key::new("leader.maxConcurrentDiffSyncs", int(ANY, "followers"), "100",
-            "Followers fed by log at once.").aliases(&["maxConcurrentDiffSyncs"]).quiet(ALONE);
-        Key::new("leader.maxTimeToWaitForEpoch", int(ANY, MS), "-1",
-            "Time a leader waits for its followers.").aliases(&["maxTimeToWaitForEpoch"])
-            .quiet(ALONE);
-        Key::new("leader.ackLoggingFrequency", int(ANY, "proposals"), "1000",
-            "How often acknowledgements are timed.").quiet(ALONE);
-        Key::new("leader.closeSocketAsync", Kind::Loose, "false",
-            "Close sockets on another thread.").quiet(ALONE);
-        Key::new("learner.closeSocketAsync", Kind::Loose, "false",
-            "Close sockets on another thread.").quiet(ALONE);
-        Key::new("learner.asyncSending", Kind::Loose, "false", "Send on another thread.")
-            .quiet(ALONE);
-        Key::new("leader.nodelay", Kind::Loose, "true", "TCP_NODELAY between servers.").bare()
-            .quiet(ALONE);
-        Key::new("follower.nodelay", Kind::Loose, "true", "TCP_NODELAY between servers.").bare()
-            .quiet(ALONE);
-        Key::new("leaderConnectDelayDuringRetryMs", int(ANY, MS), "100",
-            "Pause between tries to reach the leader.").quiet(ALONE);
-        Key::new("observer.reconnectDelayMs", long(i64::MIN, i64::MAX, MS), "0",
-            "Pause before an observer reconnects.").quiet(ALONE);
-        Key::new("observer.election.DelayMs", long(i64::MIN, i64::MAX, MS), "200",
-            "Pause before an observer looks for a leader.").quiet(ALONE);
+            "Port on which a follower serves observers; 0 or less for none.").quiet(ALONE)
+            .refused_in_ensemble(NO_OBSERVER_MASTER);
         Key::new("observerMaster.sizeLimit", int(ANY, BYTES), "33554432",
-            "Packets a follower keeps for observers.").quiet(ALONE);
+            "Packets a follower keeps for observers.").quiet(NO_OBSERVER_MASTER);
+        Key::new("observer.reconnectDelayMs", long(i64::MIN, i64::MAX, MS), "0",
+            "Pause before an observer reconnects to a follower.").quiet(NO_OBSERVER_MASTER);
+        Key::new("oraclePath", Kind::Text, "", "File that breaks ties between two servers.")
+            .quiet(ALONE).refused_in_ensemble("an oracle is not supported by this version");
+        Key::new("sslQuorum", Kind::Strict, "false", "TLS between servers.")
+            .quiet(ALONE).refused_in_ensemble(NO_TLS);
+        Key::new("portUnification", Kind::Strict, "false", "TLS and plain text between servers.")
+            .quiet(ALONE).refused_in_ensemble(NO_TLS);
+        Key::new("sslQuorumReloadCertFiles", Kind::Strict, "false", "Reload certificates of peers.")
+            .quiet(NO_TLS);
+        Key::new("quorum.auth.enableSasl", Kind::Strict, "false", "SASL between servers.")
+            .quiet(ALONE).refused_in_ensemble(NO_SASL);
+        Key::new("quorum.auth.learnerRequireSasl", Kind::Strict, "false",
+            "Refuse leaders without SASL.").quiet(ALONE).refused_in_ensemble(NO_SASL);
+        Key::new("quorum.auth.serverRequireSasl", Kind::Strict, "false",
+            "Refuse followers without SASL.").quiet(ALONE).refused_in_ensemble(NO_SASL);
+        Key::new("quorum.auth.learner.saslLoginContext", Kind::Text, "QuorumLearner",
+            "Section of the JAAS file.").quiet(NO_SASL);
+        Key::new("quorum.auth.server.saslLoginContext", Kind::Text, "QuorumServer",
+            "Section of the JAAS file.").quiet(NO_SASL);
+        Key::new("quorum.auth.kerberos.servicePrincipal", Kind::Text, "zkquorum/localhost",
+            "Kerberos name of peers.").quiet(NO_SASL);
+        Key::new("quorum.cnxn.threads.size", decimal(ANY, "threads"), "20",
+            "Threads for SASL between servers.").quiet(NO_SASL);
+        Key::new("leader.ackLoggingFrequency", int(ANY, "proposals"), "1000",
+            "How often acknowledgements are timed.").quiet("acknowledgements are not timed");
+        Key::new("leader.closeSocketAsync", Kind::Loose, "false",
+            "Close sockets on another thread.").quiet(NEVER_WAITS);
+        Key::new("learner.closeSocketAsync", Kind::Loose, "false",
+            "Close sockets on another thread.").quiet(NEVER_WAITS);
+        Key::new("learner.asyncSending", Kind::Loose, "false", "Send on another thread.")
+            .quiet(NEVER_WAITS);
+        Key::new("leader.nodelay", Kind::Loose, "true", "TCP_NODELAY between servers.").bare()
+            .quiet(NO_DELAY);
+        Key::new("follower.nodelay", Kind::Loose, "true", "TCP_NODELAY between servers.").bare()
+            .quiet(NO_DELAY);
         Key::new("commitProcessor.numWorkerThreads", int(ANY, "threads"), "",
-            "Threads that answer requests.").quiet(ALONE);
+            "Threads that answer requests.").quiet(OWN_FLOW);
         Key::new("commitProcessor.maxReadBatchSize", int(ANY, "requests"), "-1",
-            "Reads between two commits.").quiet(ALONE);
+            "Reads between two commits.").quiet(OWN_FLOW);
         Key::new("commitProcessor.maxCommitBatchSize", int(ANY, "requests"), "1",
-            "Commits between two reads.").quiet(ALONE);
+            "Commits between two reads.").quiet(OWN_FLOW);
         Key::new("commitProcessor.shutdownTimeout", long(i64::MIN, i64::MAX, MS), "5000",
-            "How long threads may take to stop.").quiet(ALONE);
+            "How long threads may take to stop.").quiet(OWN_FLOW);
         Key::new("follower.skipLearnerRequestToNextProcessor", Kind::Loose, "false",
-            "Followers do not queue what they forward.").quiet(ALONE);
+            "Followers do not queue what they forward.").quiet(OWN_FLOW);
         Key::new("forward_learner_requests_to_commit_processor_disabled", Kind::Loose, "false",
-            "Leaders do not queue what followers sent.").quiet(ALONE);
+            "Leaders do not queue what followers sent.").quiet(OWN_FLOW);
     }
 }
 
+const TICKS: &str = "ticks";
 const ALONE: &str = "a standalone server has no peers";
-const NO_ENSEMBLE: &str = "an ensemble is not supported by this version";
+const NO_OBSERVER_MASTER: &str = "observers of followers are not supported by this version";
+const NO_SASL: &str = "SASL between servers is not supported by this version";
+const NO_TLS: &str = "TLS between servers is not supported by this version";
+const NEVER_WAITS: &str = "no thread waits for a socket here";
+const NO_DELAY: &str = "packets between servers are never delayed";
+const OWN_FLOW: &str = "requests take another way here, without these threads and queues";

@@ -29,7 +29,10 @@ pub(super) struct Key {
     pub(super) default: &'static str,
     /// The value that asks for nothing, as one would write it.
     pub(super) inert: &'static str,
+    /// In a standalone server, and in an ensemble unless the next line says otherwise.
     pub(super) effect: Effect,
+    /// In a member of an ensemble, where that is another one.
+    pub(super) in_ensemble: Option<Effect>,
     /// The value is never shown.
     pub(super) secret: bool,
     /// One line for the listing.
@@ -41,8 +44,8 @@ pub(super) struct Key {
 pub(super) enum Effect {
     /// It does what Apache's does.
     Used,
-    /// Nothing, and there is nothing to tell: a standalone Apache server would not behave otherwise
-    /// for it either.
+    /// Nothing, and there is nothing to tell: an Apache server would not behave otherwise for it
+    /// either, or not so that anyone could tell.
     Quiet(&'static str),
     /// Nothing, which a warning says when the value asks for something.
     Ignored(&'static str),
@@ -61,6 +64,7 @@ impl Key {
             default,
             inert: default,
             effect: Effect::Used,
+            in_ensemble: None,
             secret: false,
             doc,
         }
@@ -99,6 +103,31 @@ impl Key {
     const fn refused(mut self, reason: &'static str) -> Self {
         self.effect = Effect::Refused(reason);
         self
+    }
+
+    /// Does what Apache's does in an ensemble, and nothing else anywhere: for a standalone server the
+    /// effect stays what it was made with.
+    const fn used_in_ensemble(mut self) -> Self {
+        self.in_ensemble = Some(Effect::Used);
+        self
+    }
+
+    const fn refused_in_ensemble(mut self, reason: &'static str) -> Self {
+        self.in_ensemble = Some(Effect::Refused(reason));
+        self
+    }
+
+    const fn ignored_in_ensemble(mut self, reason: &'static str) -> Self {
+        self.in_ensemble = Some(Effect::Ignored(reason));
+        self
+    }
+
+    /// What a server does with the key, alone or in an ensemble.
+    pub(super) fn effect(&self, in_ensemble: bool) -> Effect {
+        match self.in_ensemble {
+            Some(effect) if in_ensemble => effect,
+            _ => self.effect,
+        }
     }
 
     /// The default as a value; `None` when the key has none.

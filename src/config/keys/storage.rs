@@ -47,17 +47,19 @@ rows! {
     /// Hours between purges of old snapshots and logs, or a number with ms, s, m, h or d; 0 or less
     /// for none.
     PURGE_INTERVAL = Kind::Period, "autopurge.purgeInterval", "0";
+    /// Log bytes that a leader reads for a follower, relative to a snapshot; less than 0 for none.
+    SNAPSHOT_SIZE_FACTOR = Kind::Fraction { min: f64::MIN, max: f64::MAX },
+        "snapshotSizeFactor", "0.33", quiet(NO_FOLLOWERS), used_in_ensemble();
+    /// Bring every follower up to date by snapshot.
+    FORCE_SNAPSHOT_SYNC = Kind::Loose, "forceSnapshotSync", "false",
+        quiet(NO_FOLLOWERS), used_in_ensemble();
     unnamed {
-        Key::new("snapshotSizeFactor", Kind::Fraction { min: f64::MIN, max: f64::MAX }, "0.33",
-            "Log bytes that a leader reads for a follower, relative to a snapshot.")
-            .quiet("only an ensemble brings followers up to date");
-        Key::new("forceSnapshotSync", Kind::Loose, "false",
-            "Bring every follower up to date by snapshot.")
-            .quiet("only an ensemble brings followers up to date");
         Key::new("bitHashCacheSize", int(0, BYTES), "10", "Cache of watcher bitmaps.")
             .quiet("watches are stored otherwise");
     }
 }
+
+const NO_FOLLOWERS: &str = "only an ensemble brings followers up to date";
 
 /// The most KiB whose bytes a signed 64-bit number holds.
 const KIB_MAX: i64 = i64::MAX / 1024;

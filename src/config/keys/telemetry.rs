@@ -63,7 +63,8 @@ rows! {
         Key::new("auditlog.file", Kind::Text, "", "Name of the audit log.").ignored(OWN_LOG);
         Key::new("auditlog.threshold", Kind::Text, "", "Level of the audit log.").ignored(OWN_LOG);
         Key::new("messageTracker.Enabled", Kind::Loose, "false",
-            "Log the last messages of a lost peer.").quiet("only an ensemble has peers");
+            "Log the last messages of a lost peer.").quiet("only an ensemble has peers")
+            .ignored_in_ensemble("the last messages of a peer are not kept");
         Key::new("messageTracker.BufferSize", int(ANY, "messages"), "10",
             "Messages kept of a peer.").quiet("only an ensemble has peers");
         Key::new("pathStats.enabled", Kind::Loose, "false", "Count requests by path.")

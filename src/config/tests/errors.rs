@@ -100,45 +100,6 @@ fn relations_between_values() {
 }
 
 #[test]
-fn an_ensemble_is_refused() {
-    let three =
-        ZooCfg::with("server.1=a:2888:3888\nserver.2=b:2888:3888\nserver.3=c:2888:3888:observer\n");
-    assert_eq!(
-        three.errors(&[]),
-        [
-            "zoo.cfg:3: server.1 = \"a:2888:3888\": an ensemble is not supported by this version, and 3 servers are \
-          listed; leave the server lines out to run a standalone server"
-        ]
-    );
-    let others = ZooCfg::with(
-        "standaloneEnabled=false\ndynamicConfigFile=/conf/zoo.cfg.dynamic\ngroup.1=1:2\nweight.1=2\n",
-    );
-    assert_eq!(
-        others.errors(&[]),
-        [
-            "zoo.cfg:3: standaloneEnabled = \"false\": an ensemble is not supported by this version",
-            "zoo.cfg:4: dynamicConfigFile = \"/conf/zoo.cfg.dynamic\": an ensemble is not supported by this version",
-            "zoo.cfg:5: group.1 = \"1:2\": an ensemble is not supported by this version",
-            "zoo.cfg:6: weight.1 = \"2\": an ensemble is not supported by this version",
-        ]
-    );
-    let broken = ZooCfg::with("server.1=a:2888\n");
-    assert_eq!(
-        broken.errors(&[]),
-        ["zoo.cfg:3: server.1 = \"a:2888\": expected host:port:port[:participant][;[host:]port]"]
-    );
-    let differs = ZooCfg::with("server.1=a:2888:3888;2182\n");
-    assert_eq!(
-        differs.errors(&[]),
-        [
-            "zoo.cfg:3: server.1 = \"a:2888:3888;2182\": the client address differs from clientPort and clientPortAddress"
-        ]
-    );
-    let (flagged, _) = differs.load(&["--client-port", "2183"]).unwrap();
-    assert_eq!(flagged.listen.address.port, 2183);
-}
-
-#[test]
 fn what_would_leave_the_server_less_safe_than_asked_for_is_refused() {
     let sasl = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
     let file = ZooCfg::with(&format!(

@@ -1,6 +1,7 @@
 //! The whole way from a file and a command line to options, errors and warnings.
 
 mod command_line;
+mod ensemble;
 mod errors;
 mod options;
 mod warnings;
@@ -27,6 +28,36 @@ impl ZooCfg {
     /// Two lines that make a configuration, then `text` from line 3 on.
     fn with(text: &str) -> Self {
         Self::whole(format!("dataDir=/data\nclientPort=2181\n{text}"))
+    }
+
+    /// A member of an ensemble: `myid` says 1, then `text` from line 4 on. Its last line is
+    /// `dataDir`, which is another one in each test.
+    fn member(text: &str) -> Self {
+        Self::member_with_id("1\n", text)
+    }
+
+    /// The same with another content of `myid`.
+    fn member_with_id(id: &str, text: &str) -> Self {
+        let file = Self::whole(format!("clientPort=2181\ninitLimit=5\nsyncLimit=2\n{text}"));
+        file.live_here(id);
+        file
+    }
+
+    /// Makes its directory that of the data, with this content of `myid`.
+    fn live_here(&self, id: &str) {
+        self.write("myid", id);
+        self.append(&format!("dataDir={}\n", self.dir.path().display()));
+    }
+
+    /// Puts another file beside it.
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.dir.path().join(name), text).unwrap();
+    }
+
+    fn append(&self, text: &str) {
+        let mut whole = fs::read_to_string(self.path()).unwrap();
+        whole.push_str(text);
+        self.write("zoo.cfg", &whole);
     }
 
     fn load(&self, arguments: &[&str]) -> Result<(Config, Vec<String>), Rejection> {
@@ -62,7 +93,7 @@ impl ZooCfg {
     }
 
     fn shorten(&self, text: &str) -> String {
-        text.replace(self.path().to_str().unwrap(), "zoo.cfg")
+        text.replace(&format!("{}/", self.dir.path().display()), "")
     }
 
     fn path(&self) -> PathBuf {

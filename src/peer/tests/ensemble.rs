@@ -421,6 +421,7 @@ impl Cluster {
             let mut log = self.nodes[from].log.clone();
             log.retain(|record| record.zxid <= zxid);
             self.nodes[learner].received = Some((replayed(&log, zxid), from));
+            self.events.push_back((from, Input::Streamed { link }));
             let packet = ToLearner::Snap { zxid };
             self.events
                 .push_back((learner, Input::FromLeader { link, packet }));

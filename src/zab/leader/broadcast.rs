@@ -302,3 +302,74 @@ impl Leader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::bench::{Bench, OPTIONS, describe, payload};
+    use super::*;
+    use crate::zab::{LeaderInput, Recent, Standing};
+
+    /// Alone, two transactions before the last number.
+    fn near_the_end() -> Bench {
+        let standing = Standing {
+            accepted_epoch: Epoch(0),
+            current_epoch: Epoch(0),
+            last_zxid: Zxid::ZERO,
+        };
+        let view = "server.1=h1:1:2\n";
+        let mut out = Vec::new();
+        let recent = Recent::new(500);
+        let mut bench = Bench::new(ServerId(1), OPTIONS, view, standing, recent, &mut out);
+        bench.handle(LeaderInput::AcceptedEpochSaved(Epoch(1)));
+        bench.handle(LeaderInput::CurrentEpochSaved(Epoch(1)));
+        let Phase::Broadcasting(proposals) = &mut bench.leader.phase else {
+            panic!("one is a quorum of one");
+        };
+        proposals.committed = Zxid(0x1_ffff_fffc);
+        proposals.appended = proposals.committed;
+        bench
+    }
+
+    #[test]
+    fn the_last_counter_is_committed_and_then_the_term_ends_qp_113() {
+        let mut bench = near_the_end();
+        let last = Zxid(0x1_ffff_fffe);
+        assert!(bench.leader.has_counter_left(last));
+        assert!(!bench.leader.has_counter_left(last.next()));
+        for zxid in [Zxid(0x1_ffff_fffd), last] {
+            assert_eq!(describe(&bench.propose(zxid, payload(zxid))), "");
+        }
+        let out = bench.handle(LeaderInput::Appended(last));
+        let expected = "committed 1.4294967293\ncommitted 1.4294967294\n\
+                        step down: the counter of the epoch is used up";
+        assert_eq!(describe(&out), expected);
+        assert_eq!(bench.leader.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_transaction_behind_the_last_counter_ends_the_term_instead_qp_113() {
+        let mut bench = near_the_end();
+        for zxid in [Zxid(0x1_ffff_fffd), Zxid(0x1_ffff_fffe)] {
+            bench.propose(zxid, payload(zxid));
+        }
+        let beyond = Zxid(0x1_ffff_ffff);
+        let out = bench.propose(beyond, payload(beyond));
+        assert_eq!(
+            describe(&out),
+            "step down: the counter of the epoch is used up"
+        );
+        assert_eq!(describe(&bench.propose(beyond.next(), Bytes::new())), "");
+    }
+
+    #[test]
+    #[should_panic(expected = "zxids leave no hole")]
+    fn a_hole_is_a_broken_invariant() {
+        near_the_end().propose(Zxid(0x1_ffff_fffe), Bytes::new());
+    }
+
+    #[test]
+    #[should_panic(expected = "was never proposed")]
+    fn what_was_not_proposed_is_not_on_disk() {
+        near_the_end().handle(LeaderInput::Appended(Zxid(0x1_ffff_fffd)));
+    }
+}

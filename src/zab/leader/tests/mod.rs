@@ -1,1 +1,7 @@
-//! The folder's tests.
+//! The folder's tests: one leader by script; the plan as a table and against random histories;
+//! a leader with model learners, and with learners that send anything, by seed.
+
+pub(super) mod bench;
+mod plan;
+mod random;
+mod scripts;
