@@ -1,0 +1,596 @@
+//! One run of a server: the peer with its state, its links, its disk thread and its clients, wired
+//! as `runtime` wires them.
+//!
+//! ```text
+//! links, clients, disk --> mailbox --> writer's turn: handle each, carry out, apply, carry out,
+//!                                      deliver to clients, whose own turns come later
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+
+use crate::auth::Policy;
+use crate::base::{ConnId, Epoch, Monotonic, QuorumLink, ServerId, Zxid, limits};
+use crate::peer::{ClientOutput, Input, Mode, Output, Peer};
+use crate::proto::TxnRecord;
+use crate::sim::disk_thread::{DiskCommand, DiskThread, Slices, Storage, slices_of, tail_of};
+use crate::sim::election_port::ElectionPort;
+use crate::sim::facts::{Entry, ServerFact, StopReason, hash_of};
+use crate::sim::mutation::Mutation;
+use crate::sim::network::{Arrival, End, Port};
+use crate::sim::node::NodeEvent;
+use crate::sim::quorum_port::QuorumPort;
+use crate::sim::scene::{Mail, Scene};
+use crate::sim::serving::{ClientConn, TurnOf};
+use crate::sim::world::Micros;
+use crate::store::epoch::EpochFile;
+use crate::store::log_range;
+use crate::store::purge::purge;
+use crate::store::trigger::SnapshotTrigger;
+use crate::tree::{Database, SnapshotCursor};
+use crate::watch::WatchTable;
+use crate::zab::{ToLeader, ToLearner};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Process {
+    pub peer: Peer,
+    pub db: Database,
+    pub watches: Mutex<WatchTable>,
+    pub policy: Arc<Policy>,
+    pub storage: Storage,
+    pub disk: DiskThread,
+    /// `None` for a server on its own.
+    pub election: Option<ElectionPort>,
+    pub quorum: QuorumPort,
+    pub serving: Option<Mode>,
+    pub clients: BTreeMap<ConnId, ClientConn>,
+    pub ends: BTreeMap<End, ConnId>,
+    pub next_conn: u64,
+    /// Connects and writes for which the peer had no room.
+    pub held: VecDeque<Mail>,
+    /// Which wake-up counts.
+    pub alarm: u64,
+    /// The state that came with SNAP and was not installed yet.
+    pub received: Option<Box<Database>>,
+    /// Hashes of payloads that this process has seen and not applied.
+    pub payloads: BTreeMap<Zxid, u64>,
+    pub trigger: SnapshotTrigger,
+    pub snapshots_kept: Option<usize>,
+    pub snapshot: Option<SnapshotJob>,
+    pub snapshots_taken: u64,
+    pub size_factor: Option<f64>,
+    pub mutation: Option<Mutation>,
+    /// Transactions known to somebody, so that the first to append one is its author.
+    pub counts: ProcessCounts,
+}
+
+/// What a process did, for the summary.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProcessCounts {
+    pub truncations: u64,
+    pub installs: u64,
+    pub reloads: u64,
+    pub terms_led: u64,
+}
+
+/// A snapshot that is being made while the server goes on.
+#[derive(Debug)]
+pub struct SnapshotJob {
+    cursor: SnapshotCursor,
+    bytes: Vec<u8>,
+}
+
+/// Why a process ends by itself.
+pub type Fatal = StopReason;
+
+impl Process {
+    pub fn on_event(&mut self, scene: &mut Scene<'_>, event: NodeEvent) -> Result<(), Fatal> {
+        match event {
+            NodeEvent::Turn => return self.turn(scene),
+            NodeEvent::Alarm(alarm) => {
+                if alarm == self.alarm {
+                    if let Some(election) = &mut self.election {
+                        election.wake(scene);
+                    }
+                    scene.call_writer();
+                }
+            }
+            NodeEvent::DiskDone => {
+                let done = self.disk.on_done(scene).map_err(disk_failed)?;
+                for done in done {
+                    if let Some(fact) = done.fact {
+                        scene.stage.server(scene.me, fact);
+                    }
+                    scene.submit_with_state(done.mail.input, done.mail.state);
+                }
+            }
+            NodeEvent::Client(conn) => self.client_turn(scene, conn),
+            NodeEvent::Written(link) => {
+                if let Some(election) = &mut self.election {
+                    election.on_written(scene, link);
+                }
+            }
+            NodeEvent::Slice(link) => self.quorum.on_slice(scene, &self.db, link),
+            NodeEvent::DialLeader(link) => self.quorum.dial_again(scene, link),
+            NodeEvent::SnapshotSlice => return self.snapshot_slice(scene),
+        }
+        Ok(())
+    }
+
+    pub fn on_arrival(&mut self, scene: &mut Scene<'_>, end: End, arrival: Arrival) {
+        match arrival {
+            Arrival::Accepted { port, .. } => match port {
+                Port::Client => self.accept(end),
+                Port::Election => {
+                    if let Some(election) = &mut self.election {
+                        election.on_accepted(end);
+                    }
+                }
+                Port::Quorum => self.quorum.on_accepted(scene, end),
+            },
+            arrival if self.quorum.owns(end) => match arrival {
+                Arrival::Dialled => self.quorum.on_dialled(scene, end),
+                Arrival::Bytes(bytes) => self.quorum.on_bytes(scene, end, &bytes),
+                Arrival::DialFailed => self.quorum.on_dial_failed(scene),
+                _ => self.quorum.on_closed(scene, end),
+            },
+            arrival => match (&mut self.election, arrival) {
+                (Some(election), Arrival::Dialled) if election.owns(end) => {
+                    election.on_dialled(scene, end);
+                }
+                (Some(election), Arrival::Bytes(bytes)) if election.owns(end) => {
+                    election.on_bytes(scene, end, &bytes);
+                }
+                (Some(election), _) if election.owns(end) => election.on_closed(scene, end),
+                (_, Arrival::Bytes(bytes)) => self.on_client_bytes(scene, end, &bytes),
+                (_, Arrival::Closed) => self.on_client_closed(scene, end),
+                _ => {}
+            },
+        }
+        if self.election.is_some() {
+            self.set_alarm(scene);
+        }
+    }
+
+    /// The writer's turn.
+    fn turn(&mut self, scene: &mut Scene<'_>) -> Result<(), Fatal> {
+        let mut client = Vec::new();
+        let now = scene.now();
+        if let Some(due) = self.peer.next_deadline()
+            && due <= now.monotonic
+        {
+            self.feed(scene, Mail::from(Input::Wake), &mut client)?;
+        }
+        let mut mail = std::mem::take(&mut self.held);
+        mail.extend(scene.mailbox.take());
+        for mail in self.mutated(mail) {
+            let needs_room = matches!(mail.input, Input::Connect { .. } | Input::Write(_));
+            if needs_room && (!self.held.is_empty() || !self.peer.has_room()) {
+                self.held.push_back(mail);
+            } else if self.quorum.wants(&mail.input) {
+                self.feed(scene, mail, &mut client)?;
+            }
+        }
+        if self.peer.has_committed() {
+            self.apply(scene, &mut client)?;
+        }
+        self.deliver(scene, client);
+        if self.peer.has_committed() || (!self.held.is_empty() && self.peer.has_room()) {
+            scene.call_writer();
+        }
+        self.set_alarm(scene);
+        Ok(())
+    }
+
+    fn feed(
+        &mut self,
+        scene: &mut Scene<'_>,
+        mail: Mail,
+        client: &mut Vec<ClientOutput>,
+    ) -> Result<(), Fatal> {
+        let Mail { input, state } = mail;
+        match (&input, state) {
+            (Input::Truncated { .. } | Input::Reloaded { .. }, Some(state)) => {
+                self.snapshot = None;
+                self.db = *state;
+                self.payloads.clear();
+            }
+            (Input::FromLeader { packet, .. }, state) => {
+                if let ToLearner::Proposal { zxid, payload }
+                | ToLearner::Inform { zxid, payload } = packet
+                {
+                    self.payloads.insert(*zxid, hash_of(payload));
+                }
+                self.received = state.or(self.received.take());
+            }
+            (Input::FromLearner { packet, .. }, _) => self.hear_learner(scene, packet),
+            (Input::Write(write), _) if self.leads() => {
+                let heard = ServerFact::Heard(write.session);
+                scene.stage.server(scene.me, heard);
+            }
+            _ => {}
+        }
+        let mut out = Vec::new();
+        self.peer
+            .handle(scene.now(), &self.db, input, &mut out, client);
+        self.carry_out(scene, out)
+    }
+
+    /// The checkers want to know which sessions a leader has heard of.
+    fn hear_learner(&self, scene: &mut Scene<'_>, packet: &ToLeader) {
+        let mut heard = |session| {
+            let heard = ServerFact::Heard(session);
+            scene.stage.server(scene.me, heard);
+        };
+        match packet {
+            ToLeader::Ping { touched, .. } => touched.iter().for_each(|(session, _)| heard(*session)),
+            ToLeader::Revalidate { session, .. } => heard(*session),
+            _ => {}
+        }
+    }
+
+    fn apply(
+        &mut self,
+        scene: &mut Scene<'_>,
+        client: &mut Vec<ClientOutput>,
+    ) -> Result<(), Fatal> {
+        let before = self.db.last_zxid();
+        let mut out = Vec::new();
+        let now = scene.now();
+        let watches = self.watches.get_mut();
+        self.peer
+            .apply_committed(now, &mut self.db, watches, &mut out, client);
+        let after = self.db.last_zxid();
+        // An epoch that a leader begins is no transaction.
+        let begins = (after.epoch() > before.epoch() && self.leads_by(&out))
+            .then_some(Zxid::start_of(after.epoch()));
+        let rest = self.payloads.split_off(&after.next());
+        for (zxid, hash) in std::mem::replace(&mut self.payloads, rest) {
+            if zxid > before {
+                let applied = ServerFact::Applied { zxid, hash };
+                scene.stage.server(scene.me, applied);
+            }
+        }
+        if let Some(start) = begins {
+            scene.stage.server(scene.me, ServerFact::TermBegan(start));
+        }
+        self.carry_out(scene, out)?;
+        if after > before && self.serving.is_some() {
+            let digest = self.db.tree.digest();
+            let fact = ServerFact::Digest {
+                zxid: after,
+                digest,
+            };
+            scene.stage.server(scene.me, fact);
+        }
+        Ok(())
+    }
+
+    fn leads_by(&self, out: &[Output]) -> bool {
+        out.contains(&Output::Serve(Mode::Leader))
+    }
+
+    fn leads(&self) -> bool {
+        matches!(self.serving, Some(Mode::Leader | Mode::Standalone))
+    }
+
+    fn carry_out(&mut self, scene: &mut Scene<'_>, out: Vec<Output>) -> Result<(), Fatal> {
+        for output in out {
+            match output {
+                Output::Append { .. }
+                | Output::SaveAcceptedEpoch(_)
+                | Output::SaveCurrentEpoch(_)
+                | Output::Truncate { .. }
+                | Output::StoreSnapshot { .. }
+                | Output::Reload
+                | Output::Drain => self.command_disk(scene, output),
+                Output::ProbeLog { link, after, upto } => self.probe(scene, link, after, upto)?,
+                Output::Notify { to, message } => {
+                    self.election().notify(scene, to, message);
+                }
+                Output::Eager(eager) => self.election().set_eager(scene, eager),
+                Output::OpenQuorumPort => self.quorum.open(scene),
+                Output::CloseQuorumPort => self.quorum.close(scene),
+                Output::Send { link, packets } => {
+                    self.quorum.send(scene, &self.db, link, packets);
+                }
+                Output::Stream { link, item } => self.quorum.stream(scene, &self.db, link, item),
+                Output::CloseLink { link } => self.quorum.close_link(scene, link),
+                Output::DialLeader { leader, .. } => self.quorum.dial(scene, leader),
+                Output::HangUp => self.quorum.hang_up(scene),
+                Output::InstallSnapshot { zxid } => self.install(scene, zxid),
+                Output::Serve(mode) => self.serve(scene, mode),
+                Output::Retire => self.retire(scene),
+                Output::Exit { code, reason } => return Err(StopReason::Exit { code, reason }),
+            }
+        }
+        Ok(())
+    }
+
+    fn command_disk(&mut self, scene: &mut Scene<'_>, output: Output) {
+        let me = scene.me;
+        let command = match output {
+            Output::Append { zxid, payload } => {
+                self.append(scene, zxid, payload);
+                return;
+            }
+            Output::SaveAcceptedEpoch(epoch) => {
+                if self.mutation == Some(Mutation::ForgetEpoch) {
+                    let fact = ServerFact::EpochSaved(
+                        crate::sim::facts::EpochKind::Accepted,
+                        epoch,
+                    );
+                    scene.stage.server(me, fact);
+                    return scene.submit(Input::AcceptedEpochSaved(epoch));
+                }
+                DiskCommand::SaveEpoch(EpochFile::Accepted, epoch)
+            }
+            Output::SaveCurrentEpoch(epoch) => DiskCommand::SaveEpoch(EpochFile::Current, epoch),
+            Output::Truncate { zxid } => {
+                self.counts.truncations += 1;
+                self.snapshot = None;
+                scene.stage.server(me, ServerFact::Truncating { zxid });
+                if self.mutation == Some(Mutation::ForgetTruncation) {
+                    DiskCommand::ForgetTruncation(zxid)
+                } else {
+                    DiskCommand::Truncate(zxid)
+                }
+            }
+            Output::StoreSnapshot { .. } => {
+                self.snapshot = None;
+                scene.stage.server(me, ServerFact::StoringSnapshot);
+                DiskCommand::StoreSnapshot(slices_of(&self.db))
+            }
+            Output::Reload => {
+                self.counts.reloads += 1;
+                self.snapshot = None;
+                DiskCommand::Reload
+            }
+            _ => DiskCommand::Drain,
+        };
+        self.disk.command(scene, command);
+    }
+
+    fn append(&mut self, scene: &mut Scene<'_>, zxid: Zxid, payload: Bytes) {
+        let hash = hash_of(&payload);
+        self.payloads.insert(zxid, hash);
+        let is_new = scene.stage.is_new(zxid);
+        let fact = if is_new {
+            let txn = TxnRecord::decode(&payload, usize::MAX).expect("it was prepared here");
+            let txn = Arc::new(txn);
+            ServerFact::Proposed(Entry { zxid, hash, txn })
+        } else {
+            ServerFact::Appended { zxid, hash }
+        };
+        scene.stage.server(scene.me, fact);
+        if self.mutation == Some(Mutation::AckBeforeDisk) {
+            scene.submit(Input::Appended { zxid });
+        }
+        let bytes = payload.len() as u64;
+        self.disk
+            .command(scene, DiskCommand::Append { zxid, payload });
+        if self.trigger.count(bytes) {
+            self.disk.command(scene, DiskCommand::Roll);
+            // A snapshot holds what is committed and nothing else.
+            if self.snapshot.is_none() && self.serving.is_some() {
+                self.snapshot = Some(SnapshotJob {
+                    cursor: SnapshotCursor::new(&self.db),
+                    bytes: Vec::new(),
+                });
+                scene.after(Micros(scene_delay(scene)), NodeEvent::SnapshotSlice);
+            }
+        }
+    }
+
+    fn snapshot_slice(&mut self, scene: &mut Scene<'_>) -> Result<(), Fatal> {
+        let Some(mut job) = self.snapshot.take() else {
+            return Ok(());
+        };
+        let slice_bytes = 1 + scene.prng.index(4000);
+        if job
+            .cursor
+            .next_slice(&self.db, slice_bytes, &mut job.bytes)
+        {
+            self.snapshot = Some(job);
+            scene.after(Micros(scene_delay(scene)), NodeEvent::SnapshotSlice);
+            return Ok(());
+        }
+        let slices = Slices {
+            zxid: job.cursor.zxid(),
+            bytes: job.bytes,
+            tail: tail_of(&self.db),
+        };
+        slices.write(&self.storage).map_err(disk_failed)?;
+        self.snapshots_taken += 1;
+        if let Some(kept) = self.snapshots_kept {
+            let dirs = &self.storage.options.dirs;
+            purge(&*self.storage.disk, dirs, kept).map_err(|error| disk_failed(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn probe(
+        &self,
+        scene: &mut Scene<'_>,
+        link: QuorumLink,
+        after: Zxid,
+        upto: Zxid,
+    ) -> Result<(), Fatal> {
+        let Storage { disk, options, .. } = &self.storage;
+        let found = log_range::probe(&**disk, options, after, upto, self.size_factor);
+        let found = found.map_err(|error| disk_failed(error.to_string()))?;
+        scene.submit(Input::LogProbed { link, found });
+        Ok(())
+    }
+
+    fn install(&mut self, scene: &mut Scene<'_>, zxid: Zxid) {
+        self.counts.installs += 1;
+        self.snapshot = None;
+        self.db = *self.received.take().expect("it came with SNAP");
+        assert_eq!(self.db.last_zxid(), zxid, "the state is that of the packet");
+        scene.stage.server(scene.me, ServerFact::Installed { zxid });
+    }
+
+    pub fn serve(&mut self, scene: &mut Scene<'_>, mode: Mode) {
+        self.serving = Some(mode);
+        self.counts.terms_led += u64::from(mode == Mode::Leader);
+        let epoch = self.epoch();
+        let me = scene.me;
+        scene.stage.listen(scene.host(), Port::Client);
+        scene.stage.server(me, ServerFact::Serving { mode, epoch });
+    }
+
+    /// The epoch of the term.
+    fn epoch(&self) -> Epoch {
+        let report = self.peer.quorum();
+        report.map_or(self.db.last_zxid().epoch(), |quorum| quorum.current_epoch)
+    }
+
+    fn retire(&mut self, scene: &mut Scene<'_>) {
+        if self.serving.take().is_some() {
+            scene.stage.server(scene.me, ServerFact::Retired);
+        }
+        scene.stage.stop_listening(scene.host(), Port::Client);
+        for (_, conn) in std::mem::take(&mut self.clients) {
+            scene.stage.close(conn.end);
+        }
+        self.ends.clear();
+        *self.watches.get_mut() = WatchTable::default();
+        // What these connections have handed over is of no use any more.
+        self.held.clear();
+    }
+
+    fn accept(&mut self, end: End) {
+        let id = ConnId(self.next_conn);
+        self.next_conn += 1;
+        self.clients.insert(id, ClientConn::new(id, end));
+        self.ends.insert(end, id);
+    }
+
+    fn on_client_bytes(&mut self, scene: &mut Scene<'_>, end: End, bytes: &Bytes) {
+        if let Some(id) = self.ends.get(&end).copied() {
+            self.clients.get_mut(&id).expect("ends are of clients").receive(bytes);
+            self.call_client(scene, id);
+        }
+    }
+
+    fn on_client_closed(&mut self, scene: &mut Scene<'_>, end: End) {
+        if let Some(id) = self.ends.remove(&end) {
+            self.hang_up(scene, id);
+        }
+    }
+
+    /// A connection is over.
+    fn hang_up(&mut self, scene: &mut Scene<'_>, id: ConnId) {
+        let conn = self.clients.remove(&id).expect("a connection ends once");
+        self.ends.remove(&conn.end);
+        scene.stage.close(conn.end);
+        self.watches.get_mut().remove_conn(id);
+        if conn.is_known {
+            scene.submit(Input::Disconnected { conn: id });
+        }
+    }
+
+    fn call_client(&mut self, scene: &mut Scene<'_>, id: ConnId) {
+        let conn = self.clients.get_mut(&id).expect("the caller looked");
+        if !conn.has_turn {
+            conn.has_turn = true;
+            let delay = Micros(scene.prng.around(30));
+            scene.after(delay, NodeEvent::Client(id));
+        }
+    }
+
+    fn client_turn(&mut self, scene: &mut Scene<'_>, id: ConnId) {
+        let Some(conn) = self.clients.get_mut(&id) else {
+            return;
+        };
+        conn.has_turn = false;
+        let mut turn = TurnOf {
+            now: scene.now().monotonic,
+            db: &self.db,
+            watches: &self.watches,
+            policy: &self.policy,
+            inputs: Vec::new(),
+            out: BytesMut::new(),
+        };
+        let is_over = conn.work(&mut turn);
+        let TurnOf { inputs, out, .. } = turn;
+        scene.stage.send(conn.end, out.freeze());
+        for input in inputs {
+            scene.submit(input);
+        }
+        if is_over {
+            self.hang_up(scene, id);
+        }
+    }
+
+    fn deliver(&mut self, scene: &mut Scene<'_>, outputs: Vec<ClientOutput>) {
+        for output in outputs {
+            let id = conn_of(&output);
+            let Some(conn) = self.clients.get_mut(&id) else {
+                continue;
+            };
+            let is_event = matches!(output, ClientOutput::Event { .. });
+            match self.mutation {
+                Some(Mutation::DropEvent) if is_event && scene.prng.per_mille(100) => continue,
+                Some(Mutation::DoubleEvent) if is_event && scene.prng.per_mille(100) => {
+                    conn.put(&output, &self.policy);
+                }
+                _ => {}
+            }
+            conn.put(&output, &self.policy);
+            self.call_client(scene, id);
+        }
+    }
+
+    /// What a planted bug makes of the inputs.
+    fn mutated(&self, mail: VecDeque<Mail>) -> VecDeque<Mail> {
+        mail
+    }
+
+    fn set_alarm(&mut self, scene: &mut Scene<'_>) {
+        let election = self.election.as_ref();
+        let links = election.and_then(ElectionPort::next_deadline);
+        let deadlines = [self.peer.next_deadline(), links];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else {
+            return;
+        };
+        self.alarm += 1;
+        let at = scene.clock.moment_of(deadline.max(Monotonic(0)));
+        let span = at.since(scene.stage.now());
+        scene.after(span, NodeEvent::Alarm(self.alarm));
+    }
+
+    fn election(&mut self) -> &mut ElectionPort {
+        let election = self.election.as_mut();
+        election.expect("only a member of an ensemble asks for this")
+    }
+}
+
+impl From<Input> for Mail {
+    fn from(input: Input) -> Self {
+        Self { input, state: None }
+    }
+}
+
+fn disk_failed(reason: String) -> Fatal {
+    StopReason::DiskError(reason)
+}
+
+fn scene_delay(scene: &mut Scene<'_>) -> u64 {
+    scene.prng.around(500)
+}
+
+fn conn_of(output: &ClientOutput) -> ConnId {
+    match output {
+        ClientOutput::Connected { conn, .. }
+        | ClientOutput::SessionInvalid { conn }
+        | ClientOutput::Reply { conn, .. }
+        | ClientOutput::Event { conn, .. }
+        | ClientOutput::Close { conn } => *conn,
+    }
+}

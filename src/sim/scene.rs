@@ -1,0 +1,112 @@
+//! What the parts of one server's process act on, and the queue to its writer.
+
+use std::collections::VecDeque;
+
+use crate::base::{Monotonic, Now, ServerId, WallMillis};
+use crate::peer::Input;
+use crate::sim::network::Host;
+use crate::sim::node::NodeEvent;
+use crate::sim::prng::Prng;
+use crate::sim::stage::{Event, Stage, host_of};
+use crate::sim::world::Micros;
+use crate::tree::Database;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    pub stage: &'a mut Stage,
+    pub me: ServerId,
+    /// Which process of the server this is.
+    pub process: u32,
+    pub clock: Clock,
+    pub prng: &'a mut Prng,
+    pub mailbox: &'a mut Mailbox,
+}
+
+/// What waits for the writer.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    pub mail: VecDeque<Mail>,
+    /// The writer will have a turn.
+    is_called: bool,
+}
+
+/// An input, and the state that came with it.
+#[derive(Debug)]
+pub struct Mail {
+    pub input: Input,
+    pub state: Option<Box<Database>>,
+}
+
+/// A machine's clocks: the monotonic one may be fast or slow, the wall clock wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Parts of a million by which it is fast.
+    pub rate_ppm: i64,
+    pub wall_skew_ms: i64,
+}
+
+impl Scene<'_> {
+    pub fn host(&self) -> Host {
+        host_of(self.me)
+    }
+
+    pub fn now(&self) -> Now {
+        self.clock.now(self.stage.now())
+    }
+
+    pub fn after(&mut self, span: Micros, event: NodeEvent) {
+        let event = Event::Node(self.me, self.process, event);
+        self.stage.timeline.after(span, event);
+    }
+
+    pub fn submit(&mut self, input: Input) {
+        self.submit_with_state(input, None);
+    }
+
+    pub fn submit_with_state(&mut self, input: Input, state: Option<Box<Database>>) {
+        self.mailbox.mail.push_back(Mail { input, state });
+        self.call_writer();
+    }
+
+    /// Sees to it that the writer has a turn soon.
+    pub fn call_writer(&mut self) {
+        if !self.mailbox.is_called {
+            self.mailbox.is_called = true;
+            let delay = Micros(self.prng.around(20));
+            self.after(delay, NodeEvent::Turn);
+        }
+    }
+}
+
+impl Mailbox {
+    /// The writer has its turn: all that waits.
+    pub fn take(&mut self) -> VecDeque<Mail> {
+        self.is_called = false;
+        std::mem::take(&mut self.mail)
+    }
+}
+
+impl Clock {
+    pub fn now(&self, at: Micros) -> Now {
+        let micros = i64::try_from(at.0).unwrap();
+        let drift = micros / 1_000_000 * self.rate_ppm;
+        let millis = (micros + drift) / 1000;
+        Now {
+            monotonic: Monotonic(START_MS + u64::try_from(millis).unwrap()),
+            wall: WallMillis(WALL_START_MS + micros / 1000 + self.wall_skew_ms),
+        }
+    }
+
+    /// When this clock shows `monotonic`, or a little later.
+    pub fn moment_of(&self, monotonic: Monotonic) -> Micros {
+        let millis = i64::try_from(monotonic.0.saturating_sub(START_MS)).unwrap();
+        let micros = i128::from(millis) * 1_000_000_000 / i128::from(1_000_000 + self.rate_ppm);
+        // What rounding took away is less than this.
+        Micros(u64::try_from(micros).unwrap() + 1)
+    }
+}
+
+/// What clocks show at the start of a run.
+const START_MS: u64 = 1_000_000;
+const WALL_START_MS: i64 = 1_700_000_000_000;
