@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::base::{SessionId, WallMillis, Zxid};
+use crate::base::{ServerId, SessionId, WallMillis, Zxid};
 
 /// The server in brief.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,111 @@ pub struct ServerFacts {
     pub outstanding: usize,
     pub zxid: Zxid,
     pub node_count: usize,
+    /// Of a leader.
+    pub proposals: Option<ProposalSizes>,
+}
+
+/// What a server is in its ensemble at the moment.
+#[derive(Debug, Clone, Default)]
+pub enum QuorumFacts {
+    /// It is in none.
+    #[default]
+    Standalone,
+    /// It takes no clients: it looks for a leader, or catches up with one, or leads and leaves them
+    /// to others.
+    NotServing,
+    Serving(MemberFacts),
+}
+
+/// A member of an ensemble that takes clients.
+#[derive(Debug, Clone)]
+pub struct MemberFacts {
+    pub role: RoleFacts,
+    /// Voters in the configuration.
+    pub quorum_size: usize,
+}
+
+/// What it does there.
+#[derive(Debug, Clone)]
+pub enum RoleFacts {
+    Leader(LeaderFacts),
+    Follower,
+    Observer { leader: ServerId },
+}
+
+/// What only a leader knows.
+#[derive(Debug, Clone, Default)]
+pub struct LeaderFacts {
+    /// Since its term began.
+    pub uptime_ms: u64,
+    /// Servers connected to it, caught up or not.
+    pub learners: usize,
+    /// Voters that have caught up, without itself.
+    pub synced_followers: usize,
+    /// Followers that have caught up and are in no configuration.
+    pub synced_non_voting_followers: usize,
+    pub synced_observers: usize,
+    /// `sync`s that wait for what was proposed before them.
+    pub pending_syncs: usize,
+    pub proposals: ProposalSizes,
+}
+
+/// Bytes of a leader's proposals; -1 before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProposalSizes {
+    pub last: i64,
+    pub min: i64,
+    pub max: i64,
+}
+
+impl Default for ProposalSizes {
+    fn default() -> Self {
+        Self {
+            last: -1,
+            min: -1,
+            max: -1,
+        }
+    }
+}
+
+impl QuorumFacts {
+    /// As `srvr` names it.
+    pub fn mode(&self) -> &'static str {
+        match self {
+            Self::Standalone => "standalone",
+            // Nobody is told.
+            Self::NotServing => "",
+            Self::Serving(member) => match member.role {
+                RoleFacts::Leader(_) => "leader",
+                RoleFacts::Follower => "follower",
+                RoleFacts::Observer { .. } => "observer",
+            },
+        }
+    }
+
+    pub fn is_serving(&self) -> bool {
+        !matches!(self, Self::NotServing)
+    }
+
+    pub fn member(&self) -> Option<&MemberFacts> {
+        match self {
+            Self::Serving(member) => Some(member),
+            Self::Standalone | Self::NotServing => None,
+        }
+    }
+
+    /// Whether another server decides when sessions expire.
+    pub fn is_learner(&self) -> bool {
+        self.member()
+            .is_some_and(|member| !matches!(member.role, RoleFacts::Leader(_)))
+    }
+
+    pub fn proposals(&self) -> Option<ProposalSizes> {
+        match &self.member()?.role {
+            RoleFacts::Leader(leader) => Some(leader.proposals),
+            RoleFacts::Follower | RoleFacts::Observer { .. } => None,
+        }
+    }
 }
 
 /// Whole milliseconds from request to reply.
@@ -76,16 +181,40 @@ pub struct ConfFacts {
     /// `None` when it is the system's.
     pub backlog: Option<u32>,
     pub server_id: i64,
+    /// Of a member of an ensemble.
+    pub ensemble: Option<EnsembleFacts>,
 }
 
-/// Sessions by the time at which they expire, and the ephemeral nodes.
-#[derive(Debug, Clone, Default)]
+/// The settings that matter to other servers.
+#[derive(Debug, Clone)]
+pub struct EnsembleFacts {
+    /// In ticks, as the next one.
+    pub init_limit: u32,
+    pub sync_limit: u32,
+    /// One for each of its addresses, as the next one.
+    pub election_ports: Vec<u16>,
+    pub quorum_ports: Vec<u16>,
+    pub is_observer: bool,
+    /// The text of the configuration.
+    pub membership: String,
+}
+
+/// Sessions, and the ephemeral nodes.
+#[derive(Debug, Clone)]
 pub struct SessionDump {
-    /// In order of time.
-    pub expiry: Vec<ExpiryFacts>,
+    pub sessions: SessionFacts,
     /// Sessions that own nodes, with those.
     pub ephemerals: Vec<(SessionId, Vec<String>)>,
     pub connections: Vec<ConnFacts>,
+}
+
+/// What a server knows of sessions.
+#[derive(Debug, Clone)]
+pub enum SessionFacts {
+    /// When they expire, in order of time: the server that leads, or is alone, decides that.
+    Expiring(Vec<ExpiryFacts>),
+    /// Their timeouts in milliseconds, in order.
+    Known(Vec<(SessionId, i32)>),
 }
 
 /// Sessions that expire together.
@@ -99,6 +228,8 @@ pub struct ExpiryFacts {
 #[derive(Debug, Clone, Default)]
 pub struct MonitorFacts {
     pub server: ServerFacts,
+    /// Of a member of an ensemble.
+    pub member: Option<MemberFacts>,
     pub uptime_ms: u64,
     pub watch_count: usize,
     pub ephemerals_count: usize,

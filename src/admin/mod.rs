@@ -10,12 +10,13 @@ mod text;
 pub mod word;
 
 pub use facts::{
-    ConfFacts, ConnFacts, ConnSession, ExpiryFacts, Latency, MonitorFacts, ServerFacts,
-    SessionDump, Spread,
+    ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ExpiryFacts, Latency, LeaderFacts,
+    MemberFacts, MonitorFacts, ProposalSizes, QuorumFacts, RoleFacts, ServerFacts, SessionDump,
+    SessionFacts, Spread,
 };
 pub use monitor::mntr;
 pub use text::{conf, cons, dirs, dump, envi, hash, srvr, stat, wchc, wchp, wchs};
-pub use word::Word;
+pub use word::{Word, not_serving};
 
 /// The version operators and their tools see: the release of Apache's we stand in for, and ours.
 pub const VERSION: &str = concat!(
@@ -23,6 +24,3 @@ pub const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     ", built on 2026-11-21 00:00 UTC"
 );
-
-/// Answer of most words while the server is not serving.
-pub const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::admin::VERSION;
-use crate::admin::facts::{ConfFacts, ConnFacts, ConnSession, ServerFacts, SessionDump};
+use crate::admin::facts::{
+    ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ServerFacts, SessionDump, SessionFacts,
+};
 use crate::admin::java;
 use crate::base::{SessionId, WallMillis, Zxid};
 use crate::proto::Op;
@@ -47,6 +49,10 @@ fn server(facts: &ServerFacts, out: &mut String) {
         facts.mode,
         facts.node_count,
     );
+    if let Some(sizes) = facts.proposals {
+        let (last, min, max) = (sizes.last, sizes.min, sizes.max);
+        let _ = writeln!(out, "Proposal sizes last/min/max: {last}/{min}/{max}");
+    }
 }
 
 /// `cons`.
@@ -134,9 +140,9 @@ fn op_code(op: Option<i32>) -> &'static str {
     }
 }
 
-/// `conf` of a server on its own.
+/// `conf`.
 pub fn conf(facts: &ConfFacts) -> String {
-    format!(
+    let mut out = format!(
         "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={}\ndataLogDir={}\n\
          dataLogSize={}\ntickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\n\
          maxSessionTimeout={}\nclientPortListenBacklog={}\nserverId={}\n",
@@ -151,7 +157,37 @@ pub fn conf(facts: &ConfFacts) -> String {
         facts.session_timeout_max_ms,
         facts.backlog.map_or(-1, i64::from),
         facts.server_id,
-    )
+    );
+    if let Some(ensemble) = &facts.ensemble {
+        conf_of_member(ensemble, &mut out);
+    }
+    out
+}
+
+/// What a member of an ensemble adds; without a newline at the end.
+fn conf_of_member(facts: &EnsembleFacts, out: &mut String) {
+    let _ = write!(
+        out,
+        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\n\
+         membership: \n{}",
+        facts.init_limit,
+        facts.sync_limit,
+        ports(&facts.election_ports),
+        ports(&facts.quorum_ports),
+        u8::from(facts.is_observer),
+        facts.membership,
+    );
+}
+
+/// Each port once.
+fn ports(ports: &[u16]) -> String {
+    let mut seen: Vec<String> = Vec::new();
+    for port in ports.iter().map(u16::to_string) {
+        if !seen.contains(&port) {
+            seen.push(port);
+        }
+    }
+    seen.join("|")
 }
 
 /// `dirs`.
@@ -159,17 +195,10 @@ pub fn dirs(snapshot_bytes: u64, log_bytes: u64) -> String {
     format!("datadir_size: {snapshot_bytes}\nlogdir_size: {log_bytes}\n")
 }
 
-/// `dump` of a server on its own.
+/// `dump`.
 pub fn dump(facts: &SessionDump) -> String {
-    let mut out = String::from("SessionTracker dump:\nSession ");
-    let by_time = facts.expiry.iter();
-    let sets = by_time.map(|set| {
-        (
-            set.at,
-            set.sessions.iter().map(SessionId::to_string).collect(),
-        )
-    });
-    expiry_sets(sets.collect(), &mut out);
+    let mut out = String::from("SessionTracker dump:\n");
+    sessions(&facts.sessions, &mut out);
     let _ = writeln!(
         out,
         "ephemeral nodes dump:\nSessions with Ephemerals ({}):",
@@ -194,6 +223,25 @@ pub fn dump(facts: &SessionDump) -> String {
     }
     expiry_sets(by_time.into_iter().collect(), &mut out);
     out
+}
+
+/// As `SessionTrackerImpl.dumpSessions`, and that of `LearnerSessionTracker`.
+fn sessions(facts: &SessionFacts, out: &mut String) {
+    match facts {
+        SessionFacts::Expiring(sets) => {
+            let texts =
+                |sessions: &[SessionId]| sessions.iter().map(SessionId::to_string).collect();
+            let sets = sets.iter().map(|set| (set.at, texts(&set.sessions)));
+            out.push_str("Session ");
+            expiry_sets(sets.collect(), out);
+        }
+        SessionFacts::Known(sessions) => {
+            let _ = writeln!(out, "Global Sessions({}):", sessions.len());
+            for (session, timeout_ms) in sessions {
+                let _ = writeln!(out, "{session}\t{timeout_ms}ms");
+            }
+        }
+    }
 }
 
 /// As `ExpiryQueue.dump`.
@@ -259,7 +307,7 @@ pub fn hash(digests: &[(Zxid, u64)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::admin::facts::{ExpiryFacts, Latency};
+    use crate::admin::facts::{ExpiryFacts, Latency, ProposalSizes};
 
     use super::*;
 
@@ -317,6 +365,7 @@ mod tests {
             outstanding: 0,
             zxid: Zxid(0x2_0000_0002),
             node_count: 6,
+            proposals: None,
         }
     }
 
@@ -337,6 +386,29 @@ mod tests {
     }
 
     #[test]
+    fn a_leader_tells_the_sizes_of_its_proposals() {
+        let leader = |proposals| ServerFacts {
+            mode: "leader",
+            proposals: Some(proposals),
+            ..server_facts()
+        };
+        let lines = SERVER_LINES.replace("standalone", "leader");
+        let ends = |text: String, last_line: &str| text.ends_with(&format!("{lines}{last_line}\n"));
+        let none = leader(ProposalSizes::default());
+        assert!(ends(srvr(&none), "Proposal sizes last/min/max: -1/-1/-1"));
+        let some = leader(ProposalSizes {
+            last: 36,
+            min: 30,
+            max: 48,
+        });
+        assert!(ends(srvr(&some), "Proposal sizes last/min/max: 36/30/48"));
+        assert!(ends(
+            stat(&some, &[]),
+            "Proposal sizes last/min/max: 36/30/48"
+        ));
+    }
+
+    #[test]
     fn connections_in_detail() {
         let expected = " /10.0.0.7:50122[1](queued=0,recved=41,sent=41,sid=0x10000a1b2c30000,\
             lop=PING,est=1773480413000,to=30000,lcxid=0x27,lzxid=0xffffffffffffffff,\
@@ -348,22 +420,30 @@ mod tests {
     #[test]
     fn sessions_and_connections_by_expiry() {
         let session = SessionId(0x0100_00a1_b2c3_0000);
-        let facts = SessionDump {
-            expiry: vec![ExpiryFacts {
-                at: WallMillis(1_773_480_446_000),
-                sessions: vec![session],
-            }],
+        let expiring = SessionFacts::Expiring(vec![ExpiryFacts {
+            at: WallMillis(1_773_480_446_000),
+            sessions: vec![session],
+        }]);
+        let facts = |sessions| SessionDump {
+            sessions,
             ephemerals: vec![(session, vec!["/app/lock-0000000001".to_owned()])],
             connections: vec![connection_with_session(), connection()],
         };
-        let expected = "SessionTracker dump:\nSession Sets (1)/(1):\n\
-            1 expire at Sat Mar 14 09:27:26 UTC 2026:\n\t0x10000a1b2c30000\n\
-            ephemeral nodes dump:\nSessions with Ephemerals (1):\n0x10000a1b2c30000:\n\
+        let rest = "ephemeral nodes dump:\nSessions with Ephemerals (1):\n0x10000a1b2c30000:\n\
             \t/app/lock-0000000001\nConnections dump:\nConnections Sets (1)/(2):\n\
             2 expire at Sat Mar 14 09:27:20 UTC 2026:\n\
             \tip: /10.0.0.7:50122 sessionId: 0x10000a1b2c30000\n\
             \tip: /10.0.0.9:40100 sessionId: 0x0\n";
-        assert_eq!(dump(&facts), expected);
+        let sets = "SessionTracker dump:\nSession Sets (1)/(1):\n\
+            1 expire at Sat Mar 14 09:27:26 UTC 2026:\n\t0x10000a1b2c30000\n";
+        assert_eq!(dump(&facts(expiring)), format!("{sets}{rest}"));
+        let known = SessionFacts::Known(vec![
+            (session, 30_000),
+            (SessionId(0x0400_0000_0000_0000), 6000),
+        ]);
+        let sessions = "SessionTracker dump:\nGlobal Sessions(2):\n\
+            0x10000a1b2c30000\t30000ms\n0x400000000000000\t6000ms\n";
+        assert_eq!(dump(&facts(known)), format!("{sessions}{rest}"));
     }
 
     #[test]
@@ -391,9 +471,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn settings() {
-        let facts = ConfFacts {
+    fn conf_facts() -> ConfFacts {
+        ConfFacts {
             client_port: 2181,
             snapshot_dir: "/data/version-2".into(),
             snapshot_dir_bytes: 1325,
@@ -405,11 +484,49 @@ mod tests {
             session_timeout_max_ms: 40_000,
             backlog: None,
             server_id: 0,
+            ensemble: None,
+        }
+    }
+
+    const CONF_LINES: &str = "clientPort=2181\nsecureClientPort=-1\ndataDir=/data/version-2\n\
+        dataDirSize=1325\ndataLogDir=/datalog/version-2\ndataLogSize=67108880\n\
+        tickTime=2000\nmaxClientCnxns=60\nminSessionTimeout=4000\nmaxSessionTimeout=40000\n\
+        clientPortListenBacklog=-1\n";
+
+    #[test]
+    fn settings() {
+        assert_eq!(conf(&conf_facts()), format!("{CONF_LINES}serverId=0\n"));
+    }
+
+    #[test]
+    fn settings_of_a_member() {
+        let membership = "server.1=zk1:2888:3888:participant;0.0.0.0:2181\n\
+            server.2=zk2:2888:3888:observer;0.0.0.0:2181\nversion=0";
+        let member = |is_observer, election_ports: &[u16], quorum_ports: &[u16]| ConfFacts {
+            server_id: 1,
+            ensemble: Some(EnsembleFacts {
+                init_limit: 5,
+                sync_limit: 2,
+                election_ports: election_ports.to_vec(),
+                quorum_ports: quorum_ports.to_vec(),
+                is_observer,
+                membership: membership.to_owned(),
+            }),
+            ..conf_facts()
         };
-        let expected = "clientPort=2181\nsecureClientPort=-1\ndataDir=/data/version-2\n\
-            dataDirSize=1325\ndataLogDir=/datalog/version-2\ndataLogSize=67108880\n\
-            tickTime=2000\nmaxClientCnxns=60\nminSessionTimeout=4000\nmaxSessionTimeout=40000\n\
-            clientPortListenBacklog=-1\nserverId=0\n";
-        assert_eq!(conf(&facts), expected);
+        let expected = |ports: &str, peer_type| {
+            format!(
+                "{CONF_LINES}serverId=1\ninitLimit=5\nsyncLimit=2\nelectionAlg=3\n{ports}\n\
+                 peerType={peer_type}\nmembership: \n{membership}"
+            )
+        };
+        assert_eq!(
+            conf(&member(false, &[3888], &[2888])),
+            expected("electionPort=3888\nquorumPort=2888", 0)
+        );
+        assert_eq!(
+            conf(&member(true, &[3888, 3889], &[2888, 2888])),
+            expected("electionPort=3888|3889\nquorumPort=2888", 1)
+        );
     }
 }

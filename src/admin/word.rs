@@ -90,6 +90,18 @@ pub fn refusal(name: &str) -> String {
     format!("{name} is not executed because it is not in the whitelist.\n")
 }
 
+/// What a server answers while it takes no clients; `None` for the words that it answers as always.
+pub fn not_serving(word: Word) -> Option<&'static str> {
+    match word {
+        Word::Ruok | Word::Envi | Word::Gtmk | Word::Stmk => None,
+        Word::Isro => Some("null"),
+        Word::Hash => Some(NOT_SERVING.trim_ascii_end()),
+        _ => Some(NOT_SERVING),
+    }
+}
+
+const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +114,25 @@ mod tests {
         }
         assert_eq!(Word::from_bytes(*b"ruoK"), None);
         assert_eq!(Word::from_bytes(TELNET_INTERRUPT), None);
+    }
+
+    /// As a running Apache server answers that looks for a leader.
+    #[test]
+    fn words_of_a_server_that_takes_no_clients() {
+        let always: Vec<_> = Word::ALL
+            .iter()
+            .filter(|word| not_serving(**word).is_none())
+            .map(|word| word.text())
+            .collect();
+        assert_eq!(always, ["envi", "gtmk", "ruok", "stmk"]);
+        let refusal = "This ZooKeeper instance is not currently serving requests";
+        for word in [
+            "conf", "cons", "crst", "dirs", "dump", "mntr", "srst", "srvr", "stat",
+        ] {
+            let word = Word::from_bytes(word.as_bytes().try_into().unwrap()).unwrap();
+            assert_eq!(not_serving(word), Some(format!("{refusal}\n").as_str()));
+        }
+        assert_eq!(not_serving(Word::Hash), Some(refusal));
+        assert_eq!(not_serving(Word::Isro), Some("null"));
     }
 }

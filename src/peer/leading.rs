@@ -9,9 +9,10 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::{Epoch, Now, QuorumLink, SessionId, Zxid};
+use crate::base::{Epoch, Monotonic, Now, QuorumLink, SessionId, Zxid};
 use crate::election;
 use crate::peer::pipeline::{Origin, Pipeline};
+use crate::peer::query::{LeadingReport, ProposalSizes};
 use crate::peer::{Mode, Output, Peer, Role};
 use crate::prep::{Caller, Prepared};
 use crate::proto::{Op, OpClass, TxnRecord, WriteRequest};
@@ -30,6 +31,9 @@ pub(super) struct Leading {
     initial: Zxid,
     /// Where the term's zxids begin, once it has begun.
     start: Option<Zxid>,
+    /// When that was.
+    since: Option<Monotonic>,
+    proposal_sizes: ProposalSizes,
 }
 
 impl Leading {
@@ -40,6 +44,8 @@ impl Leading {
             begins: None,
             initial,
             start: None,
+            since: None,
+            proposal_sizes: ProposalSizes::default(),
         }
     }
 
@@ -51,6 +57,19 @@ impl Leading {
     /// Whether [`Peer::apply_committed`] has something to do.
     pub(super) fn has_committed(&self) -> bool {
         self.begins.is_some() || self.pipeline.as_ref().is_some_and(Pipeline::has_settled)
+    }
+
+    pub(super) fn report(&self) -> LeadingReport {
+        LeadingReport {
+            since: self.since,
+            learners: self.zab.report().learners,
+            pending_syncs: self.pipeline.as_ref().map_or(0, Pipeline::pending_syncs),
+            proposals: self.proposal_sizes,
+        }
+    }
+
+    pub(super) fn reset_proposal_sizes(&mut self) {
+        self.proposal_sizes = ProposalSizes::default();
     }
 
     /// What the log has beyond the state.
@@ -160,6 +179,7 @@ impl Peer {
             Role::Leading(role) => {
                 let pipeline = role.pipeline.as_mut().expect("only in a term is prepared");
                 if let Some((zxid, payload)) = pipeline.queue(prepared, origin) {
+                    role.proposal_sizes.count(payload.len());
                     let mut asked = Vec::new();
                     role.zab
                         .propose(now.monotonic, zxid, payload.clone(), &mut asked);
@@ -289,6 +309,7 @@ impl Peer {
         assert!(start > db.last_zxid(), "an epoch begins behind all history");
         db.set_last_zxid(start);
         role.start = Some(start);
+        role.since = Some(now.monotonic);
         role.pipeline = Some(Pipeline::new(&self.options, db, now));
         self.sessions = SessionTable::new(self.options.tick_ms);
         for (&session, &timeout_ms) in &db.sessions {

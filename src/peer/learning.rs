@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-use crate::base::{ConnId, Epoch, Monotonic, Now, QuorumLink, SessionId, Xid, Zxid, limits};
+use crate::base::{ConnId, Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Xid, Zxid, limits};
 use crate::peer::member::Member;
 use crate::peer::pipeline::Asked;
 use crate::peer::requests::{Ready, Requests};
@@ -22,6 +22,7 @@ use crate::zab::{Committed, Learner, LearnerInput, LearnerKind, LearnerOutput, L
 pub(super) struct Learning {
     zab: Learner,
     kind: LearnerKind,
+    leader: ServerId,
     /// To the leader, once it has answered.
     link: Option<QuorumLink>,
     /// Proposals that are not committed, in order.
@@ -62,7 +63,7 @@ struct Returning {
 }
 
 impl Learning {
-    pub(super) fn new(member: &Member, last_zxid: Zxid, now: Now) -> Self {
+    pub(super) fn new(member: &Member, leader: ServerId, last_zxid: Zxid, now: Now) -> Self {
         let kind = member.learner_kind();
         let zab = Learner::new(
             member.options.me,
@@ -75,6 +76,7 @@ impl Learning {
         Self {
             zab,
             kind,
+            leader,
             link: None,
             proposals: VecDeque::new(),
             steps: VecDeque::new(),
@@ -86,6 +88,10 @@ impl Learning {
             departed: Vec::new(),
             field_bytes_max: member.options.field_bytes_max,
         }
+    }
+
+    pub(super) fn leader(&self) -> ServerId {
+        self.leader
     }
 
     pub(super) fn is_serving(&self) -> bool {

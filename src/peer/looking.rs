@@ -244,7 +244,7 @@ impl Peer {
         let member = self.member.as_ref().expect("only a member learns");
         let known = member.options.membership.committed().members().get(&leader);
         let addresses = known.map(|member| member.quorum_addresses().collect());
-        self.role = Role::Learning(Box::new(Learning::new(member, db.last_zxid(), now)));
+        self.role = Role::Learning(Box::new(Learning::new(member, leader, db.last_zxid(), now)));
         let addresses = addresses.unwrap_or_default();
         out.push(Output::DialLeader { leader, addresses });
     }

@@ -51,7 +51,9 @@ mod tests;
 pub use janitor::JanitorOptions;
 pub use member::{MemberOptions, MemberStart};
 pub use options::PeerOptions;
-pub use query::{Counters, InFlightReport, QuorumReport, SessionReport};
+pub use query::{
+    Counters, InFlightReport, LeadingReport, ProposalSizes, QuorumReport, RoleReport, SessionReport,
+};
 pub use seam::{ClientOutput, ConnectAsk, Input, Mode, Output, Write};
 
 use std::sync::Arc;

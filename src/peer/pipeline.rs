@@ -149,6 +149,14 @@ impl Pipeline {
         self.in_flight.len()
     }
 
+    /// Syncs of learners' clients among them.
+    pub(super) fn pending_syncs(&self) -> usize {
+        let origins = self.in_flight.iter().map(|waiting| waiting.origin);
+        origins
+            .filter(|origin| matches!(origin, Origin::Learner(_)))
+            .count()
+    }
+
     pub(super) fn in_flight_bytes(&self) -> usize {
         self.bytes
     }

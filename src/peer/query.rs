@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{ConnId, Epoch, Monotonic, SessionId, Zxid};
-use crate::peer::Peer;
+use crate::base::{ConnId, Epoch, Monotonic, ServerId, SessionId, Zxid};
 use crate::peer::pipeline::Pipeline;
+use crate::peer::{Peer, Role};
 use crate::session::SessionView;
+use crate::zab::LearnerReport;
 
 /// A session and who holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,44 @@ pub struct QuorumReport {
     pub current_epoch: Epoch,
     /// The newest transaction that is known to be committed.
     pub recent_last: Option<Zxid>,
+    /// Voters in the committed view.
+    pub voters: usize,
+    pub role: RoleReport,
+}
+
+/// What it is at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoleReport {
+    Looking,
+    Leading(LeadingReport),
+    Learning { leader: ServerId },
+}
+
+/// What only a leader knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeadingReport {
+    /// When its term began; `None` before.
+    pub since: Option<Monotonic>,
+    pub learners: Vec<LearnerReport>,
+    /// Syncs of learners' clients that wait for what was proposed before them.
+    pub pending_syncs: usize,
+    pub proposals: ProposalSizes,
+}
+
+/// Bytes of a leader's proposals; `None` before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProposalSizes {
+    pub last: Option<usize>,
+    pub min: Option<usize>,
+    pub max: Option<usize>,
+}
+
+impl ProposalSizes {
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.last = Some(bytes);
+        self.min = Some(self.min.map_or(bytes, |min| min.min(bytes)));
+        self.max = Some(self.max.map_or(bytes, |max| max.max(bytes)));
+    }
 }
 
 /// What happened since the start.
@@ -87,7 +126,22 @@ impl Peer {
             accepted_epoch,
             current_epoch,
             recent_last: member.recent.last(),
+            voters: member.options.membership.committed().voters().len(),
+            role: match &self.role {
+                Role::Leading(role) => RoleReport::Leading(role.report()),
+                Role::Learning(role) => RoleReport::Learning {
+                    leader: role.leader(),
+                },
+                Role::Looking(_) | Role::Standalone(_) => RoleReport::Looking,
+            },
         })
+    }
+
+    /// As `srst` does it.
+    pub fn reset_proposal_sizes(&mut self) {
+        if let Role::Leading(role) = &mut self.role {
+            role.reset_proposal_sizes();
+        }
     }
 
     pub fn counters(&self) -> Counters {

@@ -6,18 +6,21 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::admin::{
-    ConfFacts, ConnFacts, ConnSession, ExpiryFacts, Latency, MonitorFacts, ServerFacts,
-    SessionDump, VERSION,
+    ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ExpiryFacts, Latency, LeaderFacts,
+    MemberFacts, MonitorFacts, ProposalSizes, QuorumFacts, RoleFacts, ServerFacts, SessionDump,
+    SessionFacts, VERSION,
 };
 use crate::base::{Monotonic, SessionId};
-use crate::config::Config;
+use crate::config::{Config, EnsembleOptions};
 use crate::net::{ConnReport, LatencySpread, Server};
-use crate::peer::Peer;
+use crate::peer::{LeadingReport, Mode, Peer, RoleReport};
+use crate::quorum::Role;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::options;
 use crate::runtime::reports::Reports;
 use crate::store::disk::Disk;
 use crate::store::layout::DataDirs;
+use crate::zab::{LearnerKind, LearnerReport};
 
 /// Where facts come from.
 pub(super) struct Facts {
@@ -27,7 +30,7 @@ pub(super) struct Facts {
     peer: Arc<Mutex<Peer>>,
     reports: Arc<Reports>,
     started: Monotonic,
-    /// All of `conf` but the sizes of the directories and the port.
+    /// All of `conf` but the sizes of the directories.
     conf: ConfFacts,
 }
 
@@ -40,19 +43,7 @@ impl Facts {
         reports: &Arc<Reports>,
     ) -> Self {
         let dirs = options::dirs(config);
-        let conf = ConfFacts {
-            client_port: config.listen.address.port,
-            snapshot_dir: dirs.snapshots.clone(),
-            snapshot_dir_bytes: 0,
-            log_dir: dirs.logs.clone(),
-            log_dir_bytes: 0,
-            tick_time_ms: config.session.tick_time_ms,
-            connections_per_address_max: config.listen.connections_per_address_max.unwrap_or(0),
-            session_timeout_min_ms: config.session.timeout_min_ms,
-            session_timeout_max_ms: config.session.timeout_max_ms,
-            backlog: config.listen.backlog,
-            server_id: 0,
-        };
+        let conf = conf_facts(config, &dirs);
         Self {
             clock: clock.clone(),
             disk: disk.clone(),
@@ -64,7 +55,55 @@ impl Facts {
         }
     }
 
-    pub(super) fn server(&self, server: &Server) -> ServerFacts {
+    /// What the server is in its ensemble.
+    pub(super) fn quorum(&self, server: &Server) -> QuorumFacts {
+        if server.mode().is_none() {
+            return QuorumFacts::NotServing;
+        }
+        let Some(report) = self.peer.lock().quorum() else {
+            return QuorumFacts::Standalone;
+        };
+        let role = match (report.role, server.mode()) {
+            // The term ended a moment ago.
+            (RoleReport::Looking, _) => return QuorumFacts::NotServing,
+            (RoleReport::Leading(leading), _) => RoleFacts::Leader(self.leader(&leading)),
+            (RoleReport::Learning { leader }, Some(Mode::Observer)) => {
+                RoleFacts::Observer { leader }
+            }
+            (RoleReport::Learning { .. }, _) => RoleFacts::Follower,
+        };
+        QuorumFacts::Serving(MemberFacts {
+            role,
+            quorum_size: report.voters,
+        })
+    }
+
+    fn leader(&self, leading: &LeadingReport) -> LeaderFacts {
+        let synced = |is_counted: &dyn Fn(&LearnerReport) -> bool| {
+            let synced = leading.learners.iter().filter(|learner| learner.is_synced);
+            synced.filter(|learner| is_counted(learner)).count()
+        };
+        let is_follower = |learner: &LearnerReport| learner.kind == LearnerKind::Follower;
+        let bytes = |size: Option<usize>| size.map_or(-1, |size| i64::try_from(size).unwrap_or(-1));
+        let now = self.clock.monotonic();
+        LeaderFacts {
+            uptime_ms: leading.since.map_or(0, |since| now.since(since)),
+            learners: leading.learners.len(),
+            synced_followers: synced(&|learner| is_follower(learner) && learner.is_voter),
+            synced_non_voting_followers: synced(&|learner| {
+                is_follower(learner) && !learner.is_voter
+            }),
+            synced_observers: synced(&|learner| !is_follower(learner)),
+            pending_syncs: leading.pending_syncs,
+            proposals: ProposalSizes {
+                last: bytes(leading.proposals.last),
+                min: bytes(leading.proposals.min),
+                max: bytes(leading.proposals.max),
+            },
+        }
+    }
+
+    pub(super) fn server(&self, server: &Server, quorum: &QuorumFacts) -> ServerFacts {
         let figures = server.figures();
         let (zxid, node_count) = {
             let state = server.state.read();
@@ -72,7 +111,7 @@ impl Facts {
             (state.last_zxid(), state.tree.node_count() + 1)
         };
         ServerFacts {
-            mode: "standalone",
+            mode: quorum.mode(),
             latency: latency(figures.latency),
             received: figures.received,
             sent: figures.sent,
@@ -80,6 +119,7 @@ impl Facts {
             outstanding: server.submissions.in_flight(),
             zxid,
             node_count,
+            proposals: quorum.proposals(),
         }
     }
 
@@ -137,13 +177,7 @@ impl Facts {
         (bytes_in(&self.dirs.snapshots), bytes_in(&self.dirs.logs))
     }
 
-    pub(super) fn sessions(&self, server: &Server) -> SessionDump {
-        let buckets = self.peer.lock().expiry_buckets();
-        let expiry = buckets.into_iter().map(|(at, sessions)| ExpiryFacts {
-            at: self.clock.wall_at(at),
-            sessions,
-        });
-        let expiry = expiry.collect();
+    pub(super) fn sessions(&self, server: &Server, quorum: &QuorumFacts) -> SessionDump {
         let state = server.state.read();
         let with_nodes = |session: SessionId| {
             let paths = state.tree.ephemerals_of(session);
@@ -153,13 +187,27 @@ impl Facts {
         let ephemerals = owners.map(with_nodes).collect();
         drop(state);
         SessionDump {
-            expiry,
+            sessions: self.known_sessions(server, quorum),
             ephemerals,
             connections: self.connections(server),
         }
     }
 
-    pub(super) fn monitor(&self, server: &Server) -> MonitorFacts {
+    fn known_sessions(&self, server: &Server, quorum: &QuorumFacts) -> SessionFacts {
+        if quorum.is_learner() {
+            let state = server.state.read();
+            let sessions = state.sessions.iter().map(|(id, timeout)| (*id, *timeout));
+            return SessionFacts::Known(sessions.collect());
+        }
+        let buckets = self.peer.lock().expiry_buckets();
+        let expiry = buckets.into_iter().map(|(at, sessions)| ExpiryFacts {
+            at: self.clock.wall_at(at),
+            sessions,
+        });
+        SessionFacts::Expiring(expiry.collect())
+    }
+
+    pub(super) fn monitor(&self, server: &Server, quorum: &QuorumFacts) -> MonitorFacts {
         let figures = self.reports.figures();
         let clients = server.figures();
         let events = clients.events;
@@ -167,7 +215,11 @@ impl Facts {
             let peer = self.peer.lock();
             (peer.counters(), peer.session_count())
         };
-        let server_facts = self.server(server);
+        let sessions = match quorum.is_learner() {
+            true => server.state.read().sessions.len(),
+            false => sessions,
+        };
+        let server_facts = self.server(server, quorum);
         let watch_count = {
             let watches = server.watches.lock();
             watches.data_watch_count() + watches.child_watch_count()
@@ -180,6 +232,7 @@ impl Facts {
         };
         MonitorFacts {
             server: server_facts,
+            member: quorum.member().cloned(),
             uptime_ms: self.clock.monotonic().since(self.started),
             watch_count,
             ephemerals_count,
@@ -221,6 +274,39 @@ impl Facts {
     pub(super) fn reset(&self, server: &Server) {
         server.reset_figures();
         self.reports.reset();
+        self.peer.lock().reset_proposal_sizes();
+    }
+}
+
+/// All of `conf` but the sizes of the directories.
+fn conf_facts(config: &Config, dirs: &DataDirs) -> ConfFacts {
+    let ensemble = config.ensemble.as_ref();
+    ConfFacts {
+        client_port: config.listen.address.port,
+        snapshot_dir: dirs.snapshots.clone(),
+        snapshot_dir_bytes: 0,
+        log_dir: dirs.logs.clone(),
+        log_dir_bytes: 0,
+        tick_time_ms: config.session.tick_time_ms,
+        connections_per_address_max: config.listen.connections_per_address_max.unwrap_or(0),
+        session_timeout_min_ms: config.session.timeout_min_ms,
+        session_timeout_max_ms: config.session.timeout_max_ms,
+        backlog: config.listen.backlog,
+        server_id: ensemble.map_or(0, |ensemble| ensemble.me.0),
+        ensemble: ensemble.map(ensemble_facts),
+    }
+}
+
+fn ensemble_facts(ensemble: &EnsembleOptions) -> EnsembleFacts {
+    let member = ensemble.view.members().get(&ensemble.me);
+    let addresses = member.map_or(&[][..], |member| member.addresses());
+    EnsembleFacts {
+        init_limit: ensemble.init_limit,
+        sync_limit: ensemble.sync_limit,
+        election_ports: addresses.iter().map(|part| part.election_port).collect(),
+        quorum_ports: addresses.iter().map(|part| part.quorum_port).collect(),
+        is_observer: ensemble.role == Role::Observer,
+        membership: ensemble.view.to_string(),
     }
 }
 
@@ -291,4 +377,40 @@ fn memory_mb() -> (u64, u64) {
         kilobytes.unwrap_or(0) / 1024
     };
     (field("MemFree:"), field("MemTotal:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::admin;
+    use crate::config::CommandLine;
+
+    use super::*;
+
+    /// As a running Apache server answers with this file.
+    #[test]
+    fn what_conf_says_of_an_ensemble() {
+        let text = "dataDir=/data\ninitLimit=5\nsyncLimit=2\nclientPort=21903\n\
+            server.1=127.0.0.1:22901:23901;127.0.0.1:21901\n\
+            server.2=127.0.0.1:22902:23902:participant;21902\n\
+            server.3=127.0.0.1:22903:23903\n\
+            server.4=127.0.0.1:22904:23904:observer;21904\n";
+        let files = |_: &Path| Ok(b"3\n".to_vec());
+        let command_line = CommandLine::default();
+        let path = Path::new("zoo.cfg");
+        let (config, _) = Config::read_with(path, text.as_bytes(), &command_line, &files).unwrap();
+        let conf = conf_facts(&config, &options::dirs(&config));
+        let text = admin::conf(&conf);
+        let (_, of_member) = text.split_once("clientPortListenBacklog=-1\n").unwrap();
+        assert_eq!(
+            of_member,
+            "serverId=3\ninitLimit=5\nsyncLimit=2\nelectionAlg=3\nelectionPort=23903\n\
+             quorumPort=22903\npeerType=0\nmembership: \n\
+             server.1=127.0.0.1:22901:23901:participant;127.0.0.1:21901\n\
+             server.2=127.0.0.1:22902:23902:participant;0.0.0.0:21902\n\
+             server.3=127.0.0.1:22903:23903:participant\n\
+             server.4=127.0.0.1:22904:23904:observer;0.0.0.0:21904\nversion=0"
+        );
+    }
 }

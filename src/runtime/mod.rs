@@ -18,10 +18,15 @@
 //! Clocks are read here and nowhere else.
 
 mod clock;
+mod disk_thread;
 mod facts;
+mod link_storage;
+mod member;
+mod member_writer;
 mod options;
 mod reports;
 mod snapshots;
+mod standalone;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -77,6 +82,14 @@ pub enum Failure {
     Snapshot(#[from] SnapshotWriteError),
     #[error("the {0}'s thread panicked")]
     Panicked(&'static str),
+    #[error("the epochs on disk cannot be")]
+    Epochs(#[from] EpochError),
+    #[error("the disk of a member of an ensemble failed")]
+    Disk(#[from] WorkerError),
+    #[error("the election port failed")]
+    ElectionPort(#[from] ElectionPortFailure),
+    #[error("{reason}")]
+    Protocol { code: u8, reason: String },
 }
 
 impl Failure {
@@ -86,6 +99,9 @@ impl Failure {
             Self::Configuration(_) => 2,
             Self::Recovery(error) => error.exit_code(),
             Self::Snapshot(_) => SnapshotWriteError::EXIT_CODE,
+            Self::Disk(error) => error.exit_code(),
+            Self::ElectionPort(error) => error.exit_code(),
+            Self::Protocol { code, .. } => *code,
             _ => 1,
         }
     }
@@ -123,7 +139,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 pub struct Running {
     tokio: Runtime,
     server: Arc<Server>,
-    writer: JoinHandle<()>,
+    threads: Threads,
     client_address: SocketAddr,
     failures: mpsc::Receiver<Failure>,
 }
@@ -135,36 +151,32 @@ impl Running {
     }
 
     fn start_on(disk: Arc<dyn Disk>, config: &Config) -> Result<Self, Failure> {
-        if config.ensemble.is_some() {
-            // Alone it would be another server than the one asked for.
-            let text = "an ensemble is not run by this version";
-            return Err(Failure::Configuration(text.to_owned()));
-        }
-        let (parts, failures) = Parts::build(disk, config)?;
+        let (common, failures) = Common::build(disk.clone(), config)?;
         let (tokio, listener) = listen(config)?;
         let client_address = listener.local_addr().map_err(|source| Failure::Listen {
             at: "the client port".to_owned(),
             source,
         })?;
-        let Parts {
-            clock,
-            started,
-            disk,
-            server,
-            writer,
-        } = parts;
-        let reports = writer.reports.clone();
-        let writer = start_writer(writer)?;
+        let (server, clock, reports) = (
+            common.server.clone(),
+            common.clock.clone(),
+            common.reports.clone(),
+        );
+        let started = common.started.monotonic;
+        let threads = match &config.ensemble {
+            None => standalone::start(common, config)?,
+            Some(ensemble) => member::start(common, config, ensemble, tokio.handle())?,
+        };
         watch_over(&tokio, "listener", &reports, listener.run(server.clone()));
         if let Some(purging) = config.storage.purge {
             tokio.spawn(purge_at_intervals(disk, options::dirs(config), purging));
         }
         let took_ms = clock.monotonic().since(started);
-        tracing::info!("binding to port {client_address}; serving {took_ms} ms after the start");
+        tracing::info!("binding to port {client_address}; ready {took_ms} ms after the start");
         Ok(Self {
             tokio,
             server,
-            writer,
+            threads,
             client_address,
             failures,
         })
@@ -195,9 +207,15 @@ impl Running {
         tracing::info!("stopping");
         self.server.stop();
         self.server.submissions.close();
-        let joined = self.writer.join();
+        let joined: Vec<_> = self
+            .threads
+            .into_iter()
+            .map(|(name, thread)| (name, thread.join()))
+            .collect();
         self.tokio.shutdown_timeout(STOP_TIMEOUT);
-        joined.map_err(|_| Failure::Panicked("writer"))?;
+        for (name, ended) in joined {
+            ended.map_err(|_| Failure::Panicked(name))?;
+        }
         if let Ok(failure) = self.failures.try_recv() {
             return Err(failure);
         }
@@ -205,6 +223,10 @@ impl Running {
         Ok(())
     }
 }
+
+/// Threads that the server cannot be without, by name, in the order in which they end: each works for
+/// the one before it.
+type Threads = Vec<(&'static str, JoinHandle<()>)>;
 
 /// A signal that asks the process to stop; one that cannot be listened for never comes.
 struct Stop(Option<Signal>);
@@ -224,16 +246,28 @@ impl Stop {
     }
 }
 
-/// All that runs, before it runs.
-struct Parts {
+/// What a server has whether or not it is alone, before it runs.
+struct Common {
     clock: Arc<SystemClock>,
-    started: Monotonic,
+    started: Now,
     disk: Arc<dyn Disk>,
     server: Arc<Server>,
-    writer: Writer,
+    peer: Arc<Mutex<Peer>>,
+    reports: Arc<Reports>,
+    /// Where what is random starts.
+    seed: u64,
+    recovered: Brought,
 }
 
-impl Parts {
+/// What the disk held, besides the state.
+struct Brought {
+    last_zxid: Zxid,
+    replayed: u64,
+    /// Ephemerals of unknown sessions were removed.
+    has_orphans: bool,
+}
+
+impl Common {
     fn build(
         disk: Arc<dyn Disk>,
         config: &Config,
@@ -242,69 +276,75 @@ impl Parts {
         let clock = Arc::new(SystemClock::start());
         let started = clock.now();
         let policy = Arc::new(options::policy(config)?);
+        let seed = started.monotonic.0 ^ (u64::from(std::process::id()) << 32);
+        let mut recovered = bring_back(&*disk, config, &clock)?;
+        let last_zxid = recovered.database.last_zxid();
+        let ephemerals = recovered.database.tree.ephemerals_count();
+        let peer = match &config.ensemble {
+            None => {
+                let database = &mut recovered.database;
+                Peer::new(options::peer(config), policy.clone(), database, started)
+            }
+            Some(ensemble) => {
+                let options = options::member(config, ensemble, seed);
+                let recent = std::mem::take(&mut recovered.recent);
+                let start = member::on_disk(&*disk, config, last_zxid, recent)?;
+                Peer::member(options::peer(config), options, policy.clone(), start, started)
+            }
+        };
         let Recovered {
-            mut database,
-            replayed,
-            ..
-        } = bring_back(&*disk, config, &clock)?;
-        let last_zxid = database.last_zxid();
-        let ephemerals = database.tree.ephemerals_count();
-        let peer = Peer::new(
-            options::peer(config),
-            policy.clone(),
-            &mut database,
-            started,
-        );
+            database, replayed, ..
+        } = recovered;
         let has_orphans = database.tree.ephemerals_count() < ephemerals;
         let peer = Arc::new(Mutex::new(peer));
-
         let (reports, failures) = Reports::new();
         let reports = Arc::new(reports);
         reports.count_start(clock.monotonic().since(started.monotonic), replayed);
-        let seed = started.monotonic.0 ^ (u64::from(std::process::id()) << 32);
         let facts = Facts::new(config, &clock, &disk, &peer, &reports);
         let words = Arc::new(FourLetterWords::new(config.four_letter.clone(), facts));
         let net_options = options::net(config, seed);
         let server = Server::new(database, policy, net_options, clock.clone(), words);
-        server.serve(Mode::Standalone);
-        let server = Arc::new(server);
+        let common = Self {
+            clock,
+            started,
+            disk,
+            server: Arc::new(server),
+            peer,
+            reports,
+            seed,
+            recovered: Brought {
+                last_zxid,
+                replayed,
+                has_orphans,
+            },
+        };
+        Ok((common, failures))
+    }
 
-        let job = SnapshotJob {
-            gate: SnapshotGate::always_open(),
-            server: server.clone(),
-            clock: clock.clone(),
-            disk: disk.clone(),
+    fn snapshots(&self, config: &Config, gate: Arc<SnapshotGate>) -> SnapshotJob {
+        SnapshotJob {
+            gate,
+            server: self.server.clone(),
+            clock: self.clock.clone(),
+            disk: self.disk.clone(),
             dirs: options::dirs(config),
             compression: options::compression(config),
             has_digest: config.tree.digest,
             writes_last_processed: config.storage.serialize_last_zxid,
-            reports: reports.clone(),
-        };
-        if has_orphans {
-            // Their removal is in no log, so it must be in a snapshot before anything follows it.
-            job.write(None)?;
+            reports: self.reports.clone(),
         }
-        let mut snapshots = Snapshots::new(SnapshotTrigger::new(trigger(config), seed), job);
-        if replayed > u64::from(config.storage.snap_count) / 2 && !has_orphans {
-            snapshots.start().map_err(Failure::Thread)?;
-        }
-        let writer = Writer {
-            server: server.clone(),
-            clock: clock.clone(),
-            peer,
-            log: log_writer(config, &disk, &clock, last_zxid),
-            snapshots,
-            reports,
-            batch: BatchLimits::new(&config.storage),
-        };
-        let parts = Self {
-            clock,
-            started: started.monotonic,
-            disk,
-            server,
-            writer,
-        };
-        Ok((parts, failures))
+    }
+
+    /// Starts a thread that the server cannot be without.
+    fn spawn(
+        &self,
+        name: &'static str,
+        run: impl FnOnce() -> Result<(), Failure> + Send + 'static,
+    ) -> Result<(&'static str, JoinHandle<()>), Failure> {
+        let reports = self.reports.clone();
+        let thread = thread::Builder::new().name(name.to_owned());
+        let thread = thread.spawn(move || reports.guard(name, run));
+        Ok((name, thread.map_err(Failure::Thread)?))
     }
 }
 
@@ -335,7 +375,11 @@ fn log_settings(config: &Config) {
         session_timeout_ms = %format_args!("{}-{}", session.timeout_min_ms, session.timeout_max_ms),
         connections_per_address_max = listen.connections_per_address_max.unwrap_or(0),
         jute_max_buffer = config.wire.jute_max_buffer,
-        "standalone"
+        "{}",
+        match &config.ensemble {
+            None => "standalone".to_owned(),
+            Some(ensemble) => format!("server {} of an ensemble", ensemble.me),
+        }
     );
     if !config.storage.force_sync {
         tracing::warn!(
@@ -345,22 +389,10 @@ fn log_settings(config: &Config) {
 }
 
 fn bring_back(disk: &dyn Disk, config: &Config, clock: &SystemClock) -> Result<Recovered, Failure> {
-    let storage = &config.storage;
-    let wire = &config.wire;
-    let field_bytes_max = wire.jute_max_buffer as usize + wire.jute_extra_size as usize;
-    let storage_options = StorageOptions {
-        dirs: options::dirs(config),
-        creates_dirs: storage.dir_autocreate,
-        empty_may_vote: storage.db_autocreate,
-        trusts_empty: storage.trust_empty,
-        field_bytes_max,
-        compression: options::compression(config),
-        writes_last_processed: storage.serialize_last_zxid,
-        recent_max: 0,
-    };
     let started = clock.monotonic();
-    let recovered = recover(disk, &storage_options, options::tree(config))?;
-    if !recovered.may_vote {
+    let recovered = recover(disk, &options::storage(config), options::tree(config))?;
+    // In an ensemble it waits for a leader's state instead.
+    if !recovered.may_vote && config.ensemble.is_none() {
         return Err(Failure::NoData);
     }
     for remark in &recovered.remarks {
@@ -376,14 +408,6 @@ fn bring_back(disk: &dyn Disk, config: &Config, clock: &SystemClock) -> Result<R
         clock.monotonic().since(started)
     );
     Ok(recovered)
-}
-
-fn trigger(config: &Config) -> TriggerOptions {
-    let log_bytes = config.storage.snap_size_limit_bytes;
-    TriggerOptions {
-        records: u64::from(config.storage.snap_count),
-        log_bytes: log_bytes.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
-    }
 }
 
 fn listen(config: &Config) -> Result<(Runtime, net::Listener), Failure> {
@@ -409,13 +433,6 @@ fn name_of(address: &ListenAddress) -> String {
         ListenHost::Ip(ip) => format!("port {port} of {ip}"),
         ListenHost::Name(name) => format!("port {port} of {name}"),
     }
-}
-
-fn start_writer(writer: Writer) -> Result<JoinHandle<()>, Failure> {
-    let reports = writer.reports.clone();
-    let run = move || reports.guard("writer", || writer.run());
-    let thread = thread::Builder::new().name("writer".to_owned());
-    thread.spawn(run).map_err(Failure::Thread)
 }
 
 /// Runs a task the server cannot be without.
@@ -456,13 +473,3 @@ fn log_purged(removed: &[PathBuf]) {
 
 /// How long tasks may take to end once all that matters has ended.
 const STOP_TIMEOUT: Duration = Duration::from_millis(300);
-
-impl BatchLimits {
-    fn new(storage: &crate::config::StorageOptions) -> Self {
-        let configured = storage.batch_max.map_or(usize::MAX, |max| max as usize);
-        Self {
-            delay_ms: storage.flush_delay_ms,
-            writes_max: configured.clamp(1, limits::WRITES_PER_BATCH),
-        }
-    }
-}

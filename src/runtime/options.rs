@@ -1,15 +1,22 @@
 //! The configuration, cut into what each part needs.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::auth::{AuthOptions, Policy};
-use crate::config::{Config, DigestAlgorithm, EnsembleOptions, SnapshotCompression};
-use crate::net::NetOptions;
-use crate::peer::{JanitorOptions, PeerOptions};
+use crate::base::ServerId;
+use crate::config::{
+    Config, DigestAlgorithm, EnsembleOptions, ListenAddress, ListenHost, SnapshotCompression,
+};
+use crate::net::{ElectionPortOptions, NetOptions, QuorumPortOptions};
+use crate::peer::{JanitorOptions, MemberOptions, PeerOptions};
 use crate::prep::PrepOptions;
+use crate::quorum::{Address, Host, Member, Membership};
 use crate::runtime::Failure;
 use crate::store::layout::{Compression, DataDirs};
 use crate::store::log_writer::LogOptions;
+use crate::store::recover::StorageOptions;
+use crate::store::trigger::TriggerOptions;
 use crate::tree::TreeOptions;
 
 pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
@@ -107,6 +114,109 @@ pub(super) fn compression(config: &Config) -> Compression {
         SnapshotCompression::None => Compression::Plain,
         SnapshotCompression::Gzip => Compression::Gzip,
         SnapshotCompression::Snappy => Compression::Snappy,
+    }
+}
+
+/// What a member of an ensemble brings into every role.
+pub(super) fn member(config: &Config, ensemble: &EnsembleOptions, seed: u64) -> MemberOptions {
+    MemberOptions {
+        me: ensemble.me,
+        membership: Arc::new(Membership::new(Arc::new(ensemble.view.clone()))),
+        zab: ensemble.zab(),
+        election: ensemble.election(),
+        observer_rest_ms: ensemble.observer.election_delay_max_ms,
+        leader_serves: ensemble.leader_serves,
+        commit_log_count: config.storage.commit_log_count as usize,
+        field_bytes_max: field_bytes_max(config),
+        seed,
+    }
+}
+
+/// The longest text or buffer of a transaction, of a snapshot, and of a packet between servers.
+pub(super) fn field_bytes_max(config: &Config) -> usize {
+    let wire = &config.wire;
+    wire.jute_max_buffer as usize + wire.jute_extra_size as usize
+}
+
+pub(super) fn election_port(ensemble: &EnsembleOptions) -> ElectionPortOptions {
+    let members = ensemble.view.members();
+    let own: Vec<_> = own_line(ensemble).election_addresses().collect();
+    let others = members.iter().filter(|(sid, _)| **sid != ensemble.me);
+    let addresses_of = |(sid, member): (&ServerId, &Member)| {
+        let addresses = member.election_addresses().collect();
+        (*sid, addresses)
+    };
+    let port = &ensemble.election_port;
+    ElectionPortOptions {
+        me: ensemble.me,
+        listen: listen_on(ensemble, &own),
+        advertised: own,
+        peers: others.map(addresses_of).collect(),
+        multi_address_enabled: ensemble.view_rules.multi_address_enabled,
+        connect_timeout_ms: port.dial_timeout_ms,
+        handshake_timeout_ms: port.introduction_timeout_ms,
+        bind_attempts_max: port.bind_retries_max,
+        keep_alive: port.keep_alive,
+    }
+}
+
+pub(super) fn quorum_port(config: &Config, ensemble: &EnsembleOptions) -> QuorumPortOptions {
+    let own: Vec<_> = own_line(ensemble).quorum_addresses().collect();
+    QuorumPortOptions {
+        listen: listen_on(ensemble, &own),
+        field_bytes_max: field_bytes_max(config),
+        dial_budget_ms: ensemble.connect_budget_ms(),
+        dial_pause_max_ms: ensemble.connect_delay_ms,
+        keep_alive: ensemble.election_port.keep_alive,
+    }
+}
+
+fn own_line(ensemble: &EnsembleOptions) -> &Member {
+    let own = ensemble.view.members().get(&ensemble.me);
+    own.expect("the configuration has a line for this server")
+}
+
+/// Where to listen for other servers; each port once.
+fn listen_on(ensemble: &EnsembleOptions, own: &[Address]) -> Vec<ListenAddress> {
+    let mut listen = Vec::new();
+    for address in own {
+        let host = match &address.host {
+            _ if ensemble.listens_on_all || address.host.is_wildcard() => ListenHost::All,
+            Host::Ip(ip) => ListenHost::Ip(*ip),
+            Host::Name(name) => ListenHost::Name(name.to_string()),
+        };
+        let port = address.port;
+        let address = ListenAddress { host, port };
+        if !listen.contains(&address) {
+            listen.push(address);
+        }
+    }
+    listen
+}
+
+/// What recovery goes by. A server on its own has no use for the newest transactions.
+pub(super) fn storage(config: &Config) -> StorageOptions {
+    let storage = &config.storage;
+    StorageOptions {
+        dirs: dirs(config),
+        creates_dirs: storage.dir_autocreate,
+        empty_may_vote: storage.db_autocreate,
+        trusts_empty: storage.trust_empty,
+        field_bytes_max: field_bytes_max(config),
+        compression: compression(config),
+        writes_last_processed: storage.serialize_last_zxid,
+        recent_max: match config.ensemble {
+            None => 0,
+            Some(_) => storage.commit_log_count as usize,
+        },
+    }
+}
+
+pub(super) fn trigger(config: &Config) -> TriggerOptions {
+    let log_bytes = config.storage.snap_size_limit_bytes;
+    TriggerOptions {
+        records: u64::from(config.storage.snap_count),
+        log_bytes: log_bytes.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
     }
 }
 

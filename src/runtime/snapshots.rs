@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use crate::base::limits;
+use crate::base::{Zxid, limits};
 use crate::net::{Clock, Server};
 use crate::runtime::Failure;
 use crate::runtime::clock::SystemClock;
@@ -119,6 +119,14 @@ impl Snapshots {
         Ok(())
     }
 
+    /// Waits for the one that is being written, however long that takes.
+    pub(super) fn await_end(&mut self) {
+        if let Some(end) = self.end.take() {
+            // It ends without a word.
+            let _ = end.recv();
+        }
+    }
+
     /// Waits for the one that is being written, which gives up as the server stops. Not for a
     /// disk that has stalled: nothing is lost with a snapshot that has not got its name.
     pub(super) fn finish(&mut self) {
@@ -151,14 +159,8 @@ impl SnapshotJob {
     /// Writes one now; with a turn, unless the gate closes meanwhile.
     pub(super) fn write(&self, turn: Option<u64>) -> Result<(), Failure> {
         let started = self.clock.now().monotonic;
-        let cursor = SnapshotCursor::new(&self.server.state.read());
-        let zxid = cursor.zxid();
+        let (zxid, mut source) = self.live_state(turn);
         tracing::info!("Snapshotting: {zxid} to {}", self.dirs.snapshots.display());
-        let mut source = LiveState {
-            job: self,
-            cursor,
-            turn,
-        };
         let written = write_snapshot(&*self.disk, &self.dirs, zxid, &mut source, self.compression)?;
         let took_ms = self.clock.now().monotonic.since(started);
         self.reports.count_snapshot(took_ms);
@@ -168,6 +170,24 @@ impl SnapshotJob {
             "Snapshot taken in {took_ms} ms"
         );
         Ok(())
+    }
+
+    /// The state from now on, whatever the server does, and the last transaction that is surely in
+    /// it.
+    pub(super) fn source(&self) -> (Zxid, Box<dyn SnapshotSource + '_>) {
+        let (zxid, source) = self.live_state(None);
+        (zxid, Box::new(source))
+    }
+
+    fn live_state(&self, turn: Option<u64>) -> (Zxid, LiveState<'_>) {
+        let cursor = SnapshotCursor::new(&self.server.state.read());
+        let zxid = cursor.zxid();
+        let source = LiveState {
+            job: self,
+            cursor,
+            turn,
+        };
+        (zxid, source)
     }
 }
 

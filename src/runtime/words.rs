@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use crate::admin::word::{TELNET_INTERRUPT, TELNET_NAME, refusal};
-use crate::admin::{self, NOT_SERVING, Word};
+use crate::admin::{self, Word};
 use crate::base::{ConnId, SessionId};
 use crate::config::Whitelist;
 use crate::net::{Server, Words};
@@ -84,22 +84,16 @@ impl Words for FourLetterWords {
 impl Sources {
     fn answer(&self, word: Word, mask: Option<i64>, server: &Server) -> String {
         let facts = &self.facts;
-        match word {
-            Word::Ruok => return "imok".to_owned(),
-            Word::Envi => return admin::envi(&facts::environment()),
-            Word::Gtmk => return self.trace_mask.load(Ordering::Relaxed).to_string(),
-            Word::Stmk => return self.set_trace_mask(mask.unwrap_or_default()),
-            Word::Isro => {
-                let answer = match server.mode() {
-                    Some(_) => "rw",
-                    None => "null",
-                };
-                return answer.to_owned();
-            }
-            _ if server.mode().is_none() => return NOT_SERVING.to_owned(),
-            _ => {}
+        let quorum = facts.quorum(server);
+        if !quorum.is_serving() && let Some(answer) = admin::not_serving(word) {
+            return answer.to_owned();
         }
         match word {
+            Word::Ruok => "imok".to_owned(),
+            Word::Envi => admin::envi(&facts::environment()),
+            Word::Gtmk => self.trace_mask.load(Ordering::Relaxed).to_string(),
+            Word::Stmk => self.set_trace_mask(mask.unwrap_or_default()),
+            Word::Isro => "rw".to_owned(),
             Word::Conf => admin::conf(&facts.conf()),
             Word::Cons => admin::cons(&facts.connections(server)),
             Word::Crst => {
@@ -114,10 +108,10 @@ impl Sources {
                 let (snapshot_bytes, log_bytes) = facts.dir_bytes();
                 admin::dirs(snapshot_bytes, log_bytes)
             }
-            Word::Dump => admin::dump(&facts.sessions(server)),
-            Word::Srvr => admin::srvr(&facts.server(server)),
-            Word::Stat => admin::stat(&facts.server(server), &facts.connections(server)),
-            Word::Mntr => admin::mntr(&facts.monitor(server)),
+            Word::Dump => admin::dump(&facts.sessions(server, &quorum)),
+            Word::Srvr => admin::srvr(&facts.server(server, &quorum)),
+            Word::Stat => admin::stat(&facts.server(server, &quorum), &facts.connections(server)),
+            Word::Mntr => admin::mntr(&facts.monitor(server, &quorum)),
             Word::Hash => {
                 let digests: Vec<_> = server.state.read().digest_history().collect();
                 admin::hash(&digests)

@@ -37,7 +37,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Makes what was written to the file durable, whoever wrote it.
+    /// Cuts a file to `len` bytes. It is durable after [`Disk::sync_file`].
+    fn set_len(&self, path: &Path, len: u64) -> io::Result<()>;
+    /// Makes content and length of the file durable, whoever wrote it.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in `dir` durable: creations, renames and removals so far.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
@@ -124,8 +126,12 @@ impl Disk for RealDisk {
         fs::remove_file(path)
     }
 
+    fn set_len(&self, path: &Path, len: u64) -> io::Result<()> {
+        OpenOptions::new().write(true).open(path)?.set_len(len)
+    }
+
     fn sync_file(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_data()
+        File::open(path)?.sync_all()
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -233,6 +239,17 @@ mod tests {
             .unwrap();
         assert_eq!(len, 150_004);
         assert!(content[..4] == *b"head" && content[4..len].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_file_is_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        assert!(RealDisk.set_len(&path, 3).is_err(), "it is not made");
+        fs::write(&path, b"abcdef").unwrap();
+        RealDisk.set_len(&path, 3).unwrap();
+        RealDisk.sync_file(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub(super) struct LogFileReader {
     buffer: BytesMut,
     /// Where `buffer` starts in the file.
     offset: u64,
+    /// Where the last record starts.
+    record_start: u64,
     payload_max: usize,
 }
 
@@ -89,6 +91,7 @@ impl LogFileReader {
             file,
             buffer: BytesMut::new(),
             offset: FILE_HEAD_LEN as u64,
+            record_start: FILE_HEAD_LEN as u64,
             payload_max,
         }
     }
@@ -155,8 +158,14 @@ impl LogFileReader {
         self.buffer.advance(RECORD_HEAD_LEN);
         let payload = self.buffer.split_to(length).freeze();
         self.buffer.advance(1);
+        self.record_start = self.offset;
         self.offset = end;
         Ok(Found::Record(payload))
+    }
+
+    /// Where the last record that was read starts.
+    pub(super) fn record_start(&self) -> u64 {
+        self.record_start
     }
 
     /// Whether a bad record may be dropped as the end of a log that a crash tore. `last` is the

@@ -137,6 +137,8 @@ pub(super) struct LogCursor {
     dir: PathBuf,
     files: VecDeque<LogName>,
     current: Option<OpenFile>,
+    /// The name of the file that was opened last.
+    opened: String,
     from: Zxid,
     /// The last record returned, or what the reader was to start behind. What is needed of the
     /// log lies behind it.
@@ -148,6 +150,14 @@ pub(super) struct LogCursor {
 struct OpenFile {
     path: PathBuf,
     reader: LogFileReader,
+}
+
+/// Where a record starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The file.
+    pub(super) name: String,
+    pub(super) offset: u64,
 }
 
 impl LogCursor {
@@ -170,6 +180,7 @@ impl LogCursor {
             dir: dirs.logs.clone(),
             files: VecDeque::new(),
             current: None,
+            opened: String::new(),
             from: last.next(),
             last,
             payload_max,
@@ -198,6 +209,20 @@ impl LogCursor {
                 Found::Bad(bad) => self.pass_torn_end(bad)?,
             }
         }
+    }
+
+    /// Where the record starts that was read last, also if it did not fit.
+    pub(super) fn place(&self) -> Option<Place> {
+        let file = self.current.as_ref()?;
+        Some(Place {
+            name: self.opened.clone(),
+            offset: file.reader.record_start(),
+        })
+    }
+
+    /// The file that was read last.
+    pub(super) fn file(&self) -> &str {
+        &self.opened
     }
 
     /// What was noticed so far.
@@ -260,6 +285,7 @@ impl LogCursor {
             return Ok(false);
         };
         let path = self.dir.join(&name);
+        self.opened = name;
         let file = disk.open(&path).map_err(unreadable(&path))?;
         let mut head = [0; FILE_HEAD_LEN];
         let len = file.read_at(0, &mut head).map_err(unreadable(&path))?;

@@ -68,6 +68,7 @@ pub mod snapshot_reader;
 pub mod snapshot_stream;
 pub mod snapshot_writer;
 pub mod trigger;
+pub mod truncate;
 
 #[cfg(test)]
 mod tests;

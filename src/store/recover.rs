@@ -36,7 +36,7 @@ use crate::store::snapshot_writer::{
     SnapshotSource, SnapshotTail, SnapshotWriteError, write_snapshot,
 };
 use crate::tree::{
-    Database, DatabaseLoader, DigestMismatch, LoadError, Loaded, SnapshotCursor, TreeOptions,
+    Database, DatabaseLoader, DigestMismatch, LoadError, SnapshotCursor, TreeOptions,
 };
 use crate::zab::Committed;
 
@@ -166,7 +166,7 @@ impl RecoverError {
 }
 
 /// Newer ones than these are not looked at, as in `FileSnap`.
-const SNAPSHOTS_TRIED: usize = 100;
+pub(super) const SNAPSHOTS_TRIED: usize = 100;
 
 /// Brings the state back.
 pub fn recover(
@@ -224,12 +224,12 @@ pub fn recover(
 }
 
 /// A snapshot in memory.
-struct LoadedSnapshot {
-    database: Database,
+pub(super) struct LoadedSnapshot {
+    pub(super) database: Database,
     /// By its name: what surely is in it.
-    zxid: Zxid,
+    pub(super) zxid: Zxid,
     /// By its trailer: the last transaction some of which may be in it.
-    end: Zxid,
+    pub(super) end: Zxid,
 }
 
 impl Recovered {
@@ -247,7 +247,7 @@ impl Recovered {
         Ok(())
     }
 
-    fn take(&mut self, replayed: Replayed) {
+    pub(super) fn take(&mut self, replayed: Replayed) {
         self.replayed = replayed.count;
         self.recent = replayed.recent;
         let mismatch = replayed
@@ -282,17 +282,8 @@ fn load_newest(
     snapshots.truncate(SNAPSHOTS_TRIED);
     let mut newest = None;
     for snapshot in &snapshots {
-        match load(disk, storage, tree, snapshot) {
-            Ok((database, tail, notes)) => {
-                remarks.extend(notes);
-                return Ok(Some(finish_load(
-                    database,
-                    tail,
-                    snapshot.zxid,
-                    tree,
-                    remarks,
-                )));
-            }
+        match load(disk, storage, tree, snapshot, remarks) {
+            Ok(loaded) => return Ok(Some(loaded)),
             Err(error) => {
                 let path = dirs.snapshots.join(&snapshot.name);
                 let reason = reason_chain(&error);
@@ -313,15 +304,14 @@ fn load_newest(
     }
 }
 
-type Attempt = Result<(Database, SnapshotTail, Vec<Remark>), SnapshotReadError<LoadError>>;
-
 /// Each attempt starts from nothing, so that a broken file leaves nothing behind.
-fn load(
+pub(super) fn load(
     disk: &dyn Disk,
     storage: &StorageOptions,
     tree: TreeOptions,
     snapshot: &SnapshotName,
-) -> Attempt {
+    remarks: &mut Vec<Remark>,
+) -> Result<LoadedSnapshot, SnapshotReadError<LoadError>> {
     let file = disk.open(&storage.dirs.snapshots.join(&snapshot.name))?;
     if !container::looks_whole(&*file, snapshot.compression)? {
         return Err(DecodeError::Truncated.into());
@@ -329,18 +319,18 @@ fn load(
     let mut input = container::unwrap(file, snapshot.compression)?;
     let mut loader = DatabaseLoader::new(tree);
     let tail = load_ahead(&mut *input, storage.field_bytes_max, &mut loader)?;
-    let Loaded {
-        database,
-        turned_on_extended_types,
-        ..
-    } = loader
-        .finish(snapshot.zxid)
-        .map_err(SnapshotReadError::BadState)?;
-    let mut notes = Vec::new();
-    if turned_on_extended_types {
-        notes.push(Remark::TtlWithoutExtendedTypes);
+    let loaded = loader.finish(snapshot.zxid);
+    let loaded = loaded.map_err(SnapshotReadError::BadState)?;
+    if loaded.turned_on_extended_types {
+        remarks.push(Remark::TtlWithoutExtendedTypes);
     }
-    Ok((database, tail, notes))
+    Ok(finish_load(
+        loaded.database,
+        tail,
+        snapshot.zxid,
+        tree,
+        remarks,
+    ))
 }
 
 /// The digest in the trailer is that of the last transaction applied while the snapshot was
@@ -352,12 +342,12 @@ fn finish_load(
     tree: TreeOptions,
     remarks: &mut Vec<Remark>,
 ) -> LoadedSnapshot {
-    let mut end = zxid;
+    let ends = [tail.last_processed, tail.digest.map(|(at, _)| at)];
+    let end = ends.into_iter().flatten().fold(zxid, Zxid::max);
     if let Some((at, digest)) = tail
         .digest
         .filter(|(at, _)| tree.digest_enabled && at.0 != 0)
     {
-        end = end.max(at);
         if at > zxid {
             database.await_digest(at, digest);
         } else if at == zxid && database.tree.digest() != digest {
@@ -470,7 +460,7 @@ fn failure(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Recov
     }
 }
 
-fn reason_chain(error: &dyn std::error::Error) -> String {
+pub(super) fn reason_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

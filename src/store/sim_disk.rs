@@ -413,6 +413,21 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn set_len(&self, path: &Path, len: u64) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if state.is_off {
+            return state.change();
+        }
+        let inode = state.names.get(path).copied();
+        let inode = inode.ok_or(io::ErrorKind::NotFound)?;
+        let outcome = state.change();
+        if outcome.is_ok() || state.below(2) == 0 {
+            let content = Arc::make_mut(&mut state.inodes[inode].content);
+            content.resize(usize::try_from(len).unwrap(), 0);
+        }
+        outcome
+    }
+
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         let inode = self.state.lock().names.get(path).copied();
         let disk = self.clone();

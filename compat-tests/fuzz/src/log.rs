@@ -87,6 +87,10 @@ impl Disk for OneFile {
         Ok(())
     }
 
+    fn set_len(&self, _path: &Path, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync_file(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }

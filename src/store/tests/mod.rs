@@ -7,6 +7,7 @@ mod log;
 mod range;
 mod recovery;
 mod stream;
+mod truncation;
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,0 +1,248 @@
+//! The writer of a member of an ensemble: feeds the peer what clients, other servers and the disk
+//! have for it, and carries out what it asks for.
+//!
+//! ```text
+//! connections ---\                     /--> disk's thread -- completions ---> Submissions
+//! quorum links ---+-> Submissions -> Peer --> quorum links, election port
+//! election port -/                     \--> the state (exclusive lock), outboxes
+//! ```
+//!
+//! Unlike the writer of a server on its own this one never waits for the disk: a slow sync must hold
+//! up neither pings nor what a quorum has committed without it.
+
+use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::base::{Now, limits};
+use crate::net::{ElectionPort, QuorumPort, Server, Woken, brings_state};
+use crate::peer::{ClientOutput, Input, Output, Peer};
+use crate::runtime::Failure;
+use crate::runtime::clock::SystemClock;
+use crate::runtime::disk_thread::DiskQueue;
+use crate::runtime::link_storage::LinkStorage;
+use crate::runtime::snapshots::SnapshotGate;
+use crate::store::worker::DiskCommand;
+use crate::tree::Database;
+
+/// See the module.
+pub(super) struct MemberWriter {
+    pub(super) server: Arc<Server>,
+    pub(super) clock: Arc<SystemClock>,
+    /// Shared with those who answer questions.
+    pub(super) peer: Arc<Mutex<Peer>>,
+    pub(super) disk: Arc<DiskQueue>,
+    pub(super) election: ElectionPort,
+    pub(super) quorum: QuorumPort,
+    pub(super) storage: LinkStorage,
+    /// Open while what is in the state is known to be committed.
+    pub(super) gate: Arc<SnapshotGate>,
+}
+
+/// What is kept between rounds.
+#[derive(Default)]
+struct Desk {
+    /// Inputs whose turn has not come, oldest first.
+    inputs: VecDeque<Input>,
+    /// Clients' requests for which there was no room, oldest first.
+    waiting: VecDeque<Input>,
+    outputs: Vec<Output>,
+    client: Vec<ClientOutput>,
+    /// For the disk, in order.
+    commands: Vec<DiskCommand>,
+    /// The state that came with the last SNAP.
+    received: Option<Box<Database>>,
+    woken: Woken,
+}
+
+impl MemberWriter {
+    /// Works until the queue is closed, or the server cannot go on.
+    pub(super) fn run(mut self) -> Result<(), Failure> {
+        let mut desk = Desk::default();
+        let mut taken = Vec::new();
+        loop {
+            let timeout = if desk.has_work(&self.peer.lock()) {
+                Some(Duration::ZERO)
+            } else {
+                self.time_to_wake()
+            };
+            let is_open = self.server.submissions.take(&mut taken, timeout);
+            if !is_open {
+                return Ok(());
+            }
+            desk.inputs.extend(taken.drain(..));
+            self.round(&mut desk)?;
+        }
+    }
+
+    fn time_to_wake(&self) -> Option<Duration> {
+        let deadline = self.peer.lock().next_deadline()?;
+        let now = self.clock.monotonic();
+        Some(Duration::from_millis(deadline.since(now)))
+    }
+
+    /// Feeds inputs, as many as make a batch, applies what is committed by then, and sends all that
+    /// follows.
+    fn round(&mut self, desk: &mut Desk) -> Result<(), Failure> {
+        let peer = self.peer.clone();
+        let mut peer = peer.lock();
+        let now = self.server.clock.now();
+        if peer.next_deadline().is_some_and(|due| due <= now.monotonic) {
+            self.feed(&mut peer, now, Input::Wake, desk)?;
+        }
+        let mut requests = 0;
+        for _ in 0..limits::WRITES_PER_BATCH {
+            let Some(input) = next_input(&peer, desk) else {
+                break;
+            };
+            requests += usize::from(matches!(input, Input::Write(_)));
+            self.feed(&mut peer, now, input, desk)?;
+        }
+        self.send(desk);
+        while peer.has_committed() || !desk.client.is_empty() {
+            self.apply(&mut peer, now, desk)?;
+        }
+        drop(peer);
+        self.send(desk);
+        self.server.submissions.answered(requests);
+        desk.woken.wake();
+        Ok(())
+    }
+
+    fn feed(
+        &mut self,
+        peer: &mut Peer,
+        now: Now,
+        input: Input,
+        desk: &mut Desk,
+    ) -> Result<(), Failure> {
+        if brings_state(&input) {
+            let state = self.server.submissions.next_state();
+            match &input {
+                Input::FromLeader { .. } => desk.received = Some(state),
+                // The disk has it so, whatever becomes of the input.
+                _ => *self.server.state.write() = *state,
+            }
+        }
+        if !self.quorum.wants(&input) {
+            return Ok(());
+        }
+        let db = self.server.state.read();
+        peer.handle(now, &db, input, &mut desk.outputs, &mut desk.client);
+        drop(db);
+        self.carry_out(desk)
+    }
+
+    fn apply(&mut self, peer: &mut Peer, now: Now, desk: &mut Desk) -> Result<(), Failure> {
+        // A panic must not unlock it: nobody may read what is half applied.
+        let server = self.server.clone();
+        let mut db = ManuallyDrop::new(server.state.write());
+        let mut watches = server.watches.lock();
+        peer.apply_committed(
+            now,
+            &mut db,
+            &mut watches,
+            &mut desk.outputs,
+            &mut desk.client,
+        );
+        drop(watches);
+        server.deliver(&mut desk.client, &mut desk.woken);
+        drop(ManuallyDrop::into_inner(db));
+        self.carry_out(desk)
+    }
+
+    /// Gives the disk and the links what was collected for them.
+    fn send(&mut self, desk: &mut Desk) {
+        self.disk.push(&mut desk.commands);
+        self.quorum.flush();
+    }
+
+    fn carry_out(&mut self, desk: &mut Desk) -> Result<(), Failure> {
+        let mut outputs = std::mem::take(&mut desk.outputs);
+        for output in outputs.drain(..) {
+            self.carry_out_one(output, desk)?;
+        }
+        desk.outputs = outputs;
+        Ok(())
+    }
+
+    fn carry_out_one(&mut self, output: Output, desk: &mut Desk) -> Result<(), Failure> {
+        match output {
+            Output::Append { zxid, payload } => {
+                desk.commands.push(DiskCommand::Append { zxid, payload });
+            }
+            Output::SaveAcceptedEpoch(epoch) => {
+                desk.commands.push(DiskCommand::SaveAcceptedEpoch(epoch));
+            }
+            Output::SaveCurrentEpoch(epoch) => {
+                desk.commands.push(DiskCommand::SaveCurrentEpoch(epoch));
+            }
+            Output::Truncate { zxid } => desk.commands.push(DiskCommand::Truncate { zxid }),
+            Output::StoreSnapshot { zxid } => {
+                desk.commands.push(DiskCommand::StoreSnapshot { zxid });
+            }
+            Output::Reload => desk.commands.push(DiskCommand::Reload),
+            Output::Drain => desk.commands.push(DiskCommand::Drain),
+            Output::ProbeLog { link, after, upto } => self.storage.probe(link, after, upto),
+            Output::Notify { to, message } => self.election.notify(to, message),
+            Output::Eager(eager) => self.election.eager(eager),
+            Output::OpenQuorumPort => self.quorum.open(),
+            Output::CloseQuorumPort => self.quorum.close(),
+            Output::Send { link, packets } => self.quorum.send(link, packets),
+            Output::Stream { link, item } => self.quorum.stream(link, item),
+            Output::CloseLink { link } => self.quorum.close_link(link),
+            Output::DialLeader { leader, addresses } => {
+                self.quorum.dial(leader, addresses);
+            }
+            Output::HangUp => self.quorum.hang_up(),
+            Output::InstallSnapshot { .. } => {
+                let received = desk.received.take().expect("it came with the packet");
+                *self.server.state.write() = *received;
+            }
+            Output::Serve(mode) => {
+                self.gate.open();
+                self.server.serve(mode);
+            }
+            Output::Retire => {
+                self.gate.close();
+                self.server.retire("the server has no leader any more");
+            }
+            Output::Exit { code, reason } => return Err(Failure::Protocol { code, reason }),
+        }
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// Whether there is something to feed without waiting for more.
+    fn has_work(&self, peer: &Peer) -> bool {
+        !self.inputs.is_empty() || (!self.waiting.is_empty() && peer.has_room())
+    }
+}
+
+/// However the thread ends: the disk finishes what it has, and ends too.
+impl Drop for MemberWriter {
+    fn drop(&mut self) {
+        self.disk.close();
+    }
+}
+
+/// The next input to feed: a request that waited, if there is room for it now, or what came in.
+/// Requests for which there is no room are set aside, in their order.
+fn next_input(peer: &Peer, desk: &mut Desk) -> Option<Input> {
+    let has_room = peer.has_room();
+    if has_room && let Some(input) = desk.waiting.pop_front() {
+        return Some(input);
+    }
+    loop {
+        let input = desk.inputs.pop_front()?;
+        let needs_room = matches!(input, Input::Connect { .. } | Input::Write(_));
+        if !needs_room || has_room {
+            return Some(input);
+        }
+        desk.waiting.push_back(input);
+    }
+}
