@@ -168,6 +168,7 @@ impl Client {
     pub fn be_steady(&mut self) {
         self.is_steady = true;
         self.written = 0;
+        self.workload.be_plain();
     }
 
     /// No more requests but pings.
@@ -178,6 +179,10 @@ impl Client {
     /// Successful writes since the client is steady.
     pub fn written(&self) -> u64 {
         self.written
+    }
+
+    pub fn session(&self) -> Option<SessionId> {
+        self.session.as_ref().map(|session| session.id)
     }
 
     /// Whether the client has a session and nothing without an answer.

@@ -1,63 +1,45 @@
-//! A server's disk thread: commands are done one after the other, all that wait in one batch, and a
-//! batch takes its time. What was not begun when the process ends is not done, and of what was begun
-//! only a part.
+//! A server's disk thread: the [`DiskWorker`] on a simulated disk. Commands are done one after the
+//! other, all that wait in one batch, and a batch takes its time. What was not begun when the process
+//! ends is not done, and of what was begun only a part.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use crate::base::{Epoch, Monotonic, Zxid};
+use crate::base::{Monotonic, Zxid};
 use crate::peer::Input;
 use crate::sim::facts::{EpochKind, History, ServerFact, hash_of};
+use crate::sim::mutation::Mutation;
 use crate::sim::node::NodeEvent;
 use crate::sim::options::DiskOptions;
 use crate::sim::scene::{Mail, Scene};
 use crate::sim::world::Micros;
 use crate::store::disk::Disk;
-use crate::store::epoch::EpochFile;
 use crate::store::log_reader::LogReader;
-use crate::store::log_writer::{LogOptions, LogWriter};
-use crate::store::recover::{Recovered, StorageOptions, recover};
+use crate::store::recover::{Recovered, recover};
 use crate::store::snapshot_writer::{SnapshotSource, SnapshotTail, write_snapshot};
-use crate::tree::{Database, TreeOptions};
+use crate::store::worker::{
+    DiskCommand, DiskDone, DiskWorker, StateAccess, WorkerError, WorkerOptions,
+};
+use crate::tree::{Database, SnapshotCursor};
 
 /// What a server keeps, and where.
 #[derive(Debug, Clone)]
 pub struct Storage {
     pub disk: Arc<dyn Disk>,
-    pub options: StorageOptions,
-    pub tree: TreeOptions,
-    pub log: LogOptions,
+    pub options: WorkerOptions,
 }
 
-/// Something for the disk to do.
-#[derive(Debug)]
-pub enum DiskCommand {
-    Append { zxid: Zxid, payload: Bytes },
-    /// The log goes on in another file.
-    Roll,
-    SaveEpoch(EpochFile, Epoch),
-    Truncate(Zxid),
-    StoreSnapshot(Slices),
-    Reload,
-    Drain,
-}
-
-/// A state as it was when its slices were made.
-#[derive(Debug, Clone)]
-pub struct Slices {
-    pub zxid: Zxid,
-    pub bytes: Vec<u8>,
-    pub tail: SnapshotTail,
-}
-
-/// What the disk has done: a fact, and what the peer is told.
-#[derive(Debug)]
-pub struct Done {
-    pub fact: Option<ServerFact>,
-    pub mail: Mail,
+/// What a batch came to.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// For the peer.
+    pub done: Vec<Mail>,
+    /// It is time for a snapshot.
+    pub snapshot_is_due: bool,
+    /// A snapshot that is being made is of a state that is no more.
+    pub stops_snapshots: bool,
 }
 
 /// See the module.
@@ -65,27 +47,28 @@ pub struct Done {
 pub struct DiskThread {
     storage: Storage,
     options: DiskOptions,
-    log: LogWriter,
+    worker: DiskWorker,
     queue: VecDeque<DiskCommand>,
     /// How many of the queue are being done.
     batch: usize,
     /// Until then everything takes long.
     slow_until: Micros,
-    pub syncs: u64,
+    mutation: Option<Mutation>,
 }
-
-type DiskResult<T> = Result<T, String>;
 
 impl Storage {
     /// The state that is on disk.
-    pub fn recover(&self) -> DiskResult<Recovered> {
-        recover(&*self.disk, &self.options, self.tree).map_err(explain)
+    pub fn recover(&self) -> Result<Recovered, String> {
+        let WorkerOptions { storage, tree, .. } = &self.options;
+        recover(&*self.disk, storage, *tree).map_err(explain)
     }
 
-    /// What of the history is on disk behind the snapshot.
-    pub fn history(&self, snapshot: Option<Zxid>) -> DiskResult<History> {
-        let base = snapshot.unwrap_or_default();
-        let (dirs, field_max) = (&self.options.dirs, self.options.field_bytes_max);
+    /// What is on disk of the history.
+    pub fn history(&self) -> Result<History, String> {
+        let storage = &self.options.storage;
+        let (dirs, field_max) = (&storage.dirs, storage.field_bytes_max);
+        let snapshots = dirs.list_snapshots(&*self.disk).map_err(explain)?;
+        let base = snapshots.first().map_or(Zxid::ZERO, |newest| newest.zxid);
         let mut entries = Vec::new();
         if !dirs.list_logs(&*self.disk).map_err(explain)?.is_empty() {
             let mut log = LogReader::after(&*self.disk, dirs, base, field_max).map_err(explain)?;
@@ -96,28 +79,36 @@ impl Storage {
         Ok(History { base, entries })
     }
 
-    fn log_behind(&self, last: Zxid) -> LogWriter {
-        LogWriter::new(
-            self.disk.clone(),
-            self.options.dirs.logs.clone(),
-            self.log,
-            last,
-            Box::new(|| Monotonic(0)),
-        )
+    /// Writes slices of a state as a snapshot.
+    pub fn write_snapshot(&self, slices: Slices) -> Result<(), String> {
+        let zxid = slices.zxid;
+        let storage = &self.options.storage;
+        let (dirs, compression) = (&storage.dirs, storage.compression);
+        let mut source = Made(slices);
+        write_snapshot(&*self.disk, dirs, zxid, &mut source, compression).map_err(explain)?;
+        Ok(())
     }
 }
 
 impl DiskThread {
-    /// A thread whose log goes on behind `last`.
-    pub fn new(storage: Storage, options: DiskOptions, last: Zxid) -> Self {
+    /// A thread for a disk whose history ends with `last`.
+    pub fn new(
+        storage: Storage,
+        options: DiskOptions,
+        last: Zxid,
+        mutation: Option<Mutation>,
+        seed: u64,
+    ) -> Self {
+        let clock = Box::new(|| Monotonic(0));
+        let (disk, worker) = (storage.disk.clone(), storage.options.clone());
         Self {
-            log: storage.log_behind(last),
+            worker: DiskWorker::new(disk, worker, last, clock, seed),
             storage,
             options,
             queue: VecDeque::new(),
             batch: 0,
             slow_until: Micros::default(),
-            syncs: 0,
+            mutation,
         }
     }
 
@@ -131,10 +122,10 @@ impl DiskThread {
     }
 
     /// The batch in progress is done; another one begins.
-    pub fn on_done(&mut self, scene: &mut Scene<'_>) -> DiskResult<Vec<Done>> {
-        let done = self.carry_out()?;
+    pub fn on_done(&mut self, scene: &mut Scene<'_>, db: &Database) -> Result<Batch, String> {
+        let batch = self.carry_out(db)?;
         self.begin(scene);
-        Ok(done)
+        Ok(batch)
     }
 
     /// Whether a batch is in progress.
@@ -143,28 +134,23 @@ impl DiskThread {
     }
 
     /// Does what is in progress, whether or not anybody will hear of it.
-    pub fn carry_out(&mut self) -> DiskResult<Vec<Done>> {
-        let batch: Vec<DiskCommand> = self.queue.drain(..self.batch).collect();
+    pub fn carry_out(&mut self, db: &Database) -> Result<Batch, String> {
+        let commands: Vec<DiskCommand> = self.queue.drain(..self.batch).collect();
         self.batch = 0;
-        let mut done = Vec::new();
-        let mut appended = None;
-        for command in batch {
-            match command {
-                DiskCommand::Append { zxid, payload } => {
-                    self.log.append(zxid, &payload).map_err(explain)?;
-                    appended = Some(zxid);
-                    continue;
-                }
-                DiskCommand::Roll => {
-                    self.log.roll();
-                    continue;
-                }
-                _ => self.sync(appended.take(), &mut done)?,
+        let is_mutated = self.mutation == Some(Mutation::ForgetTruncation);
+        let forgets = |command: &DiskCommand| {
+            is_mutated && matches!(command, DiskCommand::Truncate { .. })
+        };
+        let mut batch = Batch::default();
+        let mut rest = VecDeque::from(commands);
+        while !rest.is_empty() {
+            let count = rest.iter().position(forgets).unwrap_or(rest.len());
+            self.execute(rest.drain(..count).collect(), db, &mut batch)?;
+            if let Some(DiskCommand::Truncate { zxid }) = rest.pop_front() {
+                self.pretend_to_truncate(zxid, db, &mut batch)?;
             }
-            done.push(self.execute(command)?);
         }
-        self.sync(appended, &mut done)?;
-        Ok(done)
+        Ok(batch)
     }
 
     fn begin(&mut self, scene: &mut Scene<'_>) {
@@ -188,110 +174,145 @@ impl DiskThread {
         scene.after(Micros(takes), NodeEvent::DiskDone);
     }
 
-    fn sync(&mut self, appended: Option<Zxid>, done: &mut Vec<Done>) -> DiskResult<()> {
-        let Some(zxid) = appended else {
-            return Ok(());
+    fn execute(
+        &mut self,
+        commands: Vec<DiskCommand>,
+        db: &Database,
+        batch: &mut Batch,
+    ) -> Result<(), String> {
+        let access = Access {
+            db,
+            stops: Cell::new(false),
         };
-        self.syncs += 1;
-        let durable = self.log.sync().map_err(explain)?;
-        assert_eq!(durable, zxid, "a sync makes all of the log durable");
-        let fact = ServerFact::Durable(zxid);
-        done.push(Done::new(fact, Input::Appended { zxid }));
-        Ok(())
-    }
-
-    fn execute(&mut self, command: DiskCommand) -> DiskResult<Done> {
-        let (disk, options) = (&*self.storage.disk, &self.storage.options);
-        match command {
-            DiskCommand::SaveEpoch(file, epoch) => {
-                file.save(disk, &options.dirs, epoch).map_err(explain)?;
-                let (kind, input) = match file {
-                    EpochFile::Accepted => (EpochKind::Accepted, Input::AcceptedEpochSaved(epoch)),
-                    EpochFile::Current => (EpochKind::Current, Input::CurrentEpochSaved(epoch)),
-                };
-                Ok(Done::new(ServerFact::EpochSaved(kind, epoch), input))
-            }
-            DiskCommand::Truncate(_) => Err("cannot cut yet".to_owned()),
-            DiskCommand::StoreSnapshot(slices) => self.store_snapshot(slices),
-            DiskCommand::Reload => self.reload(),
-            DiskCommand::Drain => Ok(Done {
-                fact: None,
-                mail: Mail {
-                    input: Input::Drained,
-                    state: None,
-                },
-            }),
-            DiskCommand::Append { .. } | DiskCommand::Roll => unreachable!("done by the caller"),
+        let mut answers = Vec::new();
+        let executed = self
+            .worker
+            .execute(commands, &access, &mut |done| answers.push(done));
+        batch.stops_snapshots |= access.stops.get();
+        for answer in answers {
+            let done = self.report(answer)?;
+            batch.done.push(done);
         }
-    }
-
-    fn reload(&mut self) -> DiskResult<Done> {
-        let recovered = self.storage.recover()?;
-        let history = self.storage.history(recovered.snapshot)?;
-        let zxid = recovered.database.last_zxid();
-        let recent = recovered.recent;
-        Ok(Done {
-            fact: Some(ServerFact::Reloaded { history }),
-            mail: Mail {
-                input: Input::Reloaded { zxid, recent },
-                state: Some(Box::new(recovered.database)),
-            },
-        })
-    }
-
-    fn store_snapshot(&mut self, slices: Slices) -> DiskResult<Done> {
-        let zxid = slices.zxid;
-        slices.write(&self.storage)?;
-        self.log = self.storage.log_behind(zxid);
-        let fact = ServerFact::SnapshotStored { zxid };
-        Ok(Done::new(fact, Input::SnapshotStored { zxid }))
-    }
-}
-
-impl Slices {
-    /// Writes them as a snapshot.
-    pub fn write(self, storage: &Storage) -> DiskResult<()> {
-        let (zxid, mut source) = (self.zxid, Made(Some(self)));
-        let StorageOptions {
-            dirs, compression, ..
-        } = &storage.options;
-        write_snapshot(&*storage.disk, dirs, zxid, &mut source, *compression).map_err(explain)?;
+        let executed = executed.map_err(|error: WorkerError| explain(error))?;
+        batch.snapshot_is_due |= executed.snapshot_is_due;
         Ok(())
     }
+
+    /// The planted bug: the state is read back as it is.
+    fn pretend_to_truncate(
+        &mut self,
+        zxid: Zxid,
+        db: &Database,
+        batch: &mut Batch,
+    ) -> Result<(), String> {
+        self.execute(vec![DiskCommand::Reload], db, batch)?;
+        if let Some(Mail { input, fact, .. }) = batch.done.last_mut()
+            && let Input::Reloaded { recent, .. } = input
+            && let Some(ServerFact::Reloaded { history }) = fact.take()
+        {
+            let recent = std::mem::take(recent);
+            *input = Input::Truncated { zxid, recent };
+            *fact = Some(ServerFact::Truncated { zxid, history });
+        }
+        Ok(())
+    }
+
+    fn report(&self, answer: DiskDone) -> Result<Mail, String> {
+        let (fact, input, state) = match answer {
+            DiskDone::Appended { zxid } => {
+                let fact = ServerFact::Durable(zxid);
+                (Some(fact), Input::Appended { zxid }, None)
+            }
+            DiskDone::AcceptedEpochSaved(epoch) => {
+                let fact = ServerFact::EpochSaved(EpochKind::Accepted, epoch);
+                (Some(fact), Input::AcceptedEpochSaved(epoch), None)
+            }
+            DiskDone::CurrentEpochSaved(epoch) => {
+                let fact = ServerFact::EpochSaved(EpochKind::Current, epoch);
+                (Some(fact), Input::CurrentEpochSaved(epoch), None)
+            }
+            DiskDone::Truncated {
+                zxid,
+                state,
+                recent,
+            } => {
+                let history = self.storage.history()?;
+                let fact = ServerFact::Truncated { zxid, history };
+                (Some(fact), Input::Truncated { zxid, recent }, Some(state))
+            }
+            DiskDone::Reloaded {
+                zxid,
+                state,
+                recent,
+            } => {
+                let history = self.storage.history()?;
+                let fact = ServerFact::Reloaded { history };
+                (Some(fact), Input::Reloaded { zxid, recent }, Some(state))
+            }
+            DiskDone::SnapshotStored { zxid } => {
+                let fact = ServerFact::SnapshotStored { zxid };
+                (Some(fact), Input::SnapshotStored { zxid }, None)
+            }
+            DiskDone::Drained => (None, Input::Drained, None),
+        };
+        Ok(Mail { input, state, fact })
+    }
 }
 
-/// Slices that are there already.
-struct Made(Option<Slices>);
+/// The state in memory, for the worker.
+struct Access<'a> {
+    db: &'a Database,
+    stops: Cell<bool>,
+}
+
+impl StateAccess for Access<'_> {
+    fn stop_snapshots(&self) {
+        self.stops.set(true);
+    }
+
+    fn snapshot_source(&self) -> (Zxid, Box<dyn SnapshotSource + '_>) {
+        let source = Live {
+            db: self.db,
+            cursor: SnapshotCursor::new(self.db),
+        };
+        (self.db.last_zxid(), Box::new(source))
+    }
+}
+
+/// The state as it is now.
+struct Live<'a> {
+    db: &'a Database,
+    cursor: SnapshotCursor,
+}
+
+impl SnapshotSource for Live<'_> {
+    fn next_slice(&mut self, out: &mut Vec<u8>) -> bool {
+        self.cursor.next_slice(self.db, usize::MAX, out)
+    }
+
+    fn tail(&mut self) -> SnapshotTail {
+        tail_of(self.db)
+    }
+}
+
+/// A state in slices that were made while it changed.
+#[derive(Debug)]
+pub struct Slices {
+    pub zxid: Zxid,
+    pub bytes: Vec<u8>,
+    pub tail: SnapshotTail,
+}
+
+struct Made(Slices);
 
 impl SnapshotSource for Made {
     fn next_slice(&mut self, out: &mut Vec<u8>) -> bool {
-        out.extend_from_slice(&self.0.as_ref().expect("slices are taken once").bytes);
+        out.append(&mut self.0.bytes);
         false
     }
 
     fn tail(&mut self) -> SnapshotTail {
-        self.0.take().expect("the tail is taken once").tail
-    }
-}
-
-impl Done {
-    fn new(fact: ServerFact, input: Input) -> Self {
-        Self {
-            fact: Some(fact),
-            mail: Mail { input, state: None },
-        }
-    }
-}
-
-/// The state as slices that are made at once.
-pub fn slices_of(db: &Database) -> Slices {
-    let mut cursor = crate::tree::SnapshotCursor::new(db);
-    let mut bytes = Vec::new();
-    while cursor.next_slice(db, usize::MAX, &mut bytes) {}
-    Slices {
-        zxid: cursor.zxid(),
-        bytes,
-        tail: tail_of(db),
+        self.0.tail
     }
 }
 
@@ -303,7 +324,8 @@ pub fn tail_of(db: &Database) -> SnapshotTail {
     }
 }
 
-fn explain(error: impl Error) -> String {
+/// An error and all its reasons.
+pub fn explain(error: impl Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(reason) = source {

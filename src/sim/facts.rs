@@ -143,6 +143,8 @@ pub enum StopReason {
     Killed,
     /// The disk failed, as the run wanted it.
     DiskFailed,
+    /// The disk failed, and nobody wanted it to.
+    DiskError(String),
     /// The server stopped itself.
     Exit { code: u8, reason: String },
 }

@@ -65,6 +65,10 @@ impl Disk for LyingDisk {
         self.0.remove(path)
     }
 
+    fn set_len(&self, path: &Path, len: u64) -> io::Result<()> {
+        self.0.set_len(path, len)
+    }
+
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         self.0.sync_file(path)
     }

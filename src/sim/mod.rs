@@ -21,8 +21,25 @@
 
 pub mod asked;
 pub mod check;
+pub mod client;
+mod disk_thread;
+mod election_port;
 pub mod facts;
+mod faults;
+mod lying_disk;
+pub mod mutation;
 pub mod network;
+mod node;
+pub mod options;
 pub mod prng;
+mod process;
+mod quorum_port;
+mod run;
+mod scene;
+mod serving;
+mod stage;
 pub mod trace;
+pub mod workload;
 pub mod world;
+
+pub use run::{Outcome, Summary, Totals, run, run_with};

@@ -13,23 +13,23 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
 use crate::auth::Policy;
-use crate::base::{ConnId, Epoch, Monotonic, QuorumLink, ServerId, Zxid, limits};
+use crate::base::{ConnId, Epoch, QuorumLink, Zxid};
 use crate::peer::{ClientOutput, Input, Mode, Output, Peer};
 use crate::proto::TxnRecord;
-use crate::sim::disk_thread::{DiskCommand, DiskThread, Slices, Storage, slices_of, tail_of};
+use crate::sim::disk_thread::{DiskThread, Slices, Storage, explain, tail_of};
 use crate::sim::election_port::ElectionPort;
 use crate::sim::facts::{Entry, ServerFact, StopReason, hash_of};
 use crate::sim::mutation::Mutation;
 use crate::sim::network::{Arrival, End, Port};
 use crate::sim::node::NodeEvent;
+use crate::sim::options::ServerOptions;
 use crate::sim::quorum_port::QuorumPort;
 use crate::sim::scene::{Mail, Scene};
 use crate::sim::serving::{ClientConn, TurnOf};
 use crate::sim::world::Micros;
-use crate::store::epoch::EpochFile;
 use crate::store::log_range;
 use crate::store::purge::purge;
-use crate::store::trigger::SnapshotTrigger;
+use crate::store::worker::DiskCommand;
 use crate::tree::{Database, SnapshotCursor};
 use crate::watch::WatchTable;
 use crate::zab::{ToLeader, ToLearner};
@@ -52,19 +52,17 @@ pub struct Process {
     pub next_conn: u64,
     /// Connects and writes for which the peer had no room.
     pub held: VecDeque<Mail>,
-    /// Which wake-up counts.
-    pub alarm: u64,
+    /// When the process is woken next.
+    pub alarm: Option<Micros>,
     /// The state that came with SNAP and was not installed yet.
     pub received: Option<Box<Database>>,
     /// Hashes of payloads that this process has seen and not applied.
     pub payloads: BTreeMap<Zxid, u64>,
-    pub trigger: SnapshotTrigger,
     pub snapshots_kept: Option<usize>,
     pub snapshot: Option<SnapshotJob>,
     pub snapshots_taken: u64,
     pub size_factor: Option<f64>,
     pub mutation: Option<Mutation>,
-    /// Transactions known to somebody, so that the first to append one is its author.
     pub counts: ProcessCounts,
 }
 
@@ -88,11 +86,54 @@ pub struct SnapshotJob {
 pub type Fatal = StopReason;
 
 impl Process {
+    pub fn new(
+        peer: Peer,
+        db: Database,
+        policy: Arc<Policy>,
+        storage: Storage,
+        disk: DiskThread,
+        election: Option<ElectionPort>,
+        quorum: QuorumPort,
+    ) -> Self {
+        Self {
+            peer,
+            db,
+            watches: Mutex::default(),
+            policy,
+            storage,
+            disk,
+            election,
+            quorum,
+            serving: None,
+            clients: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            next_conn: 1,
+            held: VecDeque::new(),
+            alarm: None,
+            received: None,
+            payloads: BTreeMap::new(),
+            snapshots_kept: None,
+            snapshot: None,
+            snapshots_taken: 0,
+            size_factor: None,
+            mutation: None,
+            counts: ProcessCounts::default(),
+        }
+    }
+
+    pub fn with_options(mut self, server: &ServerOptions, mutation: Option<Mutation>) -> Self {
+        self.snapshots_kept = server.snapshots_kept;
+        self.size_factor = server.snapshot_size_factor;
+        self.mutation = mutation;
+        self
+    }
+
     pub fn on_event(&mut self, scene: &mut Scene<'_>, event: NodeEvent) -> Result<(), Fatal> {
         match event {
             NodeEvent::Turn => return self.turn(scene),
-            NodeEvent::Alarm(alarm) => {
-                if alarm == self.alarm {
+            NodeEvent::Alarm => {
+                if self.alarm.is_some_and(|at| at <= scene.stage.now()) {
+                    self.alarm = None;
                     if let Some(election) = &mut self.election {
                         election.wake(scene);
                     }
@@ -100,12 +141,15 @@ impl Process {
                 }
             }
             NodeEvent::DiskDone => {
-                let done = self.disk.on_done(scene).map_err(disk_failed)?;
-                for done in done {
-                    if let Some(fact) = done.fact {
-                        scene.stage.server(scene.me, fact);
-                    }
-                    scene.submit_with_state(done.mail.input, done.mail.state);
+                let batch = self.disk.on_done(scene, &self.db).map_err(disk_failed)?;
+                if batch.stops_snapshots {
+                    self.snapshot = None;
+                }
+                for mail in batch.done {
+                    scene.post(mail);
+                }
+                if batch.snapshot_is_due {
+                    self.begin_snapshot(scene);
                 }
             }
             NodeEvent::Client(conn) => self.client_turn(scene, conn),
@@ -192,10 +236,12 @@ impl Process {
         mail: Mail,
         client: &mut Vec<ClientOutput>,
     ) -> Result<(), Fatal> {
-        let Mail { input, state } = mail;
+        let Mail { input, state, fact } = mail;
+        if let Some(fact) = fact {
+            scene.stage.server(scene.me, fact);
+        }
         match (&input, state) {
             (Input::Truncated { .. } | Input::Reloaded { .. }, Some(state)) => {
-                self.snapshot = None;
                 self.db = *state;
                 self.payloads.clear();
             }
@@ -288,7 +334,7 @@ impl Process {
                 | Output::StoreSnapshot { .. }
                 | Output::Reload
                 | Output::Drain => self.command_disk(scene, output),
-                Output::ProbeLog { link, after, upto } => self.probe(scene, link, after, upto)?,
+                Output::ProbeLog { link, after, upto } => self.probe(scene, link, after, upto),
                 Output::Notify { to, message } => {
                     self.election().notify(scene, to, message);
                 }
@@ -327,27 +373,20 @@ impl Process {
                     scene.stage.server(me, fact);
                     return scene.submit(Input::AcceptedEpochSaved(epoch));
                 }
-                DiskCommand::SaveEpoch(EpochFile::Accepted, epoch)
+                DiskCommand::SaveAcceptedEpoch(epoch)
             }
-            Output::SaveCurrentEpoch(epoch) => DiskCommand::SaveEpoch(EpochFile::Current, epoch),
+            Output::SaveCurrentEpoch(epoch) => DiskCommand::SaveCurrentEpoch(epoch),
             Output::Truncate { zxid } => {
                 self.counts.truncations += 1;
-                self.snapshot = None;
                 scene.stage.server(me, ServerFact::Truncating { zxid });
-                if self.mutation == Some(Mutation::ForgetTruncation) {
-                    DiskCommand::ForgetTruncation(zxid)
-                } else {
-                    DiskCommand::Truncate(zxid)
-                }
+                DiskCommand::Truncate { zxid }
             }
-            Output::StoreSnapshot { .. } => {
-                self.snapshot = None;
+            Output::StoreSnapshot { zxid } => {
                 scene.stage.server(me, ServerFact::StoringSnapshot);
-                DiskCommand::StoreSnapshot(slices_of(&self.db))
+                DiskCommand::StoreSnapshot { zxid }
             }
             Output::Reload => {
                 self.counts.reloads += 1;
-                self.snapshot = None;
                 DiskCommand::Reload
             }
             _ => DiskCommand::Drain,
@@ -370,20 +409,24 @@ impl Process {
         if self.mutation == Some(Mutation::AckBeforeDisk) {
             scene.submit(Input::Appended { zxid });
         }
-        let bytes = payload.len() as u64;
-        self.disk
-            .command(scene, DiskCommand::Append { zxid, payload });
-        if self.trigger.count(bytes) {
-            self.disk.command(scene, DiskCommand::Roll);
-            // A snapshot holds what is committed and nothing else.
-            if self.snapshot.is_none() && self.serving.is_some() {
-                self.snapshot = Some(SnapshotJob {
-                    cursor: SnapshotCursor::new(&self.db),
-                    bytes: Vec::new(),
-                });
-                scene.after(Micros(scene_delay(scene)), NodeEvent::SnapshotSlice);
-            }
+        let command = DiskCommand::Append { zxid, payload };
+        self.disk.command(scene, command);
+    }
+
+    /// A snapshot holds what is committed and nothing else, so only who serves takes one.
+    fn begin_snapshot(&mut self, scene: &mut Scene<'_>) {
+        if self.snapshot.is_none() && self.serving.is_some() {
+            self.snapshot = Some(SnapshotJob {
+                cursor: SnapshotCursor::new(&self.db),
+                bytes: Vec::new(),
+            });
+            self.await_slice(scene);
         }
+    }
+
+    fn await_slice(&self, scene: &mut Scene<'_>) {
+        let delay = Micros(scene.prng.around(500));
+        scene.after(delay, NodeEvent::SnapshotSlice);
     }
 
     fn snapshot_slice(&mut self, scene: &mut Scene<'_>) -> Result<(), Fatal> {
@@ -396,7 +439,7 @@ impl Process {
             .next_slice(&self.db, slice_bytes, &mut job.bytes)
         {
             self.snapshot = Some(job);
-            scene.after(Micros(scene_delay(scene)), NodeEvent::SnapshotSlice);
+            self.await_slice(scene);
             return Ok(());
         }
         let slices = Slices {
@@ -404,11 +447,12 @@ impl Process {
             bytes: job.bytes,
             tail: tail_of(&self.db),
         };
-        slices.write(&self.storage).map_err(disk_failed)?;
+        self.storage.write_snapshot(slices).map_err(disk_failed)?;
         self.snapshots_taken += 1;
         if let Some(kept) = self.snapshots_kept {
-            let dirs = &self.storage.options.dirs;
-            purge(&*self.storage.disk, dirs, kept).map_err(|error| disk_failed(error.to_string()))?;
+            let dirs = &self.storage.options.storage.dirs;
+            purge(&*self.storage.disk, dirs, kept)
+                .map_err(|error| disk_failed(explain(error)))?;
         }
         Ok(())
     }
@@ -419,12 +463,12 @@ impl Process {
         link: QuorumLink,
         after: Zxid,
         upto: Zxid,
-    ) -> Result<(), Fatal> {
-        let Storage { disk, options, .. } = &self.storage;
-        let found = log_range::probe(&**disk, options, after, upto, self.size_factor);
-        let found = found.map_err(|error| disk_failed(error.to_string()))?;
+    ) {
+        let (disk, storage) = (&*self.storage.disk, &self.storage.options.storage);
+        let found = log_range::probe(disk, storage, after, upto, self.size_factor);
+        // One that cannot be read cannot serve.
+        let found = found.unwrap_or_default();
         scene.submit(Input::LogProbed { link, found });
-        Ok(())
     }
 
     fn install(&mut self, scene: &mut Scene<'_>, zxid: Zxid) {
@@ -559,10 +603,13 @@ impl Process {
         let Some(deadline) = deadlines.into_iter().flatten().min() else {
             return;
         };
-        self.alarm += 1;
-        let at = scene.clock.moment_of(deadline.max(Monotonic(0)));
-        let span = at.since(scene.stage.now());
-        scene.after(span, NodeEvent::Alarm(self.alarm));
+        let least = scene.stage.now().after(ALARM_MIN);
+        let at = scene.clock.moment_of(deadline).max(least);
+        // One that comes too early sets the next.
+        if self.alarm.is_none_or(|set| at < set) {
+            self.alarm = Some(at);
+            scene.after(at.since(scene.stage.now()), NodeEvent::Alarm);
+        }
     }
 
     fn election(&mut self) -> &mut ElectionPort {
@@ -571,18 +618,11 @@ impl Process {
     }
 }
 
-impl From<Input> for Mail {
-    fn from(input: Input) -> Self {
-        Self { input, state: None }
-    }
-}
+/// Nothing that is due at once is done more often than this.
+const ALARM_MIN: Micros = Micros(100);
 
 fn disk_failed(reason: String) -> Fatal {
     StopReason::DiskError(reason)
-}
-
-fn scene_delay(scene: &mut Scene<'_>) -> u64 {
-    scene.prng.around(500)
 }
 
 fn conn_of(output: &ClientOutput) -> ConnId {

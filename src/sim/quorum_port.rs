@@ -11,7 +11,7 @@ use crate::base::{QuorumLink, ServerId, Zxid};
 use crate::peer::Input;
 use crate::sim::network::{End, Port};
 use crate::sim::node::NodeEvent;
-use crate::sim::scene::Scene;
+use crate::sim::scene::{Mail, Scene};
 use crate::sim::stage::host_of;
 use crate::sim::world::Micros;
 use crate::store::disk::Disk;
@@ -341,7 +341,11 @@ impl QuorumPort {
                 link.receives = None;
                 let packet = ToLearner::Snap { zxid };
                 let input = Input::FromLeader { link: id, packet };
-                scene.submit_with_state(input, Some(state));
+                let state = Some(state);
+                scene.post(Mail {
+                    state,
+                    ..Mail::from(input)
+                });
                 continue;
             }
             let field_max = self.options.storage.field_bytes_max;

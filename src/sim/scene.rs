@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::base::{Monotonic, Now, ServerId, WallMillis};
 use crate::peer::Input;
+use crate::sim::facts::ServerFact;
 use crate::sim::network::Host;
 use crate::sim::node::NodeEvent;
 use crate::sim::prng::Prng;
@@ -31,11 +32,22 @@ pub struct Mailbox {
     is_called: bool,
 }
 
-/// An input, and the state that came with it.
+/// An input, the state that came with it, and what is a fact once it is fed.
 #[derive(Debug)]
 pub struct Mail {
     pub input: Input,
     pub state: Option<Box<Database>>,
+    pub fact: Option<ServerFact>,
+}
+
+impl From<Input> for Mail {
+    fn from(input: Input) -> Self {
+        Self {
+            input,
+            state: None,
+            fact: None,
+        }
+    }
 }
 
 /// A machine's clocks: the monotonic one may be fast or slow, the wall clock wrong.
@@ -61,11 +73,11 @@ impl Scene<'_> {
     }
 
     pub fn submit(&mut self, input: Input) {
-        self.submit_with_state(input, None);
+        self.post(Mail::from(input));
     }
 
-    pub fn submit_with_state(&mut self, input: Input, state: Option<Box<Database>>) {
-        self.mailbox.mail.push_back(Mail { input, state });
+    pub fn post(&mut self, mail: Mail) {
+        self.mailbox.mail.push_back(mail);
         self.call_writer();
     }
 

@@ -1,10 +1,10 @@
 //! What all actors of a run act on: time, the network, and the record of what happens.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::base::ServerId;
+use crate::base::{ServerId, Zxid};
 use crate::sim::client::ClientEvent;
 use crate::sim::facts::{ClientFact, ClientId, Fact, FaultFact, ServerFact};
 use crate::sim::faults::FaultEvent;
@@ -29,6 +29,8 @@ pub struct Stage {
     network: Network,
     /// What happened and was not looked at yet.
     pub facts: VecDeque<Fact>,
+    /// Every transaction that was ever made.
+    made: BTreeSet<Zxid>,
 }
 
 impl Stage {
@@ -37,7 +39,13 @@ impl Stage {
             timeline: Timeline::default(),
             network,
             facts: VecDeque::new(),
+            made: BTreeSet::new(),
         }
+    }
+
+    /// Whether a transaction is there for the first time.
+    pub fn is_new(&mut self, zxid: Zxid) -> bool {
+        self.made.insert(zxid)
     }
 
     pub fn now(&self) -> Micros {

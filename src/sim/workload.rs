@@ -82,6 +82,18 @@ impl Workload {
         }
     }
 
+    /// From here on nothing but what gets on when the ensemble does.
+    pub fn be_plain(&mut self) {
+        self.options.weights = ALL
+            .iter()
+            .map(|choice| match choice {
+                Choice::Set | Choice::Create => 3,
+                Choice::Get => 1,
+                _ => 0,
+            })
+            .collect();
+    }
+
     /// The requests of a burst. Nothing comes behind the end of the session.
     pub fn next_burst(&mut self) -> Vec<Asked> {
         let count = self.prng.between(1, self.options.burst_max);

@@ -149,6 +149,14 @@ impl SimDisk {
         self.state.lock().crash();
     }
 
+    /// The process is gone and the machine is not: what was written stays, whether or not it was
+    /// synced. Clears all faults.
+    pub fn power_on(&self) {
+        let mut state = self.state.lock();
+        state.fault = Fault::None;
+        state.is_off = false;
+    }
+
     pub fn set_read_only(&self, dir: &Path) {
         self.state.lock().read_only.push(dir.to_path_buf());
     }

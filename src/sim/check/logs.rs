@@ -69,6 +69,9 @@ impl Logs {
             ServerFact::Stopped(StopReason::Exit { code, reason }) => {
                 return Err(violation(format!("{node} stopped with {code}: {reason}")));
             }
+            ServerFact::Stopped(StopReason::DiskError(reason)) => {
+                return Err(violation(format!("the disk of {node} failed: {reason}")));
+            }
             ServerFact::Stopped(_) | ServerFact::Retired => self.node(node).serves = false,
             ServerFact::Proposed(entry) => self.propose(node, entry)?,
             ServerFact::Appended { zxid, hash } => self.check_content(node, *zxid, *hash)?,
