@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     error::{Doing as _, LoadError},
-    wire::{self, Reply},
+    wire::{self, Credentials, Reply},
 };
 
 /// Long enough that a session outlives any pause of a measurement without pings.
@@ -41,7 +41,7 @@ pub(crate) struct Conn {
 impl Conn {
     /// Connects and opens a session; the socket is non-blocking from then on.
     pub(crate) fn open(target: SocketAddr) -> Result<Self, LoadError> {
-        let stream = open_session(target, HANDSHAKE_TIMEOUT)?;
+        let (stream, _) = open_session(target, SESSION_TIMEOUT_MS, None, HANDSHAKE_TIMEOUT)?;
         stream
             .set_nonblocking(true)
             .doing("make the socket non-blocking")?;
@@ -180,25 +180,44 @@ impl Conn {
 
 /// Whether a session can be opened right now; it is left to expire.
 pub(crate) fn is_serving(target: SocketAddr) -> bool {
-    open_session(target, PROBE_TIMEOUT).is_ok()
+    open_session(target, SESSION_TIMEOUT_MS, None, PROBE_TIMEOUT).is_ok()
 }
 
-fn open_session(target: SocketAddr, patience: Duration) -> Result<TcpStream, LoadError> {
+/// Connects and opens a session or takes up a known one; reads on the socket give up after `patience`.
+pub(crate) fn open_session(
+    target: SocketAddr,
+    timeout_ms: i32,
+    known: Option<&Credentials>,
+    patience: Duration,
+) -> Result<(TcpStream, Credentials), LoadError> {
     let mut stream = TcpStream::connect(target).doing(format!("connect to {target}"))?;
     stream.set_nodelay(true).doing("set TCP_NODELAY")?;
     stream
         .set_read_timeout(Some(patience))
         .doing("limit the handshake")?;
     let mut hello = Vec::new();
-    wire::connect(&mut hello, SESSION_TIMEOUT_MS);
+    wire::connect(&mut hello, timeout_ms, known);
     stream.write_all(&hello).doing("send the ConnectRequest")?;
-    if wire::granted_timeout_ms(&read_frame(&mut stream)?)? <= 0 {
-        return Err(LoadError::Protocol("no session"));
-    }
-    Ok(stream)
+    let granted = wire::granted(&read_frame(&mut stream)?)?;
+    granted
+        .map(|credentials| (stream, credentials))
+        .ok_or(LoadError::Protocol("no session"))
 }
 
-fn read_frame(stream: &mut TcpStream) -> Result<Vec<u8>, LoadError> {
+/// What a server answers to a four-letter word.
+pub(crate) fn four_letter_word(target: SocketAddr, word: &str) -> Result<String, LoadError> {
+    let action = || format!("ask {target} for {word}");
+    let mut stream = TcpStream::connect(target).doing(action())?;
+    stream
+        .set_read_timeout(Some(HANDSHAKE_TIMEOUT))
+        .doing(action())?;
+    stream.write_all(word.as_bytes()).doing(action())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).doing(action())?;
+    Ok(answer)
+}
+
+pub(crate) fn read_frame(stream: &mut TcpStream) -> Result<Vec<u8>, LoadError> {
     let mut prefix = [0; 4];
     stream.read_exact(&mut prefix).doing("receive a frame")?;
     let mut payload = vec![0; wire::payload_len(prefix)?];

@@ -9,6 +9,7 @@ mod compare;
 mod conn;
 mod drive;
 mod error;
+mod failover;
 mod process;
 mod report;
 mod server;
@@ -50,6 +51,10 @@ enum Action {
     Fill(FillArgs),
     /// Start Apache's server and ours, load both in turn, and print a Markdown report
     Compare(CompareArgs),
+    /// The writes of `compare`, for three servers of each kind: their processor times are summed
+    Ensemble(EnsembleArgs),
+    /// Kill the leader of three servers of each kind again and again, and print how long nobody can write
+    Failover(FailoverArgs),
 }
 
 #[derive(Args)]
@@ -78,14 +83,12 @@ struct FillArgs {
     nodes: usize,
 }
 
+/// Which servers, and where they come from.
 #[derive(Args)]
-struct CompareArgs {
+struct ServerArgs {
     /// Which servers; the last is the one that others are compared with
     #[arg(long, value_delimiter = ',', default_value = "apache,gamekeeper")]
     servers: Vec<ServerKind>,
-    /// How many servers form one ensemble; the processor times of its members are summed
-    #[arg(long, default_value_t = 1)]
-    ensemble: usize,
     /// Our binary; without it the one beside this program
     #[arg(long)]
     gamekeeper: Option<PathBuf>,
@@ -98,27 +101,60 @@ struct CompareArgs {
     /// Where the servers keep their data; a real disk, or fsync costs nothing
     #[arg(long, default_value = "target/load")]
     dir: PathBuf,
+}
+
+#[derive(Args)]
+struct CompareArgs {
+    #[command(flatten)]
+    servers: ServerArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+    /// How many servers form one ensemble; the processor times of its members are summed
+    #[arg(long, default_value_t = 1)]
+    ensemble: usize,
     /// Only these workloads
     #[arg(long, value_delimiter = ',')]
     workloads: Option<Vec<Workload>>,
     /// None of the workloads, only memory and restart
     #[arg(long, conflicts_with = "workloads")]
     bulk_only: bool,
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    #[arg(long, default_value_t = 1.0)]
-    seconds: f64,
-    /// Seconds of the same load before the first measurement of each workload
-    #[arg(long, default_value_t = 8.0)]
-    warm_up: f64,
     /// Nodes for the memory and restart figures, 0 to leave them out
     #[arg(long, default_value_t = 1_000_000)]
     nodes: usize,
     #[arg(long, default_value_t = 3)]
     restarts: usize,
+}
+
+/// How to load them.
+#[derive(Args)]
+struct LoadArgs {
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// Seconds of the same load before the first measurement of each workload; without it 8, or 30 for an
+    /// ensemble, whose members compile their code on one core
+    #[arg(long)]
+    warm_up: Option<f64>,
     /// Leave the scheduler free, instead of keeping servers on core 0 and the generator on core 1
     #[arg(long)]
     no_pin: bool,
+}
+
+#[derive(Args)]
+struct EnsembleArgs {
+    #[command(flatten)]
+    servers: ServerArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+#[derive(Args)]
+struct FailoverArgs {
+    #[command(flatten)]
+    servers: ServerArgs,
+    #[arg(long, default_value_t = 20)]
+    rounds: usize,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -132,6 +168,8 @@ fn main() -> ExitCode {
         Action::Run(args) => run(&args),
         Action::Fill(args) => bulk::fill(&args.target, args.nodes),
         Action::Compare(args) => compare(args),
+        Action::Ensemble(args) => compare(args.into()),
+        Action::Failover(args) => failover(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -163,15 +201,43 @@ fn run(args: &RunArgs) -> Result<(), LoadError> {
     ))
 }
 
+impl From<EnsembleArgs> for CompareArgs {
+    fn from(args: EnsembleArgs) -> Self {
+        Self {
+            servers: args.servers,
+            load: args.load,
+            ensemble: 3,
+            workloads: Some(vec![Workload::Set16x16, Workload::Create16x16]),
+            bulk_only: false,
+            nodes: 0,
+            restarts: 0,
+        }
+    }
+}
+
+fn failover(args: &FailoverArgs) -> Result<(), LoadError> {
+    let scratch = args.servers.scratch()?;
+    let installations = installations(&args.servers, &scratch)?;
+    let found = failover::run(&installations, args.rounds, &scratch, &mut |line| {
+        note(&line)
+    })?;
+    print(&format!(
+        "{}{}",
+        provenance(),
+        report::failover_markdown(&found)
+    ))
+}
+
 fn compare(args: CompareArgs) -> Result<(), LoadError> {
-    fs::create_dir_all(&args.dir).doing(format!("create {}", args.dir.display()))?;
-    let scratch = fs::canonicalize(&args.dir).doing("resolve the data directory")?;
+    let warm_up = args.load.warm_up;
+    let warm_up = warm_up.unwrap_or(if args.ensemble > 1 { 30.0 } else { 8.0 });
+    let scratch = args.servers.scratch()?;
     let plan = Plan {
-        installations: installations(&args, &scratch)?,
+        installations: installations(&args.servers, &scratch)?,
         ensemble: args.ensemble.max(1),
-        cores: cores(args.no_pin),
-        timing: timing(args.warm_up, args.seconds)?,
-        rounds: args.rounds,
+        cores: cores(args.load.no_pin),
+        timing: timing(warm_up, args.load.seconds)?,
+        rounds: args.load.rounds,
         bulk_nodes: args.nodes,
         restarts: args.restarts,
         workloads: workloads(args.bulk_only, args.workloads),
@@ -184,7 +250,15 @@ fn compare(args: CompareArgs) -> Result<(), LoadError> {
     ))
 }
 
-fn installations(args: &CompareArgs, scratch: &Path) -> Result<Vec<Installation>, LoadError> {
+impl ServerArgs {
+    /// The directory for data, made if it is not there.
+    fn scratch(&self) -> Result<PathBuf, LoadError> {
+        fs::create_dir_all(&self.dir).doing(format!("create {}", self.dir.display()))?;
+        fs::canonicalize(&self.dir).doing("resolve the data directory")
+    }
+}
+
+fn installations(args: &ServerArgs, scratch: &Path) -> Result<Vec<Installation>, LoadError> {
     let mut found = Vec::new();
     for kind in &args.servers {
         found.push(match kind {

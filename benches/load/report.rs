@@ -8,6 +8,7 @@ use std::{fmt::Write as _, time::Duration};
 use crate::{
     bulk::Bulk,
     compare::{Findings, Plan},
+    failover::Gaps,
     stats::median,
     workload::Sample,
 };
@@ -15,6 +16,8 @@ use crate::{
 /// The design's budget for a million nodes of 100 bytes.
 const BUDGET_RESIDENT_MB: f64 = 260.0;
 const BUDGET_RESTART_MILLIS: f64 = 600.0;
+/// And for the median of the write gaps.
+const BUDGET_GAP_MILLIS: f64 = 100.0;
 
 /// One kind of figure.
 struct Figure<T> {
@@ -107,6 +110,33 @@ pub(crate) fn markdown(plan: &Plan, findings: &[Findings]) -> String {
     report.text
 }
 
+/// The gaps as one table.
+pub(crate) fn failover_markdown(found: &[Gaps]) -> String {
+    let mut report = Report {
+        text: String::new(),
+        worse: Vec::new(),
+    };
+    let rounds = found.first().map_or(0, |gaps| gaps.gaps.len());
+    let title = format!("write gap after kill -9 of the leader, {rounds} rounds");
+    report.header(&title, found.iter().map(|gaps| gaps.server));
+    let millis = |gaps: &Gaps| -> Vec<f64> {
+        let gaps = gaps.gaps.iter();
+        gaps.map(|gap| gap.as_secs_f64() * 1e3).collect()
+    };
+    let medians: Vec<f64> = found.iter().map(|gaps| median(millis(gaps))).collect();
+    let budget = Some(BUDGET_GAP_MILLIS);
+    report.row("median, milliseconds", "", false, budget, &medians);
+    let longest = found
+        .iter()
+        .map(|gaps| millis(gaps).into_iter().fold(0.0, f64::max));
+    let longest: Vec<f64> = longest.collect();
+    report.row("longest, milliseconds", "", false, None, &longest);
+    if found.len() > 1 {
+        report.verdict();
+    }
+    report.text
+}
+
 struct Report {
     text: String,
     worse: Vec<String>,
@@ -114,7 +144,7 @@ struct Report {
 
 impl Report {
     fn workload_table(&mut self, plan: &Plan, findings: &[Findings], figure: &Figure<Sample>) {
-        self.header(figure.title, findings);
+        self.header(figure.title, findings.iter().map(|found| found.server));
         // The budget speaks of processor time, which is the first figure.
         let has_budget = figure.title == FIGURES[0].title;
         for (index, workload) in plan.workloads.iter().enumerate() {
@@ -140,15 +170,16 @@ impl Report {
             .filter_map(|found| found.bulk.as_ref())
             .collect();
         let Some(first) = bulks.first() else { return };
-        self.header(&format!("{} nodes of 100 bytes", first.nodes), findings);
+        let title = format!("{} nodes of 100 bytes", first.nodes);
+        self.header(&title, findings.iter().map(|found| found.server));
         for (figure, budget) in &BULK_FIGURES {
             let values: Vec<f64> = bulks.iter().map(|bulk| (figure.of)(bulk)).collect();
             self.row(figure.title, "", figure.more_is_better, *budget, &values);
         }
     }
 
-    fn header(&mut self, title: &str, findings: &[Findings]) {
-        let names: Vec<&str> = findings.iter().map(|findings| findings.server).collect();
+    fn header(&mut self, title: &str, servers: impl Iterator<Item = &'static str>) {
+        let names: Vec<&str> = servers.collect();
         let ratio = if names.len() > 1 { " ratio |" } else { "" };
         let rules = "---:|".repeat(names.len() + usize::from(names.len() > 1));
         let _ = write!(
@@ -236,6 +267,23 @@ mod tests {
             samples: vec![vec![sample; 3]],
             bulk: Some(bulk),
         }
+    }
+
+    #[test]
+    fn gaps_are_compared_by_their_medians() {
+        let gaps = |server, millis: [u64; 3]| Gaps {
+            server,
+            gaps: millis.map(Duration::from_millis).to_vec(),
+        };
+        let found = [
+            gaps("Apache", [600, 700, 900]),
+            gaps("Gamekeeper", [50, 70, 1000]),
+        ];
+        let text = failover_markdown(&found);
+        assert!(text.contains("after kill -9 of the leader, 3 rounds | budget | Apache |"));
+        assert!(text.contains("| median, milliseconds | 100 | 700 | 70.0 | 0.10 |"));
+        assert!(text.contains("| longest, milliseconds | - | 900 | 1000 | 1.11 |"));
+        assert!(text.contains("Worse than Apache's: longest"));
     }
 
     #[test]

@@ -160,6 +160,35 @@ impl<'a> Server<'a> {
         }
     }
 
+    /// Which member says that it leads, if one does.
+    pub(crate) fn leader(&self) -> Option<usize> {
+        self.members.iter().position(|member| {
+            conn::four_letter_word(member.address, "srvr")
+                .is_ok_and(|answer| answer.contains("Mode: leader"))
+        })
+    }
+
+    /// `kill -9`; returns when the process is gone.
+    pub(crate) fn kill(&mut self, member: usize) -> Result<(), LoadError> {
+        let member = self.member(member)?;
+        member.child.kill().doing("kill a server")?;
+        member.child.wait().doing("wait for the server").map(drop)
+    }
+
+    /// Starts a member that was killed and waits until it serves.
+    pub(crate) fn revive(&mut self, member: usize) -> Result<(), LoadError> {
+        let (installation, cores) = (self.installation, self.cores);
+        let member = self.member(member)?;
+        let cores = cores.map(|cores| (cores, vec![cores.server]));
+        member.child = spawn(installation, &member.dir, cores)?;
+        member.wait_until_serving(installation.name)
+    }
+
+    fn member(&mut self, number: usize) -> Result<&mut Member, LoadError> {
+        let missing = || LoadError::Failed(format!("there is no member {number}"));
+        self.members.get_mut(number).ok_or_else(missing)
+    }
+
     /// Stops the servers with SIGTERM, starts them again on their data, and returns how long the start took until
     /// all of them granted a session. Nothing else runs then, so they have all cores, and keep them.
     pub(crate) fn restart(&mut self) -> Result<Duration, LoadError> {
@@ -285,13 +314,28 @@ fn ensemble_cfg(peers: &[SocketAddr]) -> String {
     text
 }
 
-/// Held open together, so that no port comes twice.
+/// Below the ports that the system hands out to connections, so that a server that was killed finds its
+/// own free again. Processes begin at different places; held open together, so that no port comes twice.
 fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, LoadError> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let listeners: io::Result<Vec<TcpListener>> = (0..count).map(|_| bind()).collect();
-    listeners
-        .and_then(|listeners| listeners.iter().map(TcpListener::local_addr).collect())
-        .doing("find free ports")
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 10_000;
+    let begin = std::process::id().wrapping_mul(64);
+    let mut listeners = Vec::new();
+    for step in 0..PORTS {
+        let port = FIRST + begin.wrapping_add(step) % PORTS;
+        let port = u16::try_from(port).unwrap_or_default();
+        if listeners.len() < count
+            && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        {
+            listeners.push(listener);
+        }
+    }
+    if listeners.len() < count {
+        return Err(LoadError::Failed(format!("no {count} free ports")));
+    }
+    let addresses: io::Result<Vec<SocketAddr>> =
+        listeners.iter().map(TcpListener::local_addr).collect();
+    addresses.doing("find free ports")
 }
 
 fn remove_dir(dir: &Path) -> Result<(), LoadError> {

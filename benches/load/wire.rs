@@ -24,14 +24,21 @@ const REPLY_HEADER_BYTES: usize = 16;
 /// `jute.maxbuffer` is 1 MiB less one; a reply beyond this bound means the stream is out of step.
 const FRAME_BYTES_MAX: usize = 4 << 20;
 
-/// A ConnectRequest for a new session.
-pub(crate) fn connect(out: &mut Vec<u8>, session_timeout_ms: i32) {
+/// What a client shows to take its session to another server.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    pub(crate) id: i64,
+    pub(crate) password: Vec<u8>,
+}
+
+/// A ConnectRequest for a new session, or for one that was granted before.
+pub(crate) fn connect(out: &mut Vec<u8>, session_timeout_ms: i32, known: Option<&Credentials>) {
     frame(out, |out| {
         int(out, 0);
         long(out, 0);
         int(out, session_timeout_ms);
-        long(out, 0);
-        buffer(out, &[0; 16]);
+        long(out, known.map_or(0, |known| known.id));
+        buffer(out, known.map_or(&[0; 16], |known| &known.password));
         out.push(0);
     });
 }
@@ -172,11 +179,16 @@ pub(crate) fn reply(payload: &[u8]) -> Result<Reply<'_>, LoadError> {
     })
 }
 
-/// The session timeout a ConnectResponse grants; 0 or less means that it was refused.
-pub(crate) fn granted_timeout_ms(payload: &[u8]) -> Result<i32, LoadError> {
-    read_int(payload, 4).ok_or(LoadError::Protocol(
-        "a ConnectResponse shorter than its fields",
-    ))
+/// The session that a ConnectResponse grants; `None` if it refuses one.
+pub(crate) fn granted(payload: &[u8]) -> Result<Option<Credentials>, LoadError> {
+    const SHORT: LoadError = LoadError::Protocol("a ConnectResponse shorter than its fields");
+    let timeout_ms = read_int(payload, 4).ok_or(SHORT)?;
+    let id = payload.get(8..16).ok_or(SHORT)?;
+    let password = payload.get(20..36).ok_or(SHORT)?;
+    Ok((timeout_ms > 0).then(|| Credentials {
+        id: i64::from_be_bytes(id.try_into().expect("the slice is eight bytes long")),
+        password: password.to_vec(),
+    }))
 }
 
 fn read_int(bytes: &[u8], at: usize) -> Option<i32> {
@@ -201,8 +213,16 @@ mod tests {
             ]
         );
         out.clear();
-        connect(&mut out, 4000);
+        connect(&mut out, 4000, None);
         assert_eq!(out.len(), 4 + 45);
+        let known = Credentials {
+            id: 0x0102,
+            password: vec![7; 16],
+        };
+        out.clear();
+        connect(&mut out, 4000, Some(&known));
+        assert_eq!(out[20..28], [0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(out[32..48], [7; 16]);
         out.clear();
         set_data(&mut out, 1, "/a", b"v");
         assert_eq!(
@@ -232,6 +252,18 @@ mod tests {
         assert_eq!(split_frame(&bytes[..3]).unwrap(), None);
         assert!(split_frame(&[255, 255, 255, 255]).is_err());
         assert!(split_frame(&[127, 0, 0, 0]).is_err());
+    }
+
+    #[test]
+    fn a_granted_session_is_taken_from_the_response() {
+        let mut payload = vec![0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 16];
+        payload.extend([8; 16]);
+        payload.push(0);
+        let known = granted(&payload).unwrap().unwrap();
+        assert_eq!((known.id, known.password), (5, vec![8; 16]));
+        payload[7] = 0;
+        assert_eq!(granted(&payload).unwrap(), None);
+        assert!(granted(&payload[..30]).is_err());
     }
 
     #[test]

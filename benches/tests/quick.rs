@@ -93,6 +93,101 @@ fn a_comparison_of_our_own_server_fills_the_tables() {
     );
 }
 
+#[test]
+fn three_of_apache_are_measured_and_lose_their_leader() {
+    if !java_or_skip("three_of_apache_are_measured_and_lose_their_leader") {
+        return;
+    }
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("quick-ensemble");
+    let quick = |mode: &str, arguments: &[&str]| {
+        let output = load()
+            .args([mode, "--servers", "apache", "--apache-heap-mb", "200"])
+            .args(arguments)
+            .args([Path::new("--dir"), &dir])
+            .output()
+            .unwrap();
+        let text = text_of(&output);
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    let text = quick(
+        "ensemble",
+        &[
+            "--rounds",
+            "1",
+            "--seconds",
+            "0.2",
+            "--warm-up",
+            "0.1",
+            "--no-pin",
+        ],
+    );
+    assert!(
+        text.contains("| setData, 16 connections, 16 deep, fsync on | 12.0 |"),
+        "{text}"
+    );
+    let text = quick("failover", &["--rounds", "2"]);
+    assert!(text.contains("| median, milliseconds | 100 |"), "{text}");
+}
+
+#[test]
+fn three_of_ours_are_measured_and_lose_their_leader() {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("quick-our-ensemble");
+    let quick = |mode: &str, arguments: &[&str]| {
+        let output = load()
+            .args([mode, "--servers", "gamekeeper,gamekeeper"])
+            .args(arguments)
+            .args([
+                Path::new("--gamekeeper"),
+                &our_server(),
+                Path::new("--dir"),
+                &dir,
+            ])
+            .output()
+            .unwrap();
+        let text = text_of(&output);
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    let text = quick(
+        "ensemble",
+        &[
+            "--rounds",
+            "1",
+            "--seconds",
+            "0.2",
+            "--warm-up",
+            "0.1",
+            "--no-pin",
+        ],
+    );
+    assert!(
+        text.contains("| sequential create, 16 connections, 16 deep | 16.0 |"),
+        "{text}"
+    );
+    let text = quick("failover", &["--rounds", "2"]);
+    assert!(text.contains("| median, milliseconds | 100 |"), "{text}");
+}
+
+/// Whether Apache's server can be started here; says so if not, and `GAMEKEEPER_REQUIRE_JAVA=1` forbids that.
+fn java_or_skip(test: &str) -> bool {
+    let has = |tool| {
+        let version = Command::new(tool).arg("-version").output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    if has("java") && has("mvn") {
+        return true;
+    }
+    let required = env::var_os("GAMEKEEPER_REQUIRE_JAVA").is_some_and(|value| value == "1");
+    assert!(!required, "{test} needs Java and Maven");
+    // Past the capture of what passing tests print; a closed terminal is no reason to fail.
+    let _ = writeln!(
+        std::io::stderr().lock(),
+        "\n*** NOT MEASURED: {test} needs Java and Maven"
+    );
+    false
+}
+
 fn load() -> Command {
     Command::new(env!("CARGO_BIN_EXE_load"))
 }

@@ -12,8 +12,12 @@ pub const EXISTS: i32 = 3;
 pub const GET_DATA: i32 = 4;
 pub const SET_DATA: i32 = 5;
 pub const GET_CHILDREN: i32 = 8;
+pub const SYNC: i32 = 9;
+pub const PING: i32 = 11;
 pub const CREATE_CONTAINER: i32 = 19;
 pub const CREATE_TTL: i32 = 21;
+pub const SET_WATCHES: i32 = 101;
+pub const CLOSE_SESSION: i32 = -11;
 
 /// Flags of a create request.
 pub const PERSISTENT: i32 = 0;

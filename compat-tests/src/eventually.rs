@@ -1,4 +1,4 @@
-//! Waiting for a condition with a deadline. Tests call this and never sleep themselves.
+//! Waiting for a condition with a deadline, and pacing. Tests call this and never sleep themselves.
 
 use std::{
     thread,
@@ -31,4 +31,9 @@ pub fn within<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>) -> Op
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// Spaces out the steps of a client that would otherwise spin. Nothing may depend on how long it takes.
+pub fn pace() {
+    thread::sleep(PAUSE);
 }

@@ -2,6 +2,11 @@
 //! and a client that speaks raw bytes to either.
 //!
 //! - [`server`]: start, stop and kill one server of either [`server::Kind`].
+//! - [`ensemble`]: several servers that form one; [`network`]: hosts for them that can be cut off.
+//! - [`load`]: clients whose sessions move between servers; [`history`]: what they saw, and whether it may be so.
+//! - [`scenarios`]: what several tests do to ensembles of different members.
+//! - [`small_disk`]: a file system that is easily full.
+//! - [`tree`]: all that a client can see on a server.
 //! - [`maven`]: Apache's jars, and the gate for tests that need Java.
 //! - [`java`]: our own Java programs, compiled and started; [`program`]: such a process.
 //! - [`python`]: our Python programs in their virtual environment.
@@ -19,10 +24,17 @@
 )]
 
 pub mod calls;
+pub mod ensemble;
 pub mod eventually;
+pub mod history;
 pub mod java;
+pub mod load;
 pub mod maven;
+pub mod network;
 pub mod program;
 pub mod python;
+pub mod scenarios;
 pub mod server;
+pub mod small_disk;
+pub mod tree;
 pub mod wire;

@@ -24,19 +24,34 @@ pub struct Apache {
 }
 
 /// The jars of `compat-tests/pom.xml`, or why there are none.
-pub fn apache() -> Result<&'static Apache, &'static str> {
+pub fn apache() -> Result<&'static Apache, String> {
     static APACHE: OnceLock<Result<Apache, String>> = OnceLock::new();
     APACHE
         .get_or_init(|| {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
             let jars = resolve(&root.join("pom.xml"), "apache")?;
-            // `logback.xml` is found as a resource, so its directory stands on the class path.
-            let logging = root.join("logback");
-            let classpath = format!("{}:{}", logging.display(), classpath(&jars));
-            Ok(Apache { classpath })
+            Ok(Apache {
+                classpath: with_logging(&jars),
+            })
         })
         .as_ref()
-        .map_err(String::as_str)
+        .map_err(Clone::clone)
+}
+
+/// The class path of the server of an older release, or why there is none.
+pub fn old_apache(version: &str) -> Result<String, String> {
+    let poms = Path::new(env!("CARGO_MANIFEST_DIR")).join("apache");
+    let jars = resolve(
+        &poms.join(format!("{version}.xml")),
+        &format!("server-{version}"),
+    )?;
+    Ok(with_logging(&jars))
+}
+
+/// `logback.xml` is found as a resource, so its directory stands on the class path.
+fn with_logging(jars: &Path) -> String {
+    let logging = Path::new(env!("CARGO_MANIFEST_DIR")).join("logback");
+    format!("{}:{}", logging.display(), classpath(jars))
 }
 
 /// The gate of a test that needs Java: `None` means "say goodbye and pass". `test` is the name shown.

@@ -31,15 +31,24 @@ const START_ATTEMPTS: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Apache,
+    /// Apache's server of an older release, by its version; `apache/<version>.xml` names its jars.
+    Old(&'static str),
     Ours,
+}
+
+impl Kind {
+    pub fn is_apache(self) -> bool {
+        self != Self::Ours
+    }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Apache => "Apache",
-            Self::Ours => "Gamekeeper",
-        })
+        match self {
+            Self::Apache => f.write_str("Apache"),
+            Self::Old(version) => write!(f, "Apache {version}"),
+            Self::Ours => f.write_str("Gamekeeper"),
+        }
     }
 }
 
@@ -50,6 +59,9 @@ pub struct ServerOptions {
     properties: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
     client_port: Option<u16>,
+    host: Option<Ipv4Addr>,
+    namespace: Option<String>,
+    log: Option<PathBuf>,
 }
 
 impl ServerOptions {
@@ -86,15 +98,38 @@ impl ServerOptions {
         self
     }
 
-    fn zoo_cfg(&self, data_dir: &Path, port: u16) -> String {
+    /// Serve clients on this address instead of loopback.
+    #[must_use]
+    pub fn host(mut self, host: Ipv4Addr) -> Self {
+        self.host = Some(host);
+        self
+    }
+
+    /// Run in this network namespace, made by [`crate::network`].
+    #[must_use]
+    pub fn namespace(mut self, name: &str) -> Self {
+        self.namespace = Some(name.to_owned());
+        self
+    }
+
+    /// Append to this log, and leave it there afterwards.
+    #[must_use]
+    pub fn log(mut self, file: &Path) -> Self {
+        self.log = Some(file.to_path_buf());
+        self
+    }
+
+    fn address(&self) -> SocketAddr {
+        let host = self.host.unwrap_or(Ipv4Addr::LOCALHOST);
+        SocketAddr::from((host, self.client_port.unwrap_or_else(free_port)))
+    }
+
+    fn zoo_cfg(&self, data_dir: &Path, address: SocketAddr) -> String {
         let mut lines = vec![
             ("tickTime".to_owned(), "2000".to_owned()),
             ("dataDir".to_owned(), data_dir.display().to_string()),
-            ("clientPort".to_owned(), port.to_string()),
-            (
-                "clientPortAddress".to_owned(),
-                Ipv4Addr::LOCALHOST.to_string(),
-            ),
+            ("clientPort".to_owned(), address.port().to_string()),
+            ("clientPortAddress".to_owned(), address.ip().to_string()),
             ("admin.enableServer".to_owned(), "false".to_owned()),
         ];
         for (key, value) in &self.config {
@@ -115,7 +150,8 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     data_dir: PathBuf,
-    /// Holds `zoo.cfg`, the log, and the data unless that was given; removed with the server.
+    log: PathBuf,
+    /// Holds `zoo.cfg`, and the log and the data unless those were given; removed with the server.
     work_dir: TempDir,
 }
 
@@ -148,23 +184,35 @@ impl Server {
             .clone()
             .unwrap_or_else(|| work_dir.path().join("data"));
         fs::create_dir_all(&data_dir).expect("a data directory");
-        let port = options.client_port.unwrap_or_else(free_port);
+        let address = options.address();
         let cfg = work_dir.path().join("zoo.cfg");
-        fs::write(&cfg, options.zoo_cfg(&data_dir, port)).expect("zoo.cfg is written");
-        let log = fs::File::create(work_dir.path().join("server.log")).expect("a log file");
-        let child = command(kind, &cfg, &options.properties)
+        fs::write(&cfg, options.zoo_cfg(&data_dir, address)).expect("zoo.cfg is written");
+        let log = options
+            .log
+            .clone()
+            .unwrap_or_else(|| work_dir.path().join("server.log"));
+        let output = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .expect("a log file");
+        let mut command = command(kind, &cfg, &options.properties);
+        if let Some(namespace) = &options.namespace {
+            command = inside(namespace, &command);
+        }
+        let child = command
             .current_dir(work_dir.path())
             .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle of the log"))
-            .stderr(log)
+            .stdout(output.try_clone().expect("a second handle of the log"))
+            .stderr(output)
             .spawn()
             .unwrap_or_else(|error| panic!("{kind} cannot be started: {error}"));
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
             kind,
             child,
             address,
             data_dir,
+            log,
             work_dir,
         }
     }
@@ -192,6 +240,16 @@ impl Server {
     pub fn kill(&mut self) -> ExitStatus {
         self.signal(Signal::KILL);
         self.wait()
+    }
+
+    /// SIGSTOP: the process keeps its sockets and says nothing more.
+    pub fn pause(&mut self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT, after [`Self::pause`].
+    pub fn resume(&mut self) {
+        self.signal(Signal::CONT);
     }
 
     /// Waits for a process that ends by itself or was signalled.
@@ -233,7 +291,7 @@ impl Server {
 
     /// Everything the process has printed so far.
     pub fn log(&self) -> String {
-        fs::read(self.work_dir.path().join("server.log"))
+        fs::read(&self.log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
@@ -328,24 +386,34 @@ fn command(kind: Kind, cfg: &Path, properties: &[(String, String)]) -> Command {
     let defines = properties
         .iter()
         .map(|(key, value)| format!("-D{key}={value}"));
-    match kind {
-        Kind::Apache => {
-            let apache = maven::apache().unwrap_or_else(|why| panic!("Apache's jars: {why}"));
-            let mut command = Command::new("java");
-            // A test server is small and short-lived: the quick compiler and the plain collector.
-            command
-                .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-                .args(["-XX:-UsePerfData", "-Dzookeeper.admin.enableServer=false"])
-                .args(defines)
-                .args(["-cp", &apache.classpath])
-                .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
-                .arg(cfg);
-            command
-        }
+    let jars = match kind {
+        Kind::Apache => maven::apache().map(|apache| apache.classpath.clone()),
+        Kind::Old(version) => maven::old_apache(version),
         Kind::Ours => {
             let mut command = Command::new(gamekeeper_binary());
             command.arg("serve").arg(cfg).args(defines);
-            command
+            return command;
         }
-    }
+    };
+    let mut command = Command::new("java");
+    // A test server is small and short-lived: the quick compiler and the plain collector.
+    command
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .args(["-XX:-UsePerfData", "-Dzookeeper.admin.enableServer=false"])
+        .args(defines)
+        .arg("-cp")
+        .arg(jars.unwrap_or_else(|why| panic!("the jars of {kind}: {why}")))
+        .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+        .arg(cfg);
+    command
+}
+
+/// The same command in a network namespace; `ip` replaces itself by it, so the process id is the command's.
+fn inside(namespace: &str, command: &Command) -> Command {
+    let mut outer = Command::new("ip");
+    outer
+        .args(["netns", "exec", namespace])
+        .arg(command.get_program())
+        .args(command.get_args());
+    outer
 }

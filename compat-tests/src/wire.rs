@@ -157,6 +157,15 @@ impl Client {
         // reset that follows the connect, which is a server's way to say that it has enough clients.
         let stream = TcpStream::connect(address)
             .unwrap_or_else(|error| panic!("{address} does not accept: {error}"));
+        Self::over(stream)
+    }
+
+    /// For servers that may be gone or cut off.
+    pub fn connect_within(address: SocketAddr, patience: Duration) -> std::io::Result<Self> {
+        TcpStream::connect_timeout(&address, patience).map(Self::over)
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a socket option");
         stream
             .set_write_timeout(Some(REPLY_PATIENCE))

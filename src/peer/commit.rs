@@ -81,6 +81,9 @@ impl Peer {
         let (Role::Looking(role), Some(member)) = (&mut self.role, &mut self.member) else {
             return;
         };
+        if !role.is_catching_up() {
+            return;
+        }
         for (record, payload) in role.take_tail() {
             db.apply(&record, &mut self.scratch.events);
             self.scratch.events.clear();

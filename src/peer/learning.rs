@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-use crate::base::{ConnId, Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Xid, Zxid, limits};
+use crate::base::{
+    ConnId, Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Xid, Zxid, limits,
+};
 use crate::peer::member::Member;
 use crate::peer::pipeline::Asked;
 use crate::peer::requests::{Ready, Requests};

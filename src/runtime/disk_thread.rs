@@ -80,9 +80,11 @@ impl DiskThread {
         let mut commands = Vec::new();
         while self.queue.take(&mut commands) {
             let submissions = &self.server.submissions;
-            let executed = self.worker.execute(commands.drain(..), &state, &mut |done| {
-                tell(submissions, done);
-            })?;
+            let executed = self
+                .worker
+                .execute(commands.drain(..), &state, &mut |done| {
+                    tell(submissions, done);
+                })?;
             if executed.appended > 0 {
                 let took_ms = self.worker.log_counters().last_sync_ms;
                 self.reports.count_sync(took_ms, executed.appended);

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use crate::base::{QuorumLink, Zxid};
@@ -63,7 +62,7 @@ impl LogRanges for LinkStorage {
         let range = log_range::LogRange::open(self.disk.clone(), &self.storage, after, upto);
         let mut range = range.map_err(io::Error::other)?;
         let records = std::iter::from_fn(move || match range.next() {
-            Ok(Some(record)) => Some(Ok((record.zxid, Bytes::from(record.payload)))),
+            Ok(Some(record)) => Some(Ok((record.zxid, record.payload))),
             Ok(None) => None,
             Err(error) => Some(Err(io::Error::other(error))),
         });

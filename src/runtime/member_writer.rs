@@ -217,9 +217,11 @@ impl MemberWriter {
 }
 
 impl Desk {
-    /// Whether there is something to feed without waiting for more.
+    /// Whether there is something to do without waiting for more.
     fn has_work(&self, peer: &Peer) -> bool {
-        !self.inputs.is_empty() || (!self.waiting.is_empty() && peer.has_room())
+        !self.inputs.is_empty()
+            || peer.has_committed()
+            || (!self.waiting.is_empty() && peer.has_room())
     }
 }
 

@@ -45,23 +45,23 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::base::{Monotonic, Zxid, limits};
+use crate::base::{Now, Zxid};
 use crate::config::{Config, ListenAddress, ListenHost, PurgeOptions};
-use crate::net::{self, Clock, Server};
-use crate::peer::{Mode, Peer};
+use crate::net::{self, Clock, ElectionPortFailure, Server};
+use crate::peer::Peer;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::facts::Facts;
 use crate::runtime::reports::Reports;
-use crate::runtime::snapshots::{SnapshotGate, SnapshotJob, Snapshots};
+use crate::runtime::snapshots::{SnapshotGate, SnapshotJob};
 use crate::runtime::words::FourLetterWords;
-use crate::runtime::writer::{BatchLimits, Writer};
 use crate::store::disk::{Disk, RealDisk};
+use crate::store::epoch::EpochError;
 use crate::store::layout::DataDirs;
 use crate::store::log_writer::{LogWriteError, LogWriter};
 use crate::store::purge::purge;
-use crate::store::recover::{RecoverError, Recovered, StorageOptions, recover};
+use crate::store::recover::{RecoverError, Recovered, recover};
 use crate::store::snapshot_writer::SnapshotWriteError;
-use crate::store::trigger::{SnapshotTrigger, TriggerOptions};
+use crate::store::worker::WorkerError;
 
 /// Why the server does not start or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -289,7 +289,13 @@ impl Common {
                 let options = options::member(config, ensemble, seed);
                 let recent = std::mem::take(&mut recovered.recent);
                 let start = member::on_disk(&*disk, config, last_zxid, recent)?;
-                Peer::member(options::peer(config), options, policy.clone(), start, started)
+                Peer::member(
+                    options::peer(config),
+                    options,
+                    policy.clone(),
+                    start,
+                    started,
+                )
             }
         };
         let Recovered {

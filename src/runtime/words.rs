@@ -85,7 +85,9 @@ impl Sources {
     fn answer(&self, word: Word, mask: Option<i64>, server: &Server) -> String {
         let facts = &self.facts;
         let quorum = facts.quorum(server);
-        if !quorum.is_serving() && let Some(answer) = admin::not_serving(word) {
+        if !quorum.is_serving()
+            && let Some(answer) = admin::not_serving(word)
+        {
             return answer.to_owned();
         }
         match word {

@@ -161,6 +161,21 @@ impl LogWriter {
         self.rolled.extend(self.current.take());
     }
 
+    /// Goes on behind `last` in a new file: others have changed what the files hold.
+    ///
+    /// # Panics
+    /// When something that was appended is not durable.
+    pub fn restart(&mut self, last: Zxid) {
+        assert!(
+            self.durable == self.last,
+            "what was appended is durable before it is changed"
+        );
+        self.current = None;
+        self.rolled.clear();
+        self.last = last;
+        self.durable = last;
+    }
+
     /// The last record appended.
     pub fn last(&self) -> Zxid {
         self.last

@@ -5,6 +5,11 @@
 //! [`Database`](crate::tree::Database) with remarks on what was found. Who calls what on which
 //! thread is the driver's matter.
 //!
+//! A member of an ensemble has more: two epochs ([`epoch`]), a history that may have to be cut
+//! ([`truncate`]) or replaced, and learners that want a range of the log ([`log_range`]) or the
+//! state as a stream ([`snapshot_stream`]). What it writes it writes through a [`worker`], which
+//! takes commands and gives answers in order.
+//!
 //! Invariants:
 //! - What a sync reported as durable is there after any loss of power, and what recovery gives is
 //!   a prefix of what was appended.
@@ -32,6 +37,11 @@
 //! | snapshots but none whole, no log | starts empty | refused, except `snapshot.0` alone |
 //! | `txnLogSizeLimitInKb` | compared with the space taken | with the bytes written |
 //! | `snapSizeLimitInKb=0` | stops the server | off |
+//! | data of a later epoch than `currentEpoch`, but not than `acceptedEpoch` | refused | adopted |
+//! | what a truncation does not find, and what it leaves | see [`truncate`] | |
+//! | the log before a snapshot that a leader sent | stays, with a hole behind it | removed |
+//! | records of the log for a learner | sent as they come | whole, or not sent |
+//! | the log's share of the snapshot, `snapshotSizeFactor` | of files, with padding | of records |
 //!
 //! # Rows of the storage checklist
 //!
@@ -42,12 +52,17 @@
 //! | SF-007, 009 to 011 | `log_format` |
 //! | SF-008, 011 to 023, 025 to 032 | `tests::log` |
 //! | SF-029, 032, 064, 091 | `tests::crash`, at every call of the disk |
+//! | SF-065, 081, 085, 104 | `tests::worker`; 081 and 065 at every call of the disk |
+//! | SF-075 to 081 | `tests::epoch` |
+//! | SF-092 | `replay`, `tests::recovery` |
+//! | SF-093 to 096 | `tests::truncation`; 096 at every call of the disk |
 //! | SF-033 to 035, 037 to 039, 041, 042, 049 to 052, 055 to 059, 063, 067 | `tests::apache` |
 //! | SF-101, 103 | `trigger` |
 //! | SF-036 to 048, 060, 069 to 072, 087 to 090 | `proto::txn` and `tree` |
 //! | SF-061, 068, 074, 098 to 100, 102, 107 (interval) | whoever drives this |
 //! | SF-033, 067, 111 against a running Apache server | the compatibility tests |
-//! | SF-065, 075 to 081, 083, 085, 092 to 097, 104 | open: epochs, truncation, learners |
+//! | SF-083 | `config` |
+//! | SF-085 (when), 097 | whoever decides on it: `zab` and `peer`, by `StoreSnapshot` and `Drain` |
 //! | SF-108 to 110 | open: admin snapshot and restore |
 
 mod container;
@@ -69,6 +84,7 @@ pub mod snapshot_stream;
 pub mod snapshot_writer;
 pub mod trigger;
 pub mod truncate;
+pub mod worker;
 
 #[cfg(test)]
 mod tests;

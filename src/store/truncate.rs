@@ -96,8 +96,27 @@ pub fn truncate(
     Ok(remaining)
 }
 
+/// Removes what log and snapshots have behind `zxid`, of which a newer snapshot will take the
+/// place. What lies before need not lead there.
+pub(super) fn forget_behind(
+    disk: &dyn Disk,
+    storage: &StorageOptions,
+    zxid: Zxid,
+) -> Result<(), TruncateError> {
+    let payload_max = storage.field_bytes_max;
+    let cursor = LogCursor::after(disk, &storage.dirs, zxid, payload_max);
+    let mut cursor = cursor.map_err(RecoverError::from)?;
+    let tail = match cursor.next(disk) {
+        Ok(Some(_)) => Tail::find(disk, cursor, true),
+        Err(LogReadError::Hole { .. }) => Tail::find(disk, cursor, false),
+        Ok(None) => None,
+        Err(error) => return Err(RecoverError::from(error).into()),
+    };
+    remove_behind(disk, storage, tail, |snapshot| snapshot.zxid > zxid)
+}
+
 /// Removes all snapshots of which `goes` says so.
-fn remove_snapshots(
+pub(super) fn remove_snapshots(
     disk: &dyn Disk,
     storage: &StorageOptions,
     goes: impl Fn(&SnapshotName) -> bool,
@@ -107,6 +126,16 @@ fn remove_snapshots(
     let snapshots = snapshots.map_err(failure("list", dir))?;
     for snapshot in snapshots.iter().filter(|snapshot| goes(snapshot)) {
         remove(disk, &dir.join(&snapshot.name))?;
+    }
+    disk.sync_dir(dir).map_err(failure("sync", dir))
+}
+
+/// Removes all logs, oldest first.
+pub(super) fn remove_logs(disk: &dyn Disk, storage: &StorageOptions) -> Result<(), TruncateError> {
+    let dir = &storage.dirs.logs;
+    let logs = storage.dirs.list_logs(disk).map_err(failure("list", dir))?;
+    for log in logs {
+        remove(disk, &dir.join(&log.name))?;
     }
     disk.sync_dir(dir).map_err(failure("sync", dir))
 }

@@ -277,9 +277,11 @@ impl Cluster {
 
     fn apply(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        if !node.is_up || !node.peer.has_committed() {
+        // Also when there is nothing to do: a driver applies what else it has at hand too.
+        if !node.is_up {
             return;
         }
+        let has_committed = node.peer.has_committed();
         let (mut out, mut client) = (Vec::new(), Vec::new());
         node.peer.apply_committed(
             self.now,
@@ -290,8 +292,10 @@ impl Cluster {
         );
         node.client.append(&mut client);
         self.carry_out(at, out);
-        // Rests of no length are over at once.
-        self.events.push_back((at, Input::Wake));
+        if has_committed {
+            // Rests of no length are over at once.
+            self.events.push_back((at, Input::Wake));
+        }
     }
 
     fn carry_out(&mut self, at: usize, outputs: Vec<Output>) {

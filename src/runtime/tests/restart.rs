@@ -127,7 +127,11 @@ fn a_log_that_fails_while_the_server_stops_is_told() {
     disk.inject(Fault::FailAt(0));
     client.send(Op::Create, &create("/n", b""));
     // The writer has ended, and nobody has asked why.
-    while !server.writer.is_finished() {
+    while server
+        .threads
+        .iter()
+        .any(|(_, thread)| !thread.is_finished())
+    {
         std::thread::yield_now();
     }
     let failure = server.stop().unwrap_err();

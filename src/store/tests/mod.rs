@@ -8,6 +8,7 @@ mod range;
 mod recovery;
 mod stream;
 mod truncation;
+mod worker;
 
 use std::fmt::Write;
 use std::path::Path;

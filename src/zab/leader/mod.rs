@@ -8,7 +8,7 @@
 //!                                                        acked by a quorum
 //! ```
 //!
-//! A learner goes its own way beside that, see [`Learner`]: one that comes late passes through
+//! A learner goes its own way beside that, see `learner`: one that comes late passes through
 //! what the others waited for.
 //!
 //! What a learner lacks is decided on, and all that happens from then on is queued behind it, within
@@ -30,7 +30,7 @@
 //! |---|---|
 //! | QP-052, QP-053, QP-055 to QP-061 | `discovery` |
 //! | QP-063 to QP-073 | `sync_plan` |
-//! | QP-076 to QP-078, QP-084, QP-090 | `sync` |
+//! | QP-075 to QP-078, QP-084, QP-090 | `sync` |
 //! | QP-093 | [`Leader::committed`], [`LeaderOutput::Established`]; the state keeps its zxid until there is a transaction |
 //! | QP-097 to QP-099, QP-102, QP-103, QP-107, QP-113 | `broadcast` |
 //! | QP-110 | the peer: sessions are not known here |
@@ -42,6 +42,7 @@ mod broadcast;
 mod discovery;
 mod learner;
 mod liveness;
+mod queue;
 mod sync;
 mod sync_plan;
 

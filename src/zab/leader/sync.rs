@@ -6,19 +6,13 @@
 //! what happens meanwhile, UPTODATE. The plan is made and queued within one call, with everything
 //! up to NEWLEADER; so NEWLEADER never overtakes history, and no commit falls between.
 
-use bytes::BytesMut;
-
 use super::super::{LearnerKind, PROTOCOL_VERSION, ToLeader, ToLearner};
 use super::broadcast::Proposals;
 use super::learner::{LastZxid, Learner, Stage, Transfer};
+use super::queue::Queue;
 use super::sync_plan::{Circumstances, Decision, Opening, SyncPlan};
-use super::{
-    CloseReason, History, Leader, LeaderOutput, LogProbe, Phase, Recent, StreamItem, send,
-};
+use super::{CloseReason, History, Leader, LeaderOutput, LogProbe, Phase, Recent, send};
 use crate::base::{Epoch, QuorumLink, Zxid};
-
-/// History is handed on in pieces of about this size.
-const PIECE_BYTES: usize = 256 * 1024;
 
 impl Leader {
     /// Takes every learner that is ready.
@@ -367,62 +361,4 @@ fn remember(early_acks: &mut Vec<Zxid>, zxid: Zxid, proposals: &Proposals) {
         early_acks.len() <= proposals.len(),
         "one acknowledgement for each proposal at most"
     );
-}
-
-/// Packets for one learner, collected into pieces.
-struct Queue<'a> {
-    link: QuorumLink,
-    piece: BytesMut,
-    streams: usize,
-    out: &'a mut Vec<LeaderOutput>,
-}
-
-impl<'a> Queue<'a> {
-    fn new(link: QuorumLink, out: &'a mut Vec<LeaderOutput>) -> Self {
-        Self {
-            link,
-            piece: BytesMut::new(),
-            streams: 0,
-            out,
-        }
-    }
-
-    fn open(&mut self, plan: SyncPlan) {
-        match plan.opening {
-            Opening::Diff(zxid) => self.put(&ToLearner::Diff { zxid }),
-            Opening::Trunc(zxid) => self.put(&ToLearner::Trunc { zxid }),
-            Opening::Snap => self.stream(StreamItem::Snapshot),
-        }
-        if let Some((after, upto)) = plan.log {
-            self.stream(StreamItem::LogRange { after, upto });
-        }
-    }
-
-    fn put(&mut self, packet: &ToLearner) {
-        packet.encode(&mut self.piece);
-        if self.piece.len() >= PIECE_BYTES {
-            self.flush();
-        }
-    }
-
-    fn stream(&mut self, item: StreamItem) {
-        self.flush();
-        self.streams += 1;
-        let link = self.link;
-        self.out.push(LeaderOutput::Stream { link, item });
-    }
-
-    fn flush(&mut self) {
-        if !self.piece.is_empty() {
-            let packets = self.piece.split().freeze();
-            let link = self.link;
-            self.out.push(LeaderOutput::Send { link, packets });
-        }
-    }
-
-    /// How many streams there are among the packets.
-    fn finish(mut self) -> usize {
-        self.flush();
-        self.streams
-    }
 }

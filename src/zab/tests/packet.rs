@@ -34,10 +34,8 @@ fn to_leader(packet: &ToLeader, hex: &str) {
 }
 
 #[test]
-fn what_a_leader_sends_qp_053_qp_092_qp_105() {
+fn what_a_leader_sends_qp_053() {
     let zxid = Zxid(0x1_0000_0003);
-    let payload = Bytes::from_static(b"abc");
-    let leader = ServerId(2);
     // Nothing but a type and a zxid are 20 bytes.
     let ping = "00000005 0000000100000003 ffffffff ffffffff";
     assert_eq!(bytes(ping).len(), 20);
@@ -65,6 +63,13 @@ fn what_a_leader_sends_qp_053_qp_092_qp_105() {
         &ToLearner::Commit { zxid },
         "00000004 0000000100000003 ffffffff ffffffff",
     );
+}
+
+#[test]
+fn what_a_leader_sends_with_a_payload_qp_092_qp_105() {
+    let zxid = Zxid(0x1_0000_0003);
+    let payload = Bytes::from_static(b"abc");
+    let leader = ServerId(2);
     to_learner(
         &ToLearner::Proposal {
             zxid,

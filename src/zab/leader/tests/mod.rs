@@ -2,6 +2,8 @@
 //! a leader with model learners, and with learners that send anything, by seed.
 
 pub(super) mod bench;
+mod direct;
+mod noise;
 mod plan;
 mod random;
 mod scripts;

@@ -1,0 +1,467 @@
+//! Several servers, of any kinds, as one ensemble.
+//!
+//! Members are numbered from 0 and have the server ids 1, 2, ...; observers come after the voters. A
+//! member keeps its data directory, its log and its three ports for the life of the [`Ensemble`], so it
+//! can be killed, stopped, paused, and come back as the same kind of server or as another. When a test
+//! fails, the ends of all logs are shown and the directories stay.
+
+use std::{
+    env,
+    fmt::Display,
+    fs::{self, File},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Range,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    eventually::eventually,
+    maven::{announce, apache_or_skip},
+    network::Network,
+    server::{Kind, Server, ServerOptions, four_letter_word},
+};
+
+/// An election among JVMs that start together on two busy cores.
+pub const ENSEMBLE_PATIENCE: Duration = Duration::from_secs(120);
+/// How much of each log a failed test shows.
+const LOG_TAIL_LINES: usize = 40;
+
+/// Whether members of these kinds can run on this machine; says on the terminal why `test` is skipped if
+/// not. With `GAMEKEEPER_REQUIRE_JAVA=1` there is no skipping.
+pub fn can_run_or_skip(test: &str, kinds: &[Kind]) -> bool {
+    !kinds.iter().any(|kind| kind.is_apache()) || apache_or_skip(test).is_some()
+}
+
+/// How often a test does what it does over and over: `GAMEKEEPER_ROUNDS`, or a number that is quick.
+pub fn rounds(quick: usize) -> usize {
+    env::var("GAMEKEEPER_ROUNDS").map_or(quick, |rounds| {
+        rounds.parse().expect("GAMEKEEPER_ROUNDS is a number")
+    })
+}
+
+/// What the members of an ensemble have in common. Defaults: ticks of 500 ms, ten seconds for a start
+/// and three for a silence.
+#[derive(Debug, Clone)]
+pub struct EnsembleOptions {
+    server: ServerOptions,
+    observers: usize,
+    network: Option<Network>,
+    data_dirs: Vec<(usize, PathBuf)>,
+}
+
+impl Default for EnsembleOptions {
+    fn default() -> Self {
+        let server = ServerOptions::new()
+            .config("tickTime", 500)
+            .config("initLimit", 20)
+            .config("syncLimit", 6)
+            .config("maxClientCnxns", 0)
+            .config("4lw.commands.whitelist", "*")
+            .config("maxSessionTimeout", 60_000);
+        Self {
+            server,
+            observers: 0,
+            network: None,
+            data_dirs: Vec::new(),
+        }
+    }
+}
+
+impl EnsembleOptions {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A line of every member's `zoo.cfg`; the last one for a key wins.
+    #[must_use]
+    pub fn config(mut self, key: &str, value: impl Display) -> Self {
+        self.server = self.server.config(key, value);
+        self
+    }
+
+    /// How many of the last members are observers.
+    #[must_use]
+    pub fn observers(mut self, count: usize) -> Self {
+        self.observers = count;
+        self
+    }
+
+    /// Put each member on a host of this network.
+    #[must_use]
+    pub fn network(mut self, network: &Network) -> Self {
+        self.network = Some(network.clone());
+        self
+    }
+
+    /// Give a member this data directory instead of one below the ensemble's own.
+    #[must_use]
+    pub fn data_dir(mut self, member: usize, directory: &Path) -> Self {
+        self.data_dirs.push((member, directory.to_path_buf()));
+        self
+    }
+}
+
+/// What a member says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Leader,
+    Follower,
+    Observer,
+}
+
+#[derive(Debug)]
+pub struct Ensemble {
+    members: Vec<Member>,
+    voters: usize,
+    options: EnsembleOptions,
+    ports: Ports,
+    dir: Option<TempDir>,
+}
+
+#[derive(Debug)]
+struct Member {
+    kind: Kind,
+    data_dir: PathBuf,
+    log: PathBuf,
+    server: Option<Server>,
+    paused: bool,
+}
+
+impl Ensemble {
+    /// Starts a member of each kind and waits until all of them serve. The last voter leads: it has the
+    /// highest id of the first quorum, and the others are started after it.
+    pub fn start(kinds: &[Kind], options: &EnsembleOptions) -> Self {
+        let mut ensemble = Self::prepare(kinds, options);
+        let last = ensemble.voters - 1;
+        let first_quorum = ensemble.voters - ensemble.quorum()..ensemble.voters;
+        ensemble.start_members(first_quorum.clone());
+        assert_eq!(ensemble.await_leader(), last, "the highest id leads");
+        ensemble.start_members(0..first_quorum.start);
+        ensemble.start_members(ensemble.voters..ensemble.len());
+        ensemble.await_all();
+        ensemble
+    }
+
+    /// Starts all members at once and waits until all of them serve; any voter may lead.
+    pub fn start_at_once(kinds: &[Kind], options: &EnsembleOptions) -> Self {
+        let mut ensemble = Self::prepare(kinds, options);
+        ensemble.start_members(0..ensemble.len());
+        ensemble.await_leader();
+        ensemble.await_all();
+        ensemble
+    }
+
+    /// `kill -9`; a paused member too.
+    pub fn kill(&mut self, member: usize) {
+        self.server_mut(member).kill();
+        self.forget(member);
+    }
+
+    /// SIGTERM, then waits for the end.
+    pub fn stop(&mut self, member: usize) {
+        assert!(!self.is_paused(member), "a paused process does not stop");
+        self.server_mut(member).stop();
+        self.forget(member);
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&mut self, member: usize) {
+        self.server_mut(member).pause();
+        self.members[member].paused = true;
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self, member: usize) {
+        self.server_mut(member).resume();
+        self.members[member].paused = false;
+    }
+
+    /// Starts a member that is not running, on its data; does not wait.
+    pub fn restart(&mut self, member: usize) {
+        assert!(!self.is_running(member), "{} runs", self.name(member));
+        let options = self.member_options(member);
+        let kind = self.members[member].kind;
+        self.members[member].server = Some(Server::spawn(kind, &options));
+    }
+
+    /// As [`Self::restart`], with a server of another kind.
+    pub fn restart_as(&mut self, member: usize, kind: Kind) {
+        self.members[member].kind = kind;
+        self.restart(member);
+    }
+
+    /// Takes all data from a member that is not running, so that it must be given a snapshot.
+    pub fn wipe(&mut self, member: usize) {
+        assert!(!self.is_running(member), "{} runs", self.name(member));
+        fs::remove_dir_all(self.members[member].data_dir.join("version-2"))
+            .expect("a server leaves version-2");
+    }
+
+    /// The one member that says it leads, of those that run and are not paused.
+    pub fn leader(&self) -> Option<usize> {
+        let leads = |member: &usize| self.mode(*member) == Some(Mode::Leader);
+        let mut leaders = (0..self.len()).filter(leads);
+        let leader = leaders.next();
+        if leaders.next().is_some() {
+            return None;
+        }
+        leader
+    }
+
+    pub fn await_leader(&mut self) -> usize {
+        eventually("one member leads", ENSEMBLE_PATIENCE, || {
+            self.expect_no_ends();
+            self.leader()
+        })
+    }
+
+    pub fn await_serving(&mut self, member: usize) -> Mode {
+        let what = format!("{} serves", self.name(member));
+        eventually(&what, ENSEMBLE_PATIENCE, || {
+            self.expect_no_ends();
+            self.mode(member)
+        })
+    }
+
+    /// Waits until every member that runs and is not paused serves.
+    pub fn await_all(&mut self) {
+        for member in 0..self.len() {
+            if self.is_running(member) && !self.is_paused(member) {
+                self.await_serving(member);
+            }
+        }
+    }
+
+    /// What the member says it is; `None` if it does not run, is paused, or serves nobody now.
+    pub fn mode(&self, member: usize) -> Option<Mode> {
+        if !self.is_running(member) || self.is_paused(member) {
+            return None;
+        }
+        let answer = four_letter_word(self.address(member), "srvr").ok()?;
+        let mode = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("Mode: "))?;
+        match mode {
+            "leader" => Some(Mode::Leader),
+            "follower" => Some(Mode::Follower),
+            "observer" => Some(Mode::Observer),
+            other => panic!("{} has the mode {other}", self.name(member)),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub fn voters(&self) -> usize {
+        self.voters
+    }
+
+    /// How many voters are a majority.
+    pub fn quorum(&self) -> usize {
+        self.voters / 2 + 1
+    }
+
+    pub fn kind(&self, member: usize) -> Kind {
+        self.members[member].kind
+    }
+
+    /// Whether it was started and not ended by us; it may have ended by itself.
+    pub fn is_running(&self, member: usize) -> bool {
+        self.members[member].server.is_some()
+    }
+
+    pub fn is_paused(&self, member: usize) -> bool {
+        self.members[member].paused
+    }
+
+    /// Where clients reach the member.
+    pub fn address(&self, member: usize) -> SocketAddr {
+        SocketAddr::from((self.host(member), self.ports.of(member).start))
+    }
+
+    /// Where clients reach the members, all of them.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        (0..self.len()).map(|member| self.address(member)).collect()
+    }
+
+    pub fn server_mut(&mut self, member: usize) -> &mut Server {
+        let name = self.name(member);
+        let server = self.members[member].server.as_mut();
+        server.unwrap_or_else(|| panic!("{name} does not run"))
+    }
+
+    pub fn data_dir(&self, member: usize) -> &Path {
+        &self.members[member].data_dir
+    }
+
+    /// Everything the member has printed since the ensemble was made, over all its starts.
+    pub fn log(&self, member: usize) -> String {
+        fs::read(&self.members[member].log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Forgets a member that has ended by itself, so that it can be restarted.
+    pub fn forget(&mut self, member: usize) {
+        assert!(self.server_mut(member).has_ended());
+        self.members[member].server = None;
+        self.members[member].paused = false;
+    }
+
+    pub fn name(&self, member: usize) -> String {
+        format!("server {} ({})", member + 1, self.kind(member))
+    }
+
+    fn prepare(kinds: &[Kind], options: &EnsembleOptions) -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let members = kinds.iter().enumerate().map(|(number, kind)| {
+            let own = dir.path().join((number + 1).to_string());
+            fs::create_dir_all(&own).expect("a member's directory");
+            let given = options.data_dirs.iter().find(|(of, _)| *of == number);
+            let data_dir = given.map_or_else(|| own.join("data"), |(_, given)| given.clone());
+            fs::create_dir_all(&data_dir).expect("a data directory");
+            fs::write(data_dir.join("myid"), (number + 1).to_string()).expect("myid is written");
+            Member {
+                kind: *kind,
+                data_dir,
+                log: own.join("server.log"),
+                server: None,
+                paused: false,
+            }
+        });
+        Self {
+            members: members.collect(),
+            voters: kinds.len() - options.observers,
+            options: options.clone(),
+            ports: Ports::reserve(kinds.len()),
+            dir: Some(dir),
+        }
+    }
+
+    fn start_members(&mut self, members: Range<usize>) {
+        members.for_each(|member| self.restart(member));
+    }
+
+    fn member_options(&self, member: usize) -> ServerOptions {
+        let own = &self.members[member];
+        let mut options = self
+            .options
+            .server
+            .clone()
+            .data_dir(&own.data_dir)
+            .log(&own.log)
+            .host(self.host(member))
+            .client_port(self.address(member).port());
+        if let Some(network) = &self.options.network {
+            options = options.namespace(&network.namespace(member));
+        }
+        if member >= self.voters {
+            options = options.config("peerType", "observer");
+        }
+        for other in 0..self.len() {
+            let role = if other < self.voters {
+                "participant"
+            } else {
+                "observer"
+            };
+            let (host, ports) = (self.host(other), self.ports.of(other));
+            let (quorum, election) = (ports.start + 1, ports.start + 2);
+            options = options.config(
+                &format!("server.{}", other + 1),
+                format!("{host}:{quorum}:{election}:{role}"),
+            );
+        }
+        options
+    }
+
+    fn host(&self, member: usize) -> Ipv4Addr {
+        match &self.options.network {
+            Some(network) => network.host(member),
+            None => Ipv4Addr::LOCALHOST,
+        }
+    }
+
+    /// A member that ends by itself while something is awaited is a failure to report at once.
+    fn expect_no_ends(&mut self) {
+        for member in 0..self.len() {
+            let name = self.name(member);
+            if let Some(server) = &mut self.members[member].server {
+                assert!(!server.has_ended(), "{name} has ended");
+            }
+        }
+    }
+
+    fn report(&self) {
+        for member in 0..self.len() {
+            let log = self.log(member);
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines.len().saturating_sub(LOG_TAIL_LINES);
+            announce(&format!(
+                "the end of the log of {}:\n{}",
+                self.name(member),
+                lines[tail..].join("\n")
+            ));
+        }
+    }
+}
+
+impl Drop for Ensemble {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        self.report();
+        if let Some(dir) = self.dir.take() {
+            announce(&format!("logs and data stay in {}", dir.keep().display()));
+        }
+    }
+}
+
+/// Three ports for each member, below those that the system hands out, held by a lock file that all
+/// tests on the machine know for as long as the ensemble lives.
+#[derive(Debug)]
+struct Ports {
+    base: u16,
+    _lock: File,
+}
+
+impl Ports {
+    const FIRST: u16 = 20_000;
+    const LANES: u16 = 300;
+    const LANE_SIZE: u16 = 40;
+    const PER_MEMBER: u16 = 3;
+
+    fn reserve(members: usize) -> Self {
+        let needed = Self::PER_MEMBER * u16::try_from(members).expect("a few members");
+        assert!(needed <= Self::LANE_SIZE, "{members} members");
+        let locks = env::temp_dir().join("gamekeeper-ports");
+        fs::create_dir_all(&locks).expect("a directory for lock files");
+        for lane in 0..Self::LANES {
+            let lock = File::create(locks.join(lane.to_string())).expect("a lock file");
+            let base = Self::FIRST + lane * Self::LANE_SIZE;
+            if lock.try_lock().is_ok() && are_free(base..base + needed) {
+                return Self { base, _lock: lock };
+            }
+        }
+        panic!("{} ensembles run already", Self::LANES);
+    }
+
+    fn of(&self, member: usize) -> Range<u16> {
+        let member = u16::try_from(member).expect("a few members");
+        let start = self.base + member * Self::PER_MEMBER;
+        start..start + Self::PER_MEMBER
+    }
+}
+
+fn are_free(mut ports: Range<u16>) -> bool {
+    ports.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+}
