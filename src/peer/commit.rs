@@ -18,21 +18,17 @@ impl Peer {
         in_flight: InFlight,
         db: &mut Database,
         watches: &mut WatchTable,
-        out: &mut Vec<Output>,
         client: &mut Vec<ClientOutput>,
     ) {
         let asked = match in_flight.origin {
             Origin::Client(asked) => Some(asked),
-            Origin::Nobody | Origin::Learner(_) => None,
+            Origin::Nobody => None,
         };
         match in_flight.task {
             Task::Refuse { code, zxid } => {
                 self.reply(asked, zxid, WriteReply::Error(code), client);
             }
             Task::Sync { path } => {
-                if let Origin::Learner(link) = in_flight.origin {
-                    self.answer_learner_sync(link, out);
-                }
                 self.reply(asked, db.last_zxid(), WriteReply::Synced(path), client);
             }
             Task::Apply(record) => {

@@ -60,10 +60,11 @@ impl Leading {
     }
 
     pub(super) fn report(&self) -> LeadingReport {
+        let report = self.zab.report();
         LeadingReport {
             since: self.since,
-            learners: self.zab.report().learners,
-            pending_syncs: self.pipeline.as_ref().map_or(0, Pipeline::pending_syncs),
+            learners: report.learners,
+            pending_syncs: report.pending_syncs,
             proposals: self.proposal_sizes,
         }
     }
@@ -224,10 +225,7 @@ impl Peer {
         };
         match op {
             Op::CreateSession => self.open_for_learner(now, db, link, session, &body, out),
-            Op::Sync => {
-                let prepared = Prepared::Sync { path: None };
-                self.propose(now, prepared, Origin::Learner(link), out);
-            }
+            Op::Sync => self.sync_for_learner(link, out),
             _ => {
                 let caller = Caller {
                     session,
@@ -288,11 +286,11 @@ impl Peer {
         out.extend(asked.into_iter().filter_map(sent));
     }
 
-    /// A sync of a learner's client has its turn.
-    pub(super) fn answer_learner_sync(&mut self, link: QuorumLink, out: &mut Vec<Output>) {
+    /// A sync of a learner's client takes its place among the commits.
+    fn sync_for_learner(&mut self, link: QuorumLink, out: &mut Vec<Output>) {
         if let Role::Leading(role) = &mut self.role {
             let mut asked = Vec::new();
-            role.zab.answer_sync(link, &mut asked);
+            role.zab.request_sync(link, &mut asked);
             out.extend(asked.into_iter().filter_map(sent));
         }
     }

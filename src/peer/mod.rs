@@ -258,7 +258,7 @@ impl Peer {
             }
         }
         while let Some(in_flight) = self.pipeline_mut().and_then(Pipeline::next_settled) {
-            self.apply(in_flight, db, watches, out, client);
+            self.apply(in_flight, db, watches, client);
         }
     }
 

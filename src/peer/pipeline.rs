@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::{ConnId, Now, QuorumLink, Xid, Zxid, limits};
+use crate::base::{ConnId, Now, Xid, Zxid, limits};
 use crate::peer::PeerOptions;
 use crate::peer::janitor::Janitor;
 use crate::prep::{Prep, Prepared};
@@ -55,8 +55,6 @@ pub(super) enum Origin {
     /// The server's own, or one that a learner answers itself when it hears of the commit.
     Nobody,
     Client(Asked),
-    /// A sync of a learner's client, answered to the learner.
-    Learner(QuorumLink),
 }
 
 /// A client's request that is to be answered.
@@ -147,14 +145,6 @@ impl Pipeline {
 
     pub(super) fn in_flight_len(&self) -> usize {
         self.in_flight.len()
-    }
-
-    /// Syncs of learners' clients among them.
-    pub(super) fn pending_syncs(&self) -> usize {
-        let origins = self.in_flight.iter().map(|waiting| waiting.origin);
-        origins
-            .filter(|origin| matches!(origin, Origin::Learner(_)))
-            .count()
     }
 
     pub(super) fn in_flight_bytes(&self) -> usize {

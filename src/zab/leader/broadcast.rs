@@ -24,6 +24,8 @@ pub(super) struct Proposals {
     /// This server has everything up to this on disk.
     appended: Zxid,
     row: VecDeque<Proposal>,
+    /// Sync requests of learners, each with the proposal it waits for, in order.
+    syncs: VecDeque<(Zxid, QuorumLink)>,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,7 @@ impl Proposals {
             committed: start,
             appended: start,
             row: VecDeque::new(),
+            syncs: VecDeque::new(),
         }
     }
 
@@ -65,6 +68,19 @@ impl Proposals {
         self.row
             .iter()
             .map(|proposal| (proposal.zxid, &proposal.payload))
+    }
+
+    /// Sync requests that wait.
+    pub(super) fn syncs(&self) -> usize {
+        self.syncs.len()
+    }
+
+    /// The sync requests that wait for nothing any more.
+    fn pop_syncs(&mut self) -> Vec<(Zxid, QuorumLink)> {
+        let waiting = self
+            .syncs
+            .partition_point(|(zxid, _)| *zxid <= self.committed);
+        self.syncs.drain(..waiting).collect()
     }
 
     fn push(&mut self, zxid: Zxid, payload: Bytes) {
@@ -171,9 +187,16 @@ impl Leader {
         }
     }
 
-    /// Answers the oldest sync request of a learner, behind the COMMITs it has been sent.
-    pub fn answer_sync(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
-        if self.learners.contains_key(&link) {
+    /// A learner asks for a sync: SYNC goes to it behind the COMMIT of what is proposed by now, and
+    /// before any later one, as the learner finds its place among its clients' writes by that.
+    pub fn request_sync(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
+        let Phase::Broadcasting(proposals) = &mut self.phase else {
+            return;
+        };
+        let last_proposed = proposals.last_proposed();
+        if last_proposed > proposals.committed {
+            proposals.syncs.push_back((last_proposed, link));
+        } else if self.learners.contains_key(&link) {
             send(link, &ToLearner::Sync, out);
         }
     }
@@ -259,15 +282,8 @@ impl Leader {
             committed.push(next);
         }
         let is_last = proposals.committed().counter() == LAST_COUNTER;
-        let commits = committed
-            .iter()
-            .map(|&Committed { zxid, .. }| ToLearner::Commit { zxid });
-        self.send_all(Learner::gets_proposals, commits, out);
-        let informs = committed.iter().map(|transaction| ToLearner::Inform {
-            zxid: transaction.zxid,
-            payload: transaction.payload.clone(),
-        });
-        self.send_all(Learner::gets_informs, informs, out);
+        let syncs = proposals.pop_syncs();
+        self.send_commits(&committed, &syncs, out);
         for Committed { zxid, payload } in committed {
             out.push(LeaderOutput::Committed { zxid, payload });
         }
@@ -276,17 +292,49 @@ impl Leader {
         }
     }
 
+    /// Tells learners of commits, and answers sync requests in their place among them.
+    fn send_commits(
+        &self,
+        committed: &[Committed],
+        syncs: &[(Zxid, QuorumLink)],
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        let asked = |link| syncs.iter().any(|(_, asker)| *asker == link);
+        let commits = committed.iter().map(as_commit);
+        let is_meant = |link, learner: &Learner| learner.gets_proposals() && !asked(link);
+        self.send_all(is_meant, commits, out);
+        let informs = committed.iter().map(as_inform);
+        let is_meant = |link, learner: &Learner| learner.gets_informs() && !asked(link);
+        self.send_all(is_meant, informs, out);
+        for (&link, learner) in self.learners.iter().filter(|(link, _)| asked(**link)) {
+            let mut packets = BytesMut::new();
+            for transaction in committed {
+                if learner.gets_proposals() {
+                    as_commit(transaction).encode(&mut packets);
+                } else if learner.gets_informs() {
+                    as_inform(transaction).encode(&mut packets);
+                }
+                let due = syncs
+                    .iter()
+                    .filter(|sync| **sync == (transaction.zxid, link));
+                due.for_each(|_| ToLearner::Sync.encode(&mut packets));
+            }
+            let packets = packets.freeze();
+            out.push(LeaderOutput::Send { link, packets });
+        }
+    }
+
     /// Sends the same packets to all of a kind; they are encoded once, and only if there is one.
     pub(super) fn send_all(
         &self,
-        is_meant: impl Fn(&Learner) -> bool,
+        is_meant: impl Fn(QuorumLink, &Learner) -> bool,
         packets: impl Iterator<Item = ToLearner>,
         out: &mut Vec<LeaderOutput>,
     ) {
         let mut meant = self
             .learners
             .iter()
-            .filter(|(_, learner)| is_meant(learner))
+            .filter(|(link, learner)| is_meant(**link, learner))
             .peekable();
         if meant.peek().is_none() {
             return;
@@ -300,6 +348,18 @@ impl Leader {
             let packets = bytes.clone();
             out.push(LeaderOutput::Send { link, packets });
         }
+    }
+}
+
+fn as_commit(transaction: &Committed) -> ToLearner {
+    let zxid = transaction.zxid;
+    ToLearner::Commit { zxid }
+}
+
+fn as_inform(transaction: &Committed) -> ToLearner {
+    ToLearner::Inform {
+        zxid: transaction.zxid,
+        payload: transaction.payload.clone(),
     }
 }
 

@@ -175,7 +175,7 @@ impl Leader {
             _ => return,
         };
         self.send_all(
-            Learner::is_live,
+            |_, learner| learner.is_live(),
             [ToLearner::Ping { zxid }].into_iter(),
             out,
         );

@@ -223,6 +223,8 @@ pub struct LeaderReport {
     pub committed: Zxid,
     /// Proposals that are not committed yet.
     pub proposals: usize,
+    /// Sync requests of learners that wait for one of these.
+    pub pending_syncs: usize,
     /// By link.
     pub learners: Vec<LearnerReport>,
 }
@@ -417,6 +419,10 @@ impl Leader {
             committed: self.committed(),
             proposals: match &self.phase {
                 Phase::Broadcasting(proposals) => proposals.len(),
+                _ => 0,
+            },
+            pending_syncs: match &self.phase {
+                Phase::Broadcasting(proposals) => proposals.syncs(),
                 _ => 0,
             },
             learners: learners.collect(),
