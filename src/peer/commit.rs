@@ -141,7 +141,7 @@ impl Peer {
 
     fn on_opened(&mut self, session: SessionId, timeout_ms: i32, out: &mut Vec<ClientOutput>) {
         self.sessions.commit(session);
-        let conn = self.connections.holder_of(session);
+        let conn = self.connections.opened(session);
         let handle = self.sessions.handle(session);
         // The client may have left; its session then waits for its expiry.
         if let (Some(conn), Some(handle)) = (conn, handle) {
