@@ -91,7 +91,9 @@ fn many(arguments: &Arguments, mutation: Option<Mutation>) -> ExitCode {
                 return;
             }
             let outcome = run(arguments.first + number, mutation, LINES_SHOWN);
-            let mut total = total.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut total = total
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
             total.0.add(&outcome.summary);
             if outcome.violation.is_some() {
                 end_of(&outcome, mutation);
@@ -107,7 +109,9 @@ fn many(arguments: &Arguments, mutation: Option<Mutation>) -> ExitCode {
             scope.spawn(work);
         }
     });
-    let (summary, failures) = total.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let (summary, failures) = total
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     report(&summary, started.elapsed());
     if failures.is_empty() {
         say("no violation");

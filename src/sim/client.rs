@@ -340,9 +340,8 @@ impl Client {
         let Link::Open(open) = &mut self.link else {
             return;
         };
-        let is_closing = |(_, pending): &(Xid, Pending)| {
-            matches!(pending, Pending::Asked(Asked::CloseSession))
-        };
+        let is_closing =
+            |(_, pending): &(Xid, Pending)| matches!(pending, Pending::Asked(Asked::CloseSession));
         if open.asked.iter().any(is_closing) {
             return;
         }
@@ -463,9 +462,10 @@ impl Client {
     fn lose(&mut self, stage: &mut Stage) {
         let was_open = matches!(self.link, Link::Open(_));
         let closing = match std::mem::replace(&mut self.link, Link::Away) {
-            Link::Open(open) => open.asked.iter().any(|(_, pending)| {
-                matches!(pending, Pending::Asked(Asked::CloseSession))
-            }),
+            Link::Open(open) => open
+                .asked
+                .iter()
+                .any(|(_, pending)| matches!(pending, Pending::Asked(Asked::CloseSession))),
             _ => false,
         };
         if was_open {

@@ -26,14 +26,14 @@ use crate::tree::{Database, SnapshotCursor};
 
 /// What a server keeps, and where.
 #[derive(Debug, Clone)]
-pub struct Storage {
+pub(super) struct Storage {
     pub disk: Arc<dyn Disk>,
     pub options: WorkerOptions,
 }
 
 /// What a batch came to.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub(super) struct Batch {
     /// For the peer.
     pub done: Vec<Mail>,
     /// It is time for a snapshot.
@@ -44,7 +44,7 @@ pub struct Batch {
 
 /// See the module.
 #[derive(Debug)]
-pub struct DiskThread {
+pub(super) struct DiskThread {
     storage: Storage,
     options: DiskOptions,
     worker: DiskWorker,
@@ -58,13 +58,13 @@ pub struct DiskThread {
 
 impl Storage {
     /// The state that is on disk.
-    pub fn recover(&self) -> Result<Recovered, String> {
+    pub(super) fn recover(&self) -> Result<Recovered, String> {
         let WorkerOptions { storage, tree, .. } = &self.options;
         recover(&*self.disk, storage, *tree).map_err(explain)
     }
 
     /// What is on disk of the history.
-    pub fn history(&self) -> Result<History, String> {
+    pub(super) fn history(&self) -> Result<History, String> {
         let storage = &self.options.storage;
         let (dirs, field_max) = (&storage.dirs, storage.field_bytes_max);
         let snapshots = dirs.list_snapshots(&*self.disk).map_err(explain)?;
@@ -80,7 +80,7 @@ impl Storage {
     }
 
     /// Writes slices of a state as a snapshot.
-    pub fn write_snapshot(&self, slices: Slices) -> Result<(), String> {
+    pub(super) fn write_snapshot(&self, slices: Slices) -> Result<(), String> {
         let zxid = slices.zxid;
         let storage = &self.options.storage;
         let (dirs, compression) = (&storage.dirs, storage.compression);
@@ -92,7 +92,7 @@ impl Storage {
 
 impl DiskThread {
     /// A thread for a disk whose history ends with `last`.
-    pub fn new(
+    pub(super) fn new(
         storage: Storage,
         options: DiskOptions,
         last: Zxid,
@@ -112,35 +112,38 @@ impl DiskThread {
         }
     }
 
-    pub fn slow_down(&mut self, until: Micros) {
+    pub(super) fn slow_down(&mut self, until: Micros) {
         self.slow_until = until;
     }
 
-    pub fn command(&mut self, scene: &mut Scene<'_>, command: DiskCommand) {
+    pub(super) fn command(&mut self, scene: &mut Scene<'_>, command: DiskCommand) {
         self.queue.push_back(command);
         self.begin(scene);
     }
 
     /// The batch in progress is done; another one begins.
-    pub fn on_done(&mut self, scene: &mut Scene<'_>, db: &Database) -> Result<Batch, String> {
+    pub(super) fn on_done(
+        &mut self,
+        scene: &mut Scene<'_>,
+        db: &Database,
+    ) -> Result<Batch, String> {
         let batch = self.carry_out(db)?;
         self.begin(scene);
         Ok(batch)
     }
 
     /// Whether a batch is in progress.
-    pub fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         self.batch > 0
     }
 
     /// Does what is in progress, whether or not anybody will hear of it.
-    pub fn carry_out(&mut self, db: &Database) -> Result<Batch, String> {
+    pub(super) fn carry_out(&mut self, db: &Database) -> Result<Batch, String> {
         let commands: Vec<DiskCommand> = self.queue.drain(..self.batch).collect();
         self.batch = 0;
         let is_mutated = self.mutation == Some(Mutation::ForgetTruncation);
-        let forgets = |command: &DiskCommand| {
-            is_mutated && matches!(command, DiskCommand::Truncate { .. })
-        };
+        let forgets =
+            |command: &DiskCommand| is_mutated && matches!(command, DiskCommand::Truncate { .. });
         let mut batch = Batch::default();
         let mut rest = VecDeque::from(commands);
         while !rest.is_empty() {
@@ -297,7 +300,7 @@ impl SnapshotSource for Live<'_> {
 
 /// A state in slices that were made while it changed.
 #[derive(Debug)]
-pub struct Slices {
+pub(super) struct Slices {
     pub zxid: Zxid,
     pub bytes: Vec<u8>,
     pub tail: SnapshotTail,
@@ -317,7 +320,7 @@ impl SnapshotSource for Made {
 }
 
 /// What stands behind the slices of a state.
-pub fn tail_of(db: &Database) -> SnapshotTail {
+pub(super) fn tail_of(db: &Database) -> SnapshotTail {
     SnapshotTail {
         digest: Some((db.last_zxid(), db.tree.digest())),
         last_processed: Some(db.last_zxid()),
@@ -325,7 +328,7 @@ pub fn tail_of(db: &Database) -> SnapshotTail {
 }
 
 /// An error and all its reasons.
-pub fn explain(error: impl Error) -> String {
+pub(super) fn explain(error: impl Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(reason) = source {

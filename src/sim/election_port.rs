@@ -19,7 +19,7 @@ use crate::sim::world::Micros;
 
 /// See the module.
 #[derive(Debug)]
-pub struct ElectionPort {
+pub(super) struct ElectionPort {
     links: Links,
     greeting: Bytes,
     conns: BTreeMap<End, Conn>,
@@ -45,7 +45,7 @@ enum State {
 
 impl ElectionPort {
     /// A port that listens. `address` is what others are told to dial.
-    pub fn open(scene: &mut Scene<'_>, address: Address) -> Self {
+    pub(super) fn open(scene: &mut Scene<'_>, address: Address) -> Self {
         scene.stage.listen(scene.host(), Port::Election);
         let greeting = InitialMessage {
             sid: scene.me,
@@ -60,19 +60,19 @@ impl ElectionPort {
         }
     }
 
-    pub fn notify(&mut self, scene: &mut Scene<'_>, to: ServerId, message: Bytes) {
+    pub(super) fn notify(&mut self, scene: &mut Scene<'_>, to: ServerId, message: Bytes) {
         self.feed(scene, LinkInput::Queue { to, message });
     }
 
-    pub fn set_eager(&mut self, scene: &mut Scene<'_>, eager: bool) {
+    pub(super) fn set_eager(&mut self, scene: &mut Scene<'_>, eager: bool) {
         self.feed(scene, LinkInput::Eager(eager));
     }
 
-    pub fn owns(&self, end: End) -> bool {
+    pub(super) fn owns(&self, end: End) -> bool {
         self.conns.contains_key(&end)
     }
 
-    pub fn on_accepted(&mut self, end: End) {
+    pub(super) fn on_accepted(&mut self, end: End) {
         let conn = Conn {
             state: State::Nameless,
             input: BytesMut::new(),
@@ -80,7 +80,7 @@ impl ElectionPort {
         self.conns.insert(end, conn);
     }
 
-    pub fn on_dialled(&mut self, scene: &mut Scene<'_>, end: End) {
+    pub(super) fn on_dialled(&mut self, scene: &mut Scene<'_>, end: End) {
         let Some(State::Dialling(to)) = self.conns.get(&end).map(|conn| conn.state) else {
             return;
         };
@@ -90,7 +90,7 @@ impl ElectionPort {
     }
 
     /// It is closed, or was never there.
-    pub fn on_closed(&mut self, scene: &mut Scene<'_>, end: End) {
+    pub(super) fn on_closed(&mut self, scene: &mut Scene<'_>, end: End) {
         let Some(conn) = self.conns.remove(&end) else {
             return;
         };
@@ -104,7 +104,7 @@ impl ElectionPort {
         }
     }
 
-    pub fn on_bytes(&mut self, scene: &mut Scene<'_>, end: End, bytes: &Bytes) {
+    pub(super) fn on_bytes(&mut self, scene: &mut Scene<'_>, end: End, bytes: &Bytes) {
         let Some(conn) = self.conns.get_mut(&end) else {
             return;
         };
@@ -129,21 +129,21 @@ impl ElectionPort {
         self.cut_frames(scene, end);
     }
 
-    pub fn on_written(&mut self, scene: &mut Scene<'_>, link: LinkId) {
+    pub(super) fn on_written(&mut self, scene: &mut Scene<'_>, link: LinkId) {
         if self.ends.contains_key(&link) {
             self.feed(scene, LinkInput::Written { link });
         }
     }
 
     /// Wakes the links, if it is time.
-    pub fn wake(&mut self, scene: &mut Scene<'_>) {
+    pub(super) fn wake(&mut self, scene: &mut Scene<'_>) {
         let now = scene.now().monotonic;
         if self.links.next_deadline().is_some_and(|due| due <= now) {
             self.feed(scene, LinkInput::Wake);
         }
     }
 
-    pub fn next_deadline(&self) -> Option<crate::base::Monotonic> {
+    pub(super) fn next_deadline(&self) -> Option<crate::base::Monotonic> {
         self.links.next_deadline()
     }
 

@@ -32,7 +32,7 @@ pub enum FaultEvent {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Faults {
+pub(super) struct Faults {
     options: FaultOptions,
     prng: Prng,
     /// All hosts, servers first.
@@ -46,7 +46,7 @@ pub struct Faults {
 type Nodes = BTreeMap<ServerId, Node>;
 
 impl Faults {
-    pub fn new(options: FaultOptions, voters: usize, hosts: Vec<Host>, prng: Prng) -> Self {
+    pub(super) fn new(options: FaultOptions, voters: usize, hosts: Vec<Host>, prng: Prng) -> Self {
         Self {
             options,
             prng,
@@ -58,7 +58,7 @@ impl Faults {
     }
 
     /// Lets the first of each kind come.
-    pub fn start(&mut self, stage: &mut Stage) {
+    pub(super) fn start(&mut self, stage: &mut Stage) {
         for fault in [
             FaultEvent::Crash,
             FaultEvent::Partition,
@@ -73,7 +73,7 @@ impl Faults {
         }
     }
 
-    pub fn on_event(&mut self, stage: &mut Stage, nodes: &mut Nodes, event: FaultEvent) {
+    pub(super) fn on_event(&mut self, stage: &mut Stage, nodes: &mut Nodes, event: FaultEvent) {
         match event {
             FaultEvent::Restart(server) => {
                 let node = nodes.get_mut(&server).unwrap();
@@ -119,20 +119,18 @@ impl Faults {
     }
 
     /// A server stopped by itself: it is started again some time later.
-    pub fn revive(&mut self, stage: &mut Stage, server: ServerId) {
+    pub(super) fn revive(&mut self, stage: &mut Stage, server: ServerId) {
         let down_ms = if self.is_over {
             1
         } else {
             1 + self.prng.around(self.options.down_mean_ms)
         };
         let restart = Event::Fault(FaultEvent::Restart(server));
-        stage
-            .timeline
-            .after(Micros::from_millis(down_ms), restart);
+        stage.timeline.after(Micros::from_millis(down_ms), restart);
     }
 
     /// Nothing breaks from here on, and all that is broken is whole again.
-    pub fn heal(&mut self, stage: &mut Stage, nodes: &mut Nodes) {
+    pub(super) fn heal(&mut self, stage: &mut Stage, nodes: &mut Nodes) {
         self.is_over = true;
         stage.fault(FaultFact::Heal);
         stage.heal_network();
@@ -266,6 +264,6 @@ impl Faults {
 }
 
 /// The hosts of servers.
-pub fn hosts_of<'n>(servers: impl Iterator<Item = &'n ServerId>) -> Vec<Host> {
+pub(super) fn hosts_of<'n>(servers: impl Iterator<Item = &'n ServerId>) -> Vec<Host> {
     servers.map(|server| host_of(*server)).collect()
 }

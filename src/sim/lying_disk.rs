@@ -10,7 +10,7 @@ use crate::store::sim_disk::SimDisk;
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub struct LyingDisk(pub SimDisk);
+pub(super) struct LyingDisk(pub SimDisk);
 
 struct LyingSegment(Box<dyn Segment>);
 

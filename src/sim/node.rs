@@ -57,7 +57,7 @@ pub enum NodeEvent {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Node {
+pub(super) struct Node {
     pub id: ServerId,
     options: Options,
     membership: Arc<Membership>,
@@ -85,7 +85,7 @@ enum Deferred {
 
 /// What a server did in all its processes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NodeCounts {
+pub(super) struct NodeCounts {
     pub process: ProcessCounts,
     pub snapshots_sent: u64,
     pub ranges_sent: u64,
@@ -93,7 +93,7 @@ pub struct NodeCounts {
 }
 
 impl Node {
-    pub fn new(
+    pub(super) fn new(
         id: ServerId,
         options: &Options,
         membership: Arc<Membership>,
@@ -128,31 +128,31 @@ impl Node {
         }
     }
 
-    pub fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.process.is_some()
     }
 
-    pub fn is_paused(&self) -> bool {
+    pub(super) fn is_paused(&self) -> bool {
         self.standstill.is_some()
     }
 
     /// What it is to its clients, if it serves.
-    pub fn serving(&self) -> Option<Mode> {
+    pub(super) fn serving(&self) -> Option<Mode> {
         self.process.as_ref()?.serving
     }
 
-    pub fn last_zxid(&self) -> Option<Zxid> {
+    pub(super) fn last_zxid(&self) -> Option<Zxid> {
         self.process.as_ref().map(|process| process.db.last_zxid())
     }
 
     /// How many sessions are open.
-    pub fn session_count(&self) -> usize {
+    pub(super) fn session_count(&self) -> usize {
         self.process
             .as_ref()
             .map_or(0, |process| process.db.sessions.len())
     }
 
-    pub fn counts(&self) -> NodeCounts {
+    pub(super) fn counts(&self) -> NodeCounts {
         let mut counts = self.counts;
         if let Some(process) = &self.process {
             counts.add(process);
@@ -161,7 +161,7 @@ impl Node {
     }
 
     /// Starts a process on what the disk has.
-    pub fn start(&mut self, stage: &mut Stage) {
+    pub(super) fn start(&mut self, stage: &mut Stage) {
         assert!(self.process.is_none(), "one process at a time");
         self.disk.power_on();
         stage.network().power_on(host_of(self.id));
@@ -187,7 +187,7 @@ impl Node {
     }
 
     /// Ends the process, or the machine with it.
-    pub fn crash(&mut self, stage: &mut Stage, ending: Ending) {
+    pub(super) fn crash(&mut self, stage: &mut Stage, ending: Ending) {
         self.standstill = None;
         let Some(mut process) = self.process.take() else {
             return;
@@ -209,12 +209,12 @@ impl Node {
     }
 
     /// The process gets no turn from now on.
-    pub fn pause(&mut self) {
+    pub(super) fn pause(&mut self) {
         self.standstill.get_or_insert_default();
     }
 
     /// All that waited happens, one thing after the other.
-    pub fn resume(&mut self, stage: &mut Stage) {
+    pub(super) fn resume(&mut self, stage: &mut Stage) {
         for deferred in self.standstill.take().into_iter().flatten() {
             match deferred {
                 Deferred::Event(event) => self.on_event(stage, self.processes, event),
@@ -224,7 +224,7 @@ impl Node {
     }
 
     /// One of the next calls of the disk fails.
-    pub fn break_disk(&mut self) {
+    pub(super) fn break_disk(&mut self) {
         if self.process.is_some() {
             self.is_broken = true;
             self.disk.inject(Fault::FailAt(self.prng.below(20)));
@@ -232,22 +232,22 @@ impl Node {
     }
 
     /// The disk works again.
-    pub fn mend_disk(&mut self) {
+    pub(super) fn mend_disk(&mut self) {
         self.is_broken = false;
         self.disk.inject(Fault::None);
     }
 
-    pub fn slow_disk(&mut self, until: Micros) {
+    pub(super) fn slow_disk(&mut self, until: Micros) {
         if let Some(process) = &mut self.process {
             process.disk.slow_down(until);
         }
     }
 
-    pub fn set_wall_skew(&mut self, skew_ms: i64) {
+    pub(super) fn set_wall_skew(&mut self, skew_ms: i64) {
         self.clock.wall_skew_ms = skew_ms;
     }
 
-    pub fn on_event(&mut self, stage: &mut Stage, process: u32, event: NodeEvent) {
+    pub(super) fn on_event(&mut self, stage: &mut Stage, process: u32, event: NodeEvent) {
         if process != self.processes {
             return;
         }
@@ -258,7 +258,7 @@ impl Node {
         self.with_process(stage, |process, scene| process.on_event(scene, event));
     }
 
-    pub fn on_arrival(&mut self, stage: &mut Stage, end: End, arrival: Arrival) {
+    pub(super) fn on_arrival(&mut self, stage: &mut Stage, end: End, arrival: Arrival) {
         if let Some(deferred) = &mut self.standstill {
             deferred.push_back(Deferred::Arrival(end, arrival));
             return;
@@ -270,7 +270,7 @@ impl Node {
     }
 
     /// What the server has when all is over.
-    pub fn final_state(&self) -> Option<FinalState> {
+    pub(super) fn final_state(&self) -> Option<FinalState> {
         let db = &self.process.as_ref()?.db;
         let mut nodes = Vec::new();
         let mut paths = vec![String::from("/")];
@@ -299,7 +299,7 @@ impl Node {
     }
 
     /// One line for someone who wonders why a run does not end.
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match &self.process {
             None => format!("{}: down", self.id),
             Some(process) => format!(

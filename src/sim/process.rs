@@ -36,7 +36,7 @@ use crate::zab::{ToLeader, ToLearner};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Process {
+pub(super) struct Process {
     pub peer: Peer,
     pub db: Database,
     pub watches: Mutex<WatchTable>,
@@ -68,7 +68,7 @@ pub struct Process {
 
 /// What a process did, for the summary.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ProcessCounts {
+pub(super) struct ProcessCounts {
     pub truncations: u64,
     pub installs: u64,
     pub reloads: u64,
@@ -77,16 +77,16 @@ pub struct ProcessCounts {
 
 /// A snapshot that is being made while the server goes on.
 #[derive(Debug)]
-pub struct SnapshotJob {
+pub(super) struct SnapshotJob {
     cursor: SnapshotCursor,
     bytes: Vec<u8>,
 }
 
 /// Why a process ends by itself.
-pub type Fatal = StopReason;
+pub(super) type Fatal = StopReason;
 
 impl Process {
-    pub fn new(
+    pub(super) fn new(
         peer: Peer,
         db: Database,
         policy: Arc<Policy>,
@@ -121,14 +121,22 @@ impl Process {
         }
     }
 
-    pub fn with_options(mut self, server: &ServerOptions, mutation: Option<Mutation>) -> Self {
+    pub(super) fn with_options(
+        mut self,
+        server: &ServerOptions,
+        mutation: Option<Mutation>,
+    ) -> Self {
         self.snapshots_kept = server.snapshots_kept;
         self.size_factor = server.snapshot_size_factor;
         self.mutation = mutation;
         self
     }
 
-    pub fn on_event(&mut self, scene: &mut Scene<'_>, event: NodeEvent) -> Result<(), Fatal> {
+    pub(super) fn on_event(
+        &mut self,
+        scene: &mut Scene<'_>,
+        event: NodeEvent,
+    ) -> Result<(), Fatal> {
         match event {
             NodeEvent::Turn => return self.turn(scene),
             NodeEvent::Alarm => {
@@ -165,7 +173,7 @@ impl Process {
         Ok(())
     }
 
-    pub fn on_arrival(&mut self, scene: &mut Scene<'_>, end: End, arrival: Arrival) {
+    pub(super) fn on_arrival(&mut self, scene: &mut Scene<'_>, end: End, arrival: Arrival) {
         match arrival {
             Arrival::Accepted { port, .. } => match port {
                 Port::Client => self.accept(end),
@@ -246,18 +254,14 @@ impl Process {
                 self.payloads.clear();
             }
             (Input::FromLeader { packet, .. }, state) => {
-                if let ToLearner::Proposal { zxid, payload }
-                | ToLearner::Inform { zxid, payload } = packet
+                if let ToLearner::Proposal { zxid, payload } | ToLearner::Inform { zxid, payload } =
+                    packet
                 {
                     self.payloads.insert(*zxid, hash_of(payload));
                 }
                 self.received = state.or(self.received.take());
             }
             (Input::FromLearner { packet, .. }, _) => self.hear_learner(scene, packet),
-            (Input::Write(write), _) if self.leads() => {
-                let heard = ServerFact::Heard(write.session);
-                scene.stage.server(scene.me, heard);
-            }
             _ => {}
         }
         let mut out = Vec::new();
@@ -273,7 +277,9 @@ impl Process {
             scene.stage.server(scene.me, heard);
         };
         match packet {
-            ToLeader::Ping { touched, .. } => touched.iter().for_each(|(session, _)| heard(*session)),
+            ToLeader::Ping { touched, .. } => {
+                touched.iter().for_each(|(session, _)| heard(*session))
+            }
             ToLeader::Revalidate { session, .. } => heard(*session),
             _ => {}
         }
@@ -320,10 +326,6 @@ impl Process {
         out.contains(&Output::Serve(Mode::Leader))
     }
 
-    fn leads(&self) -> bool {
-        matches!(self.serving, Some(Mode::Leader | Mode::Standalone))
-    }
-
     fn carry_out(&mut self, scene: &mut Scene<'_>, out: Vec<Output>) -> Result<(), Fatal> {
         for output in out {
             match output {
@@ -366,10 +368,8 @@ impl Process {
             }
             Output::SaveAcceptedEpoch(epoch) => {
                 if self.mutation == Some(Mutation::ForgetEpoch) {
-                    let fact = ServerFact::EpochSaved(
-                        crate::sim::facts::EpochKind::Accepted,
-                        epoch,
-                    );
+                    let fact =
+                        ServerFact::EpochSaved(crate::sim::facts::EpochKind::Accepted, epoch);
                     scene.stage.server(me, fact);
                     return scene.submit(Input::AcceptedEpochSaved(epoch));
                 }
@@ -397,7 +397,8 @@ impl Process {
     fn append(&mut self, scene: &mut Scene<'_>, zxid: Zxid, payload: Bytes) {
         let hash = hash_of(&payload);
         self.payloads.insert(zxid, hash);
-        let is_new = scene.stage.is_new(zxid);
+        // A server on its own uses numbers again that no disk has kept.
+        let is_new = scene.stage.is_new(zxid) || self.election.is_none();
         let fact = if is_new {
             let txn = TxnRecord::decode(&payload, usize::MAX).expect("it was prepared here");
             let txn = Arc::new(txn);
@@ -434,10 +435,7 @@ impl Process {
             return Ok(());
         };
         let slice_bytes = 1 + scene.prng.index(4000);
-        if job
-            .cursor
-            .next_slice(&self.db, slice_bytes, &mut job.bytes)
-        {
+        if job.cursor.next_slice(&self.db, slice_bytes, &mut job.bytes) {
             self.snapshot = Some(job);
             self.await_slice(scene);
             return Ok(());
@@ -451,19 +449,12 @@ impl Process {
         self.snapshots_taken += 1;
         if let Some(kept) = self.snapshots_kept {
             let dirs = &self.storage.options.storage.dirs;
-            purge(&*self.storage.disk, dirs, kept)
-                .map_err(|error| disk_failed(explain(error)))?;
+            purge(&*self.storage.disk, dirs, kept).map_err(|error| disk_failed(explain(error)))?;
         }
         Ok(())
     }
 
-    fn probe(
-        &self,
-        scene: &mut Scene<'_>,
-        link: QuorumLink,
-        after: Zxid,
-        upto: Zxid,
-    ) {
+    fn probe(&self, scene: &mut Scene<'_>, link: QuorumLink, after: Zxid, upto: Zxid) {
         let (disk, storage) = (&*self.storage.disk, &self.storage.options.storage);
         let found = log_range::probe(disk, storage, after, upto, self.size_factor);
         // One that cannot be read cannot serve.
@@ -479,7 +470,7 @@ impl Process {
         scene.stage.server(scene.me, ServerFact::Installed { zxid });
     }
 
-    pub fn serve(&mut self, scene: &mut Scene<'_>, mode: Mode) {
+    pub(super) fn serve(&mut self, scene: &mut Scene<'_>, mode: Mode) {
         self.serving = Some(mode);
         self.counts.terms_led += u64::from(mode == Mode::Leader);
         let epoch = self.epoch();
@@ -517,7 +508,10 @@ impl Process {
 
     fn on_client_bytes(&mut self, scene: &mut Scene<'_>, end: End, bytes: &Bytes) {
         if let Some(id) = self.ends.get(&end).copied() {
-            self.clients.get_mut(&id).expect("ends are of clients").receive(bytes);
+            self.clients
+                .get_mut(&id)
+                .expect("ends are of clients")
+                .receive(bytes);
             self.call_client(scene, id);
         }
     }
@@ -560,9 +554,19 @@ impl Process {
             policy: &self.policy,
             inputs: Vec::new(),
             out: BytesMut::new(),
+            touches: false,
         };
         let is_over = conn.work(&mut turn);
-        let TurnOf { inputs, out, .. } = turn;
+        let TurnOf {
+            inputs,
+            out,
+            touches,
+            ..
+        } = turn;
+        if touches && matches!(self.serving, Some(Mode::Leader | Mode::Standalone)) {
+            let heard = ServerFact::Heard(conn.session());
+            scene.stage.server(scene.me, heard);
+        }
         scene.stage.send(conn.end, out.freeze());
         for input in inputs {
             scene.submit(input);

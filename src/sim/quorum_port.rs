@@ -23,7 +23,7 @@ use crate::zab::{StreamItem, ToLeader, ToLearner, packet_len};
 
 /// See the module.
 #[derive(Debug)]
-pub struct QuorumPort {
+pub(super) struct QuorumPort {
     options: QuorumPortOptions,
     links: BTreeMap<QuorumLink, Link>,
     ends: BTreeMap<End, QuorumLink>,
@@ -39,7 +39,7 @@ pub struct QuorumPort {
 }
 
 #[derive(Debug, Clone)]
-pub struct QuorumPortOptions {
+pub(super) struct QuorumPortOptions {
     pub disk: Arc<dyn Disk>,
     pub storage: StorageOptions,
     pub tree: TreeOptions,
@@ -82,7 +82,7 @@ enum Source {
 }
 
 impl QuorumPort {
-    pub fn new(options: QuorumPortOptions) -> Self {
+    pub(super) fn new(options: QuorumPortOptions) -> Self {
         Self {
             options,
             links: BTreeMap::new(),
@@ -97,14 +97,14 @@ impl QuorumPort {
     }
 
     /// Starts to listen for learners.
-    pub fn open(&mut self, scene: &mut Scene<'_>) {
+    pub(super) fn open(&mut self, scene: &mut Scene<'_>) {
         self.close(scene);
         scene.stage.listen(scene.host(), Port::Quorum);
         self.learners_from = Some(QuorumLink(self.next_link));
     }
 
     /// Closes the port and the links of all learners, whatever they have not yet been sent.
-    pub fn close(&mut self, scene: &mut Scene<'_>) {
+    pub(super) fn close(&mut self, scene: &mut Scene<'_>) {
         scene.stage.stop_listening(scene.host(), Port::Quorum);
         if let Some(first) = self.learners_from.take() {
             let learners: Vec<QuorumLink> = self.links.range(first..).map(|(id, _)| *id).collect();
@@ -115,7 +115,7 @@ impl QuorumPort {
     }
 
     /// Dials a leader until it answers or the budget is used up.
-    pub fn dial(&mut self, scene: &mut Scene<'_>, leader: ServerId) {
+    pub(super) fn dial(&mut self, scene: &mut Scene<'_>, leader: ServerId) {
         self.hang_up(scene);
         let link = self.take_number();
         let budget = Micros::from_millis(self.options.dial_budget_ms);
@@ -131,7 +131,7 @@ impl QuorumPort {
     }
 
     /// Closes the link to the leader, or stops dialling; no answer.
-    pub fn hang_up(&mut self, scene: &mut Scene<'_>) {
+    pub(super) fn hang_up(&mut self, scene: &mut Scene<'_>) {
         if let Some(end) = self.dialling.take().and_then(|dialling| dialling.end) {
             scene.stage.close(end);
         }
@@ -141,7 +141,7 @@ impl QuorumPort {
     }
 
     /// The pause between two dials is over.
-    pub fn dial_again(&mut self, scene: &mut Scene<'_>, link: QuorumLink) {
+    pub(super) fn dial_again(&mut self, scene: &mut Scene<'_>, link: QuorumLink) {
         let (me, now) = (scene.host(), scene.stage.now());
         let Some(dialling) = self.dialling.as_mut().filter(|known| known.link == link) else {
             return;
@@ -155,12 +155,12 @@ impl QuorumPort {
         dialling.end = Some(end);
     }
 
-    pub fn owns(&self, end: End) -> bool {
+    pub(super) fn owns(&self, end: End) -> bool {
         let dialled = self.dialling.as_ref().and_then(|dialling| dialling.end);
         self.ends.contains_key(&end) || dialled == Some(end)
     }
 
-    pub fn on_accepted(&mut self, scene: &mut Scene<'_>, end: End) {
+    pub(super) fn on_accepted(&mut self, scene: &mut Scene<'_>, end: End) {
         if self.learners_from.is_none() {
             return scene.stage.close(end);
         }
@@ -169,14 +169,14 @@ impl QuorumPort {
         scene.submit(Input::LearnerConnected { link });
     }
 
-    pub fn on_dialled(&mut self, scene: &mut Scene<'_>, end: End) {
+    pub(super) fn on_dialled(&mut self, scene: &mut Scene<'_>, end: End) {
         if let Some(Dialling { link, .. }) = self.dialling.take() {
             self.add(link, end, true);
             scene.submit(Input::LeaderConnected { link });
         }
     }
 
-    pub fn on_dial_failed(&mut self, scene: &mut Scene<'_>) {
+    pub(super) fn on_dial_failed(&mut self, scene: &mut Scene<'_>) {
         let Some(dialling) = &mut self.dialling else {
             return;
         };
@@ -187,13 +187,13 @@ impl QuorumPort {
         scene.after(Micros::from_millis(pause_ms), event);
     }
 
-    pub fn on_closed(&mut self, scene: &mut Scene<'_>, end: End) {
+    pub(super) fn on_closed(&mut self, scene: &mut Scene<'_>, end: End) {
         if let Some(link) = self.ends.remove(&end) {
             self.lose(scene, link, "the other side closed the link");
         }
     }
 
-    pub fn on_bytes(&mut self, scene: &mut Scene<'_>, end: End, bytes: &Bytes) {
+    pub(super) fn on_bytes(&mut self, scene: &mut Scene<'_>, end: End, bytes: &Bytes) {
         let Some(id) = self.ends.get(&end).copied() else {
             return;
         };
@@ -210,7 +210,7 @@ impl QuorumPort {
     }
 
     /// Whether an input is about a link that was not closed from here, or about none.
-    pub fn wants(&self, input: &Input) -> bool {
+    pub(super) fn wants(&self, input: &Input) -> bool {
         match input {
             Input::LearnerConnected { link }
             | Input::FromLearner { link, .. }
@@ -223,14 +223,20 @@ impl QuorumPort {
         }
     }
 
-    pub fn send(&mut self, scene: &mut Scene<'_>, db: &Database, link: QuorumLink, bytes: Bytes) {
+    pub(super) fn send(
+        &mut self,
+        scene: &mut Scene<'_>,
+        db: &Database,
+        link: QuorumLink,
+        bytes: Bytes,
+    ) {
         if let Some(known) = self.links.get_mut(&link) {
             known.queue.push_back(Item::Packets(bytes));
             self.pump(scene, db, link);
         }
     }
 
-    pub fn stream(
+    pub(super) fn stream(
         &mut self,
         scene: &mut Scene<'_>,
         db: &Database,
@@ -244,7 +250,7 @@ impl QuorumPort {
     }
 
     /// Closes a learner's link behind what is queued; no answer.
-    pub fn close_link(&mut self, scene: &mut Scene<'_>, link: QuorumLink) {
+    pub(super) fn close_link(&mut self, scene: &mut Scene<'_>, link: QuorumLink) {
         let Some(known) = self.links.get_mut(&link) else {
             return;
         };
@@ -255,7 +261,7 @@ impl QuorumPort {
     }
 
     /// The next slice of what a link streams is due.
-    pub fn on_slice(&mut self, scene: &mut Scene<'_>, db: &Database, link: QuorumLink) {
+    pub(super) fn on_slice(&mut self, scene: &mut Scene<'_>, db: &Database, link: QuorumLink) {
         let Some(known) = self.links.get_mut(&link) else {
             return;
         };

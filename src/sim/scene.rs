@@ -14,7 +14,7 @@ use crate::tree::Database;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Scene<'a> {
+pub(super) struct Scene<'a> {
     pub stage: &'a mut Stage,
     pub me: ServerId,
     /// Which process of the server this is.
@@ -26,7 +26,7 @@ pub struct Scene<'a> {
 
 /// What waits for the writer.
 #[derive(Debug, Default)]
-pub struct Mailbox {
+pub(super) struct Mailbox {
     pub mail: VecDeque<Mail>,
     /// The writer will have a turn.
     is_called: bool,
@@ -34,7 +34,7 @@ pub struct Mailbox {
 
 /// An input, the state that came with it, and what is a fact once it is fed.
 #[derive(Debug)]
-pub struct Mail {
+pub(super) struct Mail {
     pub input: Input,
     pub state: Option<Box<Database>>,
     pub fact: Option<ServerFact>,
@@ -52,37 +52,37 @@ impl From<Input> for Mail {
 
 /// A machine's clocks: the monotonic one may be fast or slow, the wall clock wrong.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub(super) struct Clock {
     /// Parts of a million by which it is fast.
     pub rate_ppm: i64,
     pub wall_skew_ms: i64,
 }
 
 impl Scene<'_> {
-    pub fn host(&self) -> Host {
+    pub(super) fn host(&self) -> Host {
         host_of(self.me)
     }
 
-    pub fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         self.clock.now(self.stage.now())
     }
 
-    pub fn after(&mut self, span: Micros, event: NodeEvent) {
+    pub(super) fn after(&mut self, span: Micros, event: NodeEvent) {
         let event = Event::Node(self.me, self.process, event);
         self.stage.timeline.after(span, event);
     }
 
-    pub fn submit(&mut self, input: Input) {
+    pub(super) fn submit(&mut self, input: Input) {
         self.post(Mail::from(input));
     }
 
-    pub fn post(&mut self, mail: Mail) {
+    pub(super) fn post(&mut self, mail: Mail) {
         self.mailbox.mail.push_back(mail);
         self.call_writer();
     }
 
     /// Sees to it that the writer has a turn soon.
-    pub fn call_writer(&mut self) {
+    pub(super) fn call_writer(&mut self) {
         if !self.mailbox.is_called {
             self.mailbox.is_called = true;
             let delay = Micros(self.prng.around(20));
@@ -93,14 +93,14 @@ impl Scene<'_> {
 
 impl Mailbox {
     /// The writer has its turn: all that waits.
-    pub fn take(&mut self) -> VecDeque<Mail> {
+    pub(super) fn take(&mut self) -> VecDeque<Mail> {
         self.is_called = false;
         std::mem::take(&mut self.mail)
     }
 }
 
 impl Clock {
-    pub fn now(&self, at: Micros) -> Now {
+    pub(super) fn now(&self, at: Micros) -> Now {
         let micros = i64::try_from(at.0).unwrap();
         let drift = micros / 1_000_000 * self.rate_ppm;
         let millis = (micros + drift) / 1000;
@@ -111,7 +111,7 @@ impl Clock {
     }
 
     /// When this clock shows `monotonic`, or a little later.
-    pub fn moment_of(&self, monotonic: Monotonic) -> Micros {
+    pub(super) fn moment_of(&self, monotonic: Monotonic) -> Micros {
         let millis = i64::try_from(monotonic.0.saturating_sub(START_MS)).unwrap();
         let micros = i128::from(millis) * 1_000_000_000 / i128::from(1_000_000 + self.rate_ppm);
         // What rounding took away is less than this.

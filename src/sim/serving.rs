@@ -27,7 +27,7 @@ use crate::watch::WatchTable;
 
 /// See the module.
 #[derive(Debug)]
-pub struct ClientConn {
+pub(super) struct ClientConn {
     pub id: ConnId,
     pub end: End,
     phase: Phase,
@@ -68,7 +68,7 @@ struct Outbox {
 
 /// What a turn works with and what comes of it.
 #[derive(Debug)]
-pub struct TurnOf<'a> {
+pub(super) struct TurnOf<'a> {
     pub now: Monotonic,
     pub db: &'a Database,
     pub watches: &'a Mutex<WatchTable>,
@@ -77,10 +77,12 @@ pub struct TurnOf<'a> {
     pub inputs: Vec<Input>,
     /// For the client.
     pub out: BytesMut,
+    /// A request came that proves the session alive.
+    pub touches: bool,
 }
 
 impl ClientConn {
-    pub fn new(id: ConnId, end: End) -> Self {
+    pub(super) fn new(id: ConnId, end: End) -> Self {
         Self {
             id,
             end,
@@ -95,12 +97,12 @@ impl ClientConn {
         }
     }
 
-    pub fn receive(&mut self, bytes: &Bytes) {
+    pub(super) fn receive(&mut self, bytes: &Bytes) {
         self.input.extend_from_slice(bytes);
     }
 
     /// Takes what the peer has to say.
-    pub fn put(&mut self, output: &ClientOutput, policy: &Policy) {
+    pub(super) fn put(&mut self, output: &ClientOutput, policy: &Policy) {
         let out = &mut self.outbox;
         match output {
             ClientOutput::Connected {
@@ -138,7 +140,7 @@ impl ClientConn {
     }
 
     /// Works off what came in meanwhile. Whether the connection is over.
-    pub fn work(&mut self, turn: &mut TurnOf<'_>) -> bool {
+    pub(super) fn work(&mut self, turn: &mut TurnOf<'_>) -> bool {
         self.take_news(turn);
         self.run_waiting(turn);
         while !self.is_over
@@ -156,7 +158,7 @@ impl ClientConn {
     }
 
     /// The session it has.
-    pub fn session(&self) -> SessionId {
+    pub(super) fn session(&self) -> SessionId {
         match &self.phase {
             Phase::Open(session) => session.id(),
             _ => SessionId::NONE,
@@ -225,6 +227,7 @@ impl ClientConn {
             return;
         }
         session.touch(turn.now);
+        turn.touches = true;
         let ticket = Ticket {
             xid: Xid(header.xid),
             op,

@@ -112,22 +112,22 @@ impl From<NetEvent> for Event {
 }
 
 /// The host of a server.
-pub fn host_of(server: ServerId) -> Host {
+pub(super) fn host_of(server: ServerId) -> Host {
     Host(u32::try_from(server.0).expect("servers are few"))
 }
 
 /// The server on a host, if one is there.
-pub fn server_on(host: Host) -> Option<ServerId> {
+pub(super) fn server_on(host: Host) -> Option<ServerId> {
     (host.0 < FIRST_CLIENT_HOST).then_some(ServerId(host.0.into()))
 }
 
 /// The host of a client.
-pub fn host_of_client(client: ClientId) -> Host {
+pub(super) fn host_of_client(client: ClientId) -> Host {
     Host(FIRST_CLIENT_HOST + client.0)
 }
 
 /// The client on a host, if one is there.
-pub fn client_on(host: Host) -> Option<ClientId> {
+pub(super) fn client_on(host: Host) -> Option<ClientId> {
     host.0.checked_sub(FIRST_CLIENT_HOST).map(ClientId)
 }
 

@@ -146,7 +146,10 @@ impl Logs {
             txn: entry.txn.clone(),
             previous: None,
         };
-        if self.known.insert(entry.zxid, known).is_some() {
+        let was_known = self.known.insert(entry.zxid, known).is_some();
+        // Without an ensemble there are no epochs: what was lost with a disk is made again.
+        let is_lost = epoch == Epoch(0) && entry.zxid > self.committed();
+        if was_known && !is_lost {
             return Err(violation(format!("{} is proposed twice", entry.zxid)));
         }
         Ok(())

@@ -150,11 +150,10 @@ impl Model {
     }
 
     fn close(&mut self, session: SessionId, listed: Option<&[Box<str>]>, zxid: Zxid) -> Verdict {
-        let life = self.sessions.get_mut(&session);
-        let Some(life) = life.filter(|life| life.closed.is_none()) else {
-            return Err(violation(zxid, &format!("{session} ends and is not open")));
+        let Some(life) = self.sessions.get_mut(&session) else {
+            return Err(violation(zxid, &format!("{session} ends and never was")));
         };
-        life.closed = Some(zxid);
+        life.closed.get_or_insert(zxid);
         let owned = self.all().filter(|(_, node)| node.facts.owner == session);
         let owned: BTreeSet<Box<str>> = owned.map(|(path, _)| path.into()).collect();
         let listed: BTreeSet<Box<str>> = listed.unwrap_or_default().iter().cloned().collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{ServerId, SessionId, Xid};
 use crate::peer::Mode;
-use crate::proto::Txn;
+use crate::proto::{SubTxn, Txn};
 use crate::sim::check::model::Model;
 use crate::sim::check::{Verdict, Violation};
 use crate::sim::facts::{ClientFact, Entry, ServerFact};
@@ -57,12 +57,14 @@ impl Sessions {
         let session = entry.txn.session;
         match &entry.txn.txn {
             Txn::Error { .. } => {}
+            Txn::Multi(parts) if parts.iter().any(is_refusal) => {}
+            // It expired while its client closed it: as in Apache both become transactions.
+            Txn::CloseSession { .. } => {
+                self.closed.insert(session);
+            }
             _ if self.closed.contains(&session) => {
                 let text = format!("{} is of {session}, which is closed", entry.zxid);
                 return Err(violation(text));
-            }
-            Txn::CloseSession { .. } => {
-                self.closed.insert(session);
             }
             _ => {}
         }
@@ -106,6 +108,10 @@ impl Sessions {
 
 /// How long a timeout takes at least by the fastest clock.
 const CLOCK_PERCENT: u64 = 95;
+
+fn is_refusal(part: &SubTxn) -> bool {
+    matches!(part, SubTxn::Error { .. })
+}
 
 fn violation(text: String) -> Violation {
     Violation {

@@ -180,7 +180,7 @@ fn a_server_that_stops_itself() {
 }
 
 #[test]
-fn a_session_that_ends_too_early_or_twice() {
+fn a_session_that_ends_too_early_or_acts_when_it_has_ended() {
     let mut story = Story::running();
     story.server(N1, ServerFact::Heard(S));
     story.now += 3_000_000;
@@ -192,8 +192,10 @@ fn a_session_that_ends_too_early_or_twice() {
     let mut story = Story::running();
     story.now += 4_000_000;
     story.write(zxid(1, 2), 0, close());
-    story.passes();
     story.write(zxid(1, 3), 0, close());
+    story.passes();
+    story.ask(1, 1, asks_to_create("/a"));
+    story.write(zxid(1, 4), 1, create("/a", false));
     story.fails("sessions", "which is closed");
 }
 
