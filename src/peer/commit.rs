@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::base::{Now, SessionId, Zxid};
+use crate::base::{Now, SessionId, Xid, Zxid};
 use crate::peer::learning::Step;
-use crate::peer::pipeline::{Asked, InFlight, Origin, Task};
+use crate::peer::pipeline::{Asked, InFlight, Task};
 use crate::peer::{ClientOutput, Output, Peer, Role, reply};
 use crate::proto::{ErrorCode, Txn, TxnRecord, WriteReply};
 use crate::session::password;
@@ -20,10 +20,7 @@ impl Peer {
         watches: &mut WatchTable,
         client: &mut Vec<ClientOutput>,
     ) {
-        let asked = match in_flight.origin {
-            Origin::Client(asked) => Some(asked),
-            Origin::Nobody => None,
-        };
+        let asked = in_flight.asked;
         match in_flight.task {
             Task::Refuse { code, zxid } => {
                 self.reply(asked, zxid, WriteReply::Error(code), client);
@@ -52,10 +49,13 @@ impl Peer {
         let Role::Learning(role) = &mut self.role else {
             return;
         };
+        let requests = &mut role.requests;
         match step {
             Step::Apply(record) => {
-                let session = record.session;
-                let asked = role.requests.committed(session, record.cxid);
+                let (session, xid) = (record.session, record.cxid);
+                requests.overtake(session, xid);
+                self.answer_ready(session, db, client);
+                let asked = self.answered_by(session, xid);
                 self.apply_record(record, asked, db, watches, client);
                 self.answer_ready(session, db, client);
             }
@@ -65,10 +65,18 @@ impl Peer {
             }
             Step::Ask(output) => out.push(output),
             Step::Synced => {
-                if let Some(session) = role.requests.synced() {
+                if let Some(session) = requests.synced() {
                     self.answer_ready(session, db, client);
                 }
             }
+        }
+    }
+
+    /// Whom a transaction answers on a learner.
+    fn answered_by(&mut self, session: SessionId, xid: Xid) -> Option<Asked> {
+        match &mut self.role {
+            Role::Learning(role) => role.requests.committed(session, xid),
+            _ => None,
         }
     }
 

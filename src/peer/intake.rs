@@ -1,7 +1,7 @@
 //! What comes in: clients connect, come back and write; time passes.
 
 use crate::base::{ConnId, Now, SessionId};
-use crate::peer::pipeline::{Asked, Origin};
+use crate::peer::pipeline::Asked;
 use crate::peer::seam::Write;
 use crate::peer::{ClientOutput, ConnectAsk, OWN_CLIENTS, Output, Peer, Role};
 use crate::prep::{Caller, Prepared};
@@ -61,7 +61,7 @@ impl Peer {
                 let record = pipeline
                     .prep
                     .open_session(db, now.wall, session, timeout_ms);
-                self.propose(now, Prepared::Logged(record), Origin::Nobody, out);
+                self.propose(now, Prepared::Logged(record), None, out);
             }
             None => self.forward_opening(session, timeout_ms, out),
         }
@@ -126,12 +126,12 @@ impl Peer {
             ids: &write.ids,
             standing: self.sessions.check(write.session, OWN_CLIENTS),
         };
-        let origin = Origin::Client(Asked {
+        let asked = Some(Asked {
             conn: write.conn,
             xid: write.xid,
             op: write.op,
         });
-        self.prepare(now, db, &caller, write.request, origin, out);
+        self.prepare(now, db, &caller, write.request, asked, out);
     }
 
     /// Prepares a write, whoever asks, and proposes what comes of it.
@@ -141,7 +141,7 @@ impl Peer {
         db: &Database,
         caller: &Caller<'_>,
         request: WriteRequest,
-        origin: Origin,
+        asked: Option<Asked>,
         out: &mut Vec<Output>,
     ) {
         let closes = matches!(request, WriteRequest::CloseSession);
@@ -150,7 +150,7 @@ impl Peer {
         let prepared = pipeline
             .prep
             .prepare(db, &policy, now.wall, caller, request);
-        self.propose(now, prepared, origin, out);
+        self.propose(now, prepared, asked, out);
         if closes {
             self.sessions.start_closing(caller.session);
         }
@@ -167,7 +167,7 @@ impl Peer {
             self.counters.sessions_expired += 1;
             let pipeline = self.pipeline_mut().expect("it has room");
             let record = pipeline.prep.expire_session(db, &policy, now.wall, session);
-            self.propose(now, Prepared::Logged(record), Origin::Nobody, out);
+            self.propose(now, Prepared::Logged(record), None, out);
         }
         while self.pipeline_has_room()
             && let Some(pipeline) = self.pipeline_mut()
@@ -175,7 +175,7 @@ impl Peer {
         {
             tracing::info!(%path, "deleting a container or TTL node whose time has come");
             let record = pipeline.prep.delete_container(db, &policy, now.wall, path);
-            self.propose(now, Prepared::Logged(record), Origin::Nobody, out);
+            self.propose(now, Prepared::Logged(record), None, out);
         }
     }
 }

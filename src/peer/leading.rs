@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::base::{Epoch, Monotonic, Now, QuorumLink, SessionId, Zxid};
 use crate::election;
-use crate::peer::pipeline::{Origin, Pipeline};
+use crate::peer::pipeline::{Asked, Pipeline};
 use crate::peer::query::{LeadingReport, ProposalSizes};
 use crate::peer::{Mode, Output, Peer, Role};
 use crate::prep::{Caller, Prepared};
@@ -168,23 +168,23 @@ impl Peer {
         &mut self,
         now: Now,
         prepared: Prepared,
-        origin: Origin,
+        asked: Option<Asked>,
         out: &mut Vec<Output>,
     ) {
         match &mut self.role {
             Role::Standalone(pipeline) => {
-                if let Some((zxid, payload)) = pipeline.queue(prepared, origin) {
+                if let Some((zxid, payload)) = pipeline.queue(prepared, asked) {
                     out.push(Output::Append { zxid, payload });
                 }
             }
             Role::Leading(role) => {
                 let pipeline = role.pipeline.as_mut().expect("only in a term is prepared");
-                if let Some((zxid, payload)) = pipeline.queue(prepared, origin) {
+                if let Some((zxid, payload)) = pipeline.queue(prepared, asked) {
                     role.proposal_sizes.count(payload.len());
-                    let mut asked = Vec::new();
+                    let mut outputs = Vec::new();
                     role.zab
-                        .propose(now.monotonic, zxid, payload.clone(), &mut asked);
-                    for output in asked {
+                        .propose(now.monotonic, zxid, payload.clone(), &mut outputs);
+                    for output in outputs {
                         match output {
                             LeaderOutput::Send { link, packets } => {
                                 out.push(Output::Send { link, packets });
@@ -225,7 +225,7 @@ impl Peer {
         };
         match op {
             Op::CreateSession => self.open_for_learner(now, db, link, session, &body, out),
-            Op::Sync => self.sync_for_learner(link, out),
+            Op::Sync => self.on_learner_sync(link, out),
             _ => {
                 let caller = Caller {
                     session,
@@ -235,8 +235,16 @@ impl Peer {
                     standing: self.sessions.check(session, owner(link)),
                 };
                 let request = loggable(WriteRequest::decode(op, &body));
-                self.prepare(now, db, &caller, request, Origin::Nobody, out);
+                self.prepare(now, db, &caller, request, None, out);
             }
+        }
+    }
+
+    fn on_learner_sync(&mut self, link: QuorumLink, out: &mut Vec<Output>) {
+        if let Role::Leading(role) = &mut self.role {
+            let mut asked = Vec::new();
+            role.zab.sync_asked(link, &mut asked);
+            out.extend(asked.into_iter().filter_map(sent));
         }
     }
 
@@ -260,7 +268,7 @@ impl Peer {
         let record = pipeline
             .prep
             .open_session(db, now.wall, session, timeout_ms);
-        self.propose(now, Prepared::Logged(record), Origin::Nobody, out);
+        self.propose(now, Prepared::Logged(record), None, out);
     }
 
     /// A client came back to a learner with its session.
@@ -284,15 +292,6 @@ impl Peer {
         role.zab
             .answer_revalidate(link, session, is_valid, &mut asked);
         out.extend(asked.into_iter().filter_map(sent));
-    }
-
-    /// A sync of a learner's client takes its place among the commits.
-    fn sync_for_learner(&mut self, link: QuorumLink, out: &mut Vec<Output>) {
-        if let Role::Leading(role) = &mut self.role {
-            let mut asked = Vec::new();
-            role.zab.request_sync(link, &mut asked);
-            out.extend(asked.into_iter().filter_map(sent));
-        }
     }
 
     /// Begins the term, if that is due: a quorum has this server's history.
@@ -336,7 +335,7 @@ impl Peer {
             let policy = self.policy.clone();
             let pipeline = self.pipeline_mut().expect("the term has begun");
             let record = pipeline.prep.expire_session(db, &policy, now.wall, session);
-            self.propose(now, Prepared::Logged(record), Origin::Nobody, out);
+            self.propose(now, Prepared::Logged(record), None, out);
         }
     }
 

@@ -29,8 +29,8 @@ pub(super) struct Pipeline {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) task: Task,
-    /// Whom to answer.
-    pub(super) origin: Origin,
+    /// Whom to answer; nobody for the server's own, and for what a learner answers itself.
+    pub(super) asked: Option<Asked>,
     bytes: usize,
 }
 
@@ -47,14 +47,6 @@ pub(super) enum Task {
     Sync {
         path: Option<Box<str>>,
     },
-}
-
-/// Whose request it was.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Origin {
-    /// The server's own, or one that a learner answers itself when it hears of the commit.
-    Nobody,
-    Client(Asked),
 }
 
 /// A client's request that is to be answered.
@@ -78,7 +70,11 @@ impl Pipeline {
     }
 
     /// Queues what was prepared. A transaction is given back as what the log is to hold.
-    pub(super) fn queue(&mut self, prepared: Prepared, origin: Origin) -> Option<(Zxid, Bytes)> {
+    pub(super) fn queue(
+        &mut self,
+        prepared: Prepared,
+        asked: Option<Asked>,
+    ) -> Option<(Zxid, Bytes)> {
         let (task, logged) = match prepared {
             Prepared::Logged(record) => {
                 let payload = encoded(&record);
@@ -91,11 +87,7 @@ impl Pipeline {
         };
         let bytes = logged.as_ref().map_or(0, |(_, payload)| payload.len());
         self.bytes += bytes;
-        self.in_flight.push_back(InFlight {
-            task,
-            origin,
-            bytes,
-        });
+        self.in_flight.push_back(InFlight { task, asked, bytes });
         logged
     }
 

@@ -72,6 +72,25 @@ impl Requests {
         self.push(session, asked, Kind::Refused(code));
     }
 
+    /// A transaction of this session with this number is about to be applied. Syncs that were asked
+    /// for before it, through this server, are answered by that: all that was proposed before them
+    /// is. Apache's leaders say so in time, but nothing holds others to it.
+    pub(super) fn overtake(&mut self, session: SessionId, xid: Xid) {
+        let Some(waiting) = self.by_session.get_mut(&session) else {
+            return;
+        };
+        let is_forwarded = |(_, kind): &(Asked, Kind)| matches!(kind, Kind::Forwarded);
+        let first = waiting.iter().position(is_forwarded);
+        let is_it = |at: &usize| waiting.get(*at).is_some_and(|(asked, _)| asked.xid == xid);
+        if let Some(first) = first.filter(is_it) {
+            for (_, kind) in waiting.range_mut(..first) {
+                if let Kind::Sync { is_answered, .. } = kind {
+                    *is_answered = true;
+                }
+            }
+        }
+    }
+
     /// A transaction of this session with this number is committed. Whom to answer, if it was asked
     /// for through this server.
     pub(super) fn committed(&mut self, session: SessionId, xid: Xid) -> Option<Asked> {

@@ -36,8 +36,9 @@ pub enum LogRangeError {
 /// not lie behind `after`. `None`: it has not, or it is not worth it.
 ///
 /// `size_factor` is how large the range may be, as a share of the newest snapshot that looks
-/// whole; 0, or no snapshot: of any size; `None`: no range is wanted. Apache counts whole files
-/// with their padding, here it is the range that counts.
+/// whole; 0, or no snapshot: of any size; `None`: no range is wanted. As in Apache, whose iterator
+/// counts the files it has not opened yet, the part of the range in its first file is free; Apache
+/// counts the others whole and with their padding, here it is what of them is in the range.
 ///
 /// `upto` should be durable. An error is one of reading the disk.
 pub fn probe(
@@ -79,7 +80,7 @@ fn look(
     let snapshots = Snapshots::list(disk, dirs).map_err(in_dirs)?;
     let bytes_max = size_factor * snapshots.newest_bytes as f64;
     let is_bounded = bytes_max >= 1.0;
-    let Some(mut cursor) = start_at_or_before(disk, storage, after)? else {
+    let Some((mut cursor, second_file)) = start_at_or_before(disk, storage, after)? else {
         return Ok(None);
     };
     let (mut floor, mut next, mut last) = (None, None, None);
@@ -95,7 +96,9 @@ fn look(
                 return Ok(None);
             }
             next = next.or(Some(zxid));
-            bytes += payload.len() + RECORD_OVERHEAD;
+            if second_file.is_some_and(|second| zxid >= second) {
+                bytes += payload.len() + RECORD_OVERHEAD;
+            }
             if zxid > upto || (is_bounded && bytes as f64 > bytes_max) {
                 return Ok(None);
             }
@@ -109,22 +112,25 @@ fn look(
     Ok(None)
 }
 
-/// A cursor at the start of the newest file that begins at or before `zxid`.
+/// A cursor at the start of the newest file that begins at or before `zxid`, and where the file
+/// behind that begins.
 fn start_at_or_before(
     disk: &dyn Disk,
     storage: &StorageOptions,
     zxid: Zxid,
-) -> Result<Option<LogCursor>, LogReadError> {
+) -> Result<Option<(LogCursor, Option<Zxid>)>, LogReadError> {
     let dirs = &storage.dirs;
     let files = dirs.list_logs(disk).map_err(|source| LogReadError::Io {
         path: dirs.logs.clone(),
         source,
     })?;
-    let Some(file) = files.iter().rfind(|file| file.zxid <= zxid) else {
+    let behind = files.partition_point(|file| file.zxid <= zxid);
+    let Some(file) = files.get(..behind).and_then(<[_]>::last) else {
         return Ok(None);
     };
     let before = Zxid(file.zxid.0 - 1);
-    LogCursor::after(disk, dirs, before, storage.field_bytes_max).map(Some)
+    let cursor = LogCursor::after(disk, dirs, before, storage.field_bytes_max)?;
+    Ok(Some((cursor, files.get(behind).map(|file| file.zxid))))
 }
 
 /// What the snapshots tell of the log.

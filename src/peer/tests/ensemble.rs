@@ -589,6 +589,31 @@ fn a_write_is_answered_where_it_was_asked_for() {
     );
 }
 
+/// The leader commits several transactions at once when an acknowledgement comes late; a sync that
+/// was asked for between them is answered between them.
+#[test]
+fn syncs_between_writes_that_are_committed_together_keep_their_places() {
+    for at in 0..4 {
+        let mut cluster = Cluster::new(3, 1);
+        let client = cluster.connect(at, SessionId::NONE);
+        let mut asked = Vec::new();
+        for number in 0..20 {
+            let path = format!("/n{number}");
+            asked.push(cluster.ask(client, Op::Create, &create_body(&path, 0)));
+            asked.push(cluster.ask(client, Op::Sync, b"\0\0\0\x01/"));
+        }
+        let replies = cluster.replies(client);
+        let xids: Vec<_> = replies.iter().map(|(xid, _)| *xid).collect();
+        assert_eq!(xids, asked, "in order at {at}");
+        let is_right = |(at, (_, reply)): (usize, &(Xid, WriteReply))| match reply {
+            WriteReply::Path(_) => at % 2 == 0,
+            WriteReply::Synced(_) => at % 2 == 1,
+            _ => false,
+        };
+        assert!(replies.iter().enumerate().all(is_right), "{replies:?}");
+    }
+}
+
 #[test]
 fn a_session_moves_to_another_server_and_its_old_one_is_refused() {
     let mut cluster = Cluster::new(3, 0);

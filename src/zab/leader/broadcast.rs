@@ -24,7 +24,7 @@ pub(super) struct Proposals {
     /// This server has everything up to this on disk.
     appended: Zxid,
     row: VecDeque<Proposal>,
-    /// Sync requests of learners, each with the proposal it waits for, in order.
+    /// Whose syncs are answered behind the COMMIT of which transaction, in order.
     syncs: VecDeque<(Zxid, QuorumLink)>,
 }
 
@@ -63,24 +63,16 @@ impl Proposals {
         self.row.len()
     }
 
+    /// Syncs that wait for a commit.
+    pub(super) fn pending_syncs(&self) -> usize {
+        self.syncs.len()
+    }
+
     /// In order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Zxid, &Bytes)> {
         self.row
             .iter()
             .map(|proposal| (proposal.zxid, &proposal.payload))
-    }
-
-    /// Sync requests that wait.
-    pub(super) fn syncs(&self) -> usize {
-        self.syncs.len()
-    }
-
-    /// The sync requests that wait for nothing any more.
-    fn pop_syncs(&mut self) -> Vec<(Zxid, QuorumLink)> {
-        let waiting = self
-            .syncs
-            .partition_point(|(zxid, _)| *zxid <= self.committed);
-        self.syncs.drain(..waiting).collect()
     }
 
     fn push(&mut self, zxid: Zxid, payload: Bytes) {
@@ -114,6 +106,14 @@ impl Proposals {
             self.appended = self.appended.next();
             self.ack(me, self.appended);
         }
+    }
+
+    /// Takes the syncs that wait for nothing that is not committed.
+    fn take_syncs(&mut self) -> Vec<(Zxid, QuorumLink)> {
+        let due = self
+            .syncs
+            .partition_point(|(zxid, _)| *zxid <= self.committed);
+        self.syncs.drain(..due).collect()
     }
 
     /// Takes the next transaction that is committed.
@@ -187,15 +187,15 @@ impl Leader {
         }
     }
 
-    /// A learner asks for a sync: SYNC goes to it behind the COMMIT of what is proposed by now, and
-    /// before any later one, as the learner finds its place among its clients' writes by that.
-    pub fn request_sync(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
+    /// A learner's client asks for a sync. It is answered right behind the COMMIT of what was
+    /// proposed before: a learner matches answers and commits by their order.
+    pub fn sync_asked(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
         let Phase::Broadcasting(proposals) = &mut self.phase else {
             return;
         };
-        let last_proposed = proposals.last_proposed();
-        if last_proposed > proposals.committed {
-            proposals.syncs.push_back((last_proposed, link));
+        let last = proposals.last_proposed();
+        if last > proposals.committed() {
+            proposals.syncs.push_back((last, link));
         } else if self.learners.contains_key(&link) {
             send(link, &ToLearner::Sync, out);
         }
@@ -282,8 +282,9 @@ impl Leader {
             committed.push(next);
         }
         let is_last = proposals.committed().counter() == LAST_COUNTER;
-        let syncs = proposals.pop_syncs();
-        self.send_commits(&committed, &syncs, out);
+        let syncs = proposals.take_syncs();
+        self.send_committed(Learner::gets_proposals, commit_of, &committed, &syncs, out);
+        self.send_committed(Learner::gets_informs, inform_of, &committed, &syncs, out);
         for Committed { zxid, payload } in committed {
             out.push(LeaderOutput::Committed { zxid, payload });
         }
@@ -292,49 +293,43 @@ impl Leader {
         }
     }
 
-    /// Tells learners of commits, and answers sync requests in their place among them.
-    fn send_commits(
+    /// What is committed, for all of a kind, each with the answers behind it to the syncs that waited
+    /// for it.
+    fn send_committed(
         &self,
-        committed: &[Committed],
-        syncs: &[(Zxid, QuorumLink)],
+        is_meant: impl Fn(&Learner) -> bool,
+        packet_of: impl Fn(&Committed) -> ToLearner,
+        mut committed: &[Committed],
+        mut syncs: &[(Zxid, QuorumLink)],
         out: &mut Vec<LeaderOutput>,
     ) {
-        let asked = |link| syncs.iter().any(|(_, asker)| *asker == link);
-        let commits = committed.iter().map(as_commit);
-        let is_meant = |link, learner: &Learner| learner.gets_proposals() && !asked(link);
-        self.send_all(is_meant, commits, out);
-        let informs = committed.iter().map(as_inform);
-        let is_meant = |link, learner: &Learner| learner.gets_informs() && !asked(link);
-        self.send_all(is_meant, informs, out);
-        for (&link, learner) in self.learners.iter().filter(|(link, _)| asked(**link)) {
-            let mut packets = BytesMut::new();
-            for transaction in committed {
-                if learner.gets_proposals() {
-                    as_commit(transaction).encode(&mut packets);
-                } else if learner.gets_informs() {
-                    as_inform(transaction).encode(&mut packets);
+        while let Some((zxid, _)) = syncs.first() {
+            let behind = committed.partition_point(|transaction| transaction.zxid <= *zxid);
+            let same = syncs.partition_point(|(other, _)| other <= zxid);
+            let (first, rest) = committed.split_at(behind);
+            let (answered, waiting) = syncs.split_at(same);
+            self.send_all(&is_meant, first.iter().map(&packet_of), out);
+            for (_, link) in answered {
+                if self.learners.get(link).is_some_and(&is_meant) {
+                    send(*link, &ToLearner::Sync, out);
                 }
-                let due = syncs
-                    .iter()
-                    .filter(|sync| **sync == (transaction.zxid, link));
-                due.for_each(|_| ToLearner::Sync.encode(&mut packets));
             }
-            let packets = packets.freeze();
-            out.push(LeaderOutput::Send { link, packets });
+            (committed, syncs) = (rest, waiting);
         }
+        self.send_all(&is_meant, committed.iter().map(&packet_of), out);
     }
 
     /// Sends the same packets to all of a kind; they are encoded once, and only if there is one.
     pub(super) fn send_all(
         &self,
-        is_meant: impl Fn(QuorumLink, &Learner) -> bool,
+        is_meant: impl Fn(&Learner) -> bool,
         packets: impl Iterator<Item = ToLearner>,
         out: &mut Vec<LeaderOutput>,
     ) {
         let mut meant = self
             .learners
             .iter()
-            .filter(|(link, learner)| is_meant(**link, learner))
+            .filter(|(_, learner)| is_meant(learner))
             .peekable();
         if meant.peek().is_none() {
             return;
@@ -342,6 +337,9 @@ impl Leader {
         let mut bytes = BytesMut::new();
         for packet in packets {
             packet.encode(&mut bytes);
+        }
+        if bytes.is_empty() {
+            return;
         }
         let bytes = bytes.freeze();
         for (&link, _) in meant {
@@ -351,15 +349,15 @@ impl Leader {
     }
 }
 
-fn as_commit(transaction: &Committed) -> ToLearner {
-    let zxid = transaction.zxid;
+fn commit_of(committed: &Committed) -> ToLearner {
+    let zxid = committed.zxid;
     ToLearner::Commit { zxid }
 }
 
-fn as_inform(transaction: &Committed) -> ToLearner {
+fn inform_of(committed: &Committed) -> ToLearner {
     ToLearner::Inform {
-        zxid: transaction.zxid,
-        payload: transaction.payload.clone(),
+        zxid: committed.zxid,
+        payload: committed.payload.clone(),
     }
 }
 

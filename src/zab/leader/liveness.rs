@@ -175,7 +175,7 @@ impl Leader {
             _ => return,
         };
         self.send_all(
-            |_, learner| learner.is_live(),
+            Learner::is_live,
             [ToLearner::Ping { zxid }].into_iter(),
             out,
         );

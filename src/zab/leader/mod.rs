@@ -223,7 +223,7 @@ pub struct LeaderReport {
     pub committed: Zxid,
     /// Proposals that are not committed yet.
     pub proposals: usize,
-    /// Sync requests of learners that wait for one of these.
+    /// Syncs of learners' clients that wait for what was proposed before them.
     pub pending_syncs: usize,
     /// By link.
     pub learners: Vec<LearnerReport>,
@@ -422,7 +422,7 @@ impl Leader {
                 _ => 0,
             },
             pending_syncs: match &self.phase {
-                Phase::Broadcasting(proposals) => proposals.syncs(),
+                Phase::Broadcasting(proposals) => proposals.pending_syncs(),
                 _ => 0,
             },
             learners: learners.collect(),

@@ -95,15 +95,15 @@ fn command(bench: &mut Bench, block: &Block<'_>) -> String {
         }
         "answer" => {
             let (mut out, link) = (Vec::new(), QuorumLink(argument(0).parse().unwrap()));
-            let (session, is_valid) = (SessionId(7), argument(1) == "valid");
-            bench
-                .leader
-                .answer_revalidate(link, session, is_valid, &mut out);
-            out
-        }
-        "sync" => {
-            let (mut out, link) = (Vec::new(), QuorumLink(argument(0).parse().unwrap()));
-            bench.leader.request_sync(link, &mut out);
+            match argument(1) {
+                "sync" => bench.leader.sync_asked(link, &mut out),
+                valid => {
+                    let (session, is_valid) = (SessionId(7), valid == "valid");
+                    bench
+                        .leader
+                        .answer_revalidate(link, session, is_valid, &mut out);
+                }
+            }
             out
         }
         "pass" => return pass(bench, argument(0).parse().unwrap(), block),
