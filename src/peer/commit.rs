@@ -179,7 +179,7 @@ impl Peer {
     }
 
     pub(super) fn reply(
-        &self,
+        &mut self,
         asked: Option<Asked>,
         zxid: Zxid,
         reply: WriteReply,
@@ -193,6 +193,8 @@ impl Peer {
         }
         // The client is served elsewhere by now, so what it hears from here would mislead it.
         if matches!(reply, WriteReply::Error(ErrorCode::SessionMoved)) {
+            let session = self.connections.detach(conn);
+            self.on_client_left(conn, session);
             out.push(ClientOutput::Close { conn });
         } else {
             out.push(ClientOutput::Reply {
