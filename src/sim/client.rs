@@ -270,7 +270,8 @@ impl Client {
         if response.time_out == 0 {
             stage.close(open.end);
             if let Some(Session { id, .. }) = self.session.take() {
-                stage.client(self.id, ClientFact::Expired { session: id });
+                let (server, session) = (open.server, id);
+                stage.client(self.id, ClientFact::Expired { server, session });
             }
             self.forget_session();
             return self.retry(stage);

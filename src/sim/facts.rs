@@ -163,7 +163,10 @@ pub enum ClientFact {
         is_new: bool,
     },
     /// The session is not valid any more, says a server.
-    Expired { session: SessionId },
+    Expired {
+        server: ServerId,
+        session: SessionId,
+    },
     /// A connection is over, by whichever side.
     Disconnected { conn: ClientConn },
     /// What came is not what a server may send.
@@ -312,7 +315,9 @@ impl fmt::Display for ClientFact {
                     "#{conn} has {session} for {timeout_ms} at n{server}, {how}"
                 )
             }
-            Self::Expired { session } => write!(f, "{session} is not valid"),
+            Self::Expired { server, session } => {
+                write!(f, "{session} is not valid, says n{server}")
+            }
             Self::Disconnected { conn } => write!(f, "#{conn} disconnected"),
             Self::Garbled { conn, text } => write!(f, "#{conn} cannot make sense: {text}"),
             Self::Invoked {

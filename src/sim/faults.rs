@@ -16,6 +16,7 @@ use crate::sim::world::Micros;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultEvent {
     Crash,
+    Blackout,
     Partition,
     Clog,
     Reset,
@@ -61,6 +62,7 @@ impl Faults {
     pub(super) fn start(&mut self, stage: &mut Stage) {
         for fault in [
             FaultEvent::Crash,
+            FaultEvent::Blackout,
             FaultEvent::Partition,
             FaultEvent::Clog,
             FaultEvent::Reset,
@@ -90,6 +92,7 @@ impl Faults {
             FaultEvent::Rejoin => return stage.heal_network(),
             _ if self.is_over => return,
             FaultEvent::Crash => self.crash(stage, nodes),
+            FaultEvent::Blackout => self.black_out(stage, nodes),
             FaultEvent::Partition => self.partition(stage),
             FaultEvent::Clog => self.clog(stage),
             FaultEvent::Reset => self.reset(stage),
@@ -176,6 +179,19 @@ impl Faults {
         self.revive(stage, server);
     }
 
+    /// Some servers lose power at once, all of them perhaps.
+    fn black_out(&mut self, stage: &mut Stage, nodes: &mut Nodes) {
+        let per_mille = *self.prng.pick(&[500, 800, 1000]);
+        for (server, node) in nodes {
+            if node.is_up() && self.prng.per_mille(per_mille) {
+                stage.fault(FaultFact::Crash(*server, Ending::Silent));
+                node.crash(stage, Ending::Silent);
+                self.revive(stage, *server);
+            }
+        }
+        self.count("blackouts");
+    }
+
     fn partition(&mut self, stage: &mut Stage) {
         let mut hosts = self.hosts.clone();
         self.prng.shuffle(&mut hosts);
@@ -243,6 +259,7 @@ impl Faults {
         let options = &self.options;
         let mean_ms = match fault {
             FaultEvent::Crash => options.crash_mean_ms,
+            FaultEvent::Blackout => options.blackout_mean_ms,
             FaultEvent::Partition if self.hosts.len() > 1 => options.partition_mean_ms,
             FaultEvent::Clog => options.clog_mean_ms,
             FaultEvent::Reset => options.reset_mean_ms,

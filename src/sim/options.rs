@@ -70,6 +70,8 @@ pub struct FaultOptions {
     pub crash_mean_ms: Option<u64>,
     /// So many crashes of a thousand are losses of power.
     pub power_loss_per_mille: u64,
+    /// Several servers lose power at the same moment.
+    pub blackout_mean_ms: Option<u64>,
     /// How long a server is down.
     pub down_mean_ms: u64,
     /// Whether more servers than a minority may be down at once.
@@ -99,6 +101,8 @@ pub struct ClientOptions {
     pub think_mean_ms: u64,
     /// Requests sent without waiting for answers.
     pub burst_max: u64,
+    /// Requests of each client while things break; then it becomes slow.
+    pub requests_max: u64,
     pub keys: u64,
     /// A client goes to another server after about so long.
     pub move_mean_ms: Option<u64>,
@@ -133,7 +137,7 @@ impl Options {
                 wall_skew_ms: *prng.pick(&[0, 50, 100_000]),
             },
             faults: FaultOptions::draw(prng),
-            safety_ms: *prng.pick(&[20_000, 40_000, 80_000]),
+            safety_ms: (prng.between(50, 200) * server.tick_ms).clamp(5000, 60_000),
             liveness_ms: 60_000 + 40 * server.tick_ms,
             server,
             clients,
@@ -147,7 +151,7 @@ impl Options {
 
 impl ServerOptions {
     fn draw(prng: &mut Prng) -> Self {
-        let tick_ms = *prng.pick(&[100, 200, 500, 2000]);
+        let tick_ms = *prng.pick(&[50, 100, 200, 500, 2000]);
         Self {
             tick_ms,
             init_limit: *prng.pick(&[5, 10, 10, 20]),
@@ -178,6 +182,7 @@ impl FaultOptions {
         Self {
             crash_mean_ms: seldom(prng, &[500, 2000, 5000, 20_000]),
             power_loss_per_mille: *prng.pick(&[0, 300, 1000]),
+            blackout_mean_ms: seldom(prng, &[3000, 10_000]),
             down_mean_ms: *prng.pick(&[50, 500, 3000]),
             downs_majorities: prng.per_mille(300),
             partition_mean_ms: seldom(prng, &[1000, 5000, 15_000]),
@@ -200,6 +205,7 @@ impl FaultOptions {
         Self {
             crash_mean_ms: None,
             power_loss_per_mille: 0,
+            blackout_mean_ms: None,
             down_mean_ms: 1,
             downs_majorities: false,
             partition_mean_ms: None,
@@ -228,11 +234,13 @@ impl ClientOptions {
         // Something is always written and read.
         weights[0] += 3;
         weights[1] += 1;
+        let count = prng.between(1, 8);
         Self {
-            count: u32::try_from(prng.between(1, 8)).unwrap(),
+            count: u32::try_from(count).unwrap(),
             session_timeout_ms: i32::try_from(ticks * tick_ms).unwrap(),
             think_mean_ms: *prng.pick(&[5, 20, 100]),
             burst_max: *prng.pick(&[1, 3, 10]),
+            requests_max: *prng.pick(&[500, 2000, 8000]) / count,
             keys: prng.between(1, 12),
             move_mean_ms: seldom(prng, &[1000, 5000]),
             vanish_mean_ms: seldom(prng, &[5000, 20_000]),

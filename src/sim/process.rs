@@ -6,7 +6,7 @@
 //!                                      deliver to clients, whose own turns come later
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -63,6 +63,10 @@ pub(super) struct Process {
     pub snapshots_taken: u64,
     pub size_factor: Option<f64>,
     pub mutation: Option<Mutation>,
+    /// Where [`Mutation::CommitEarly`] is planted.
+    committed_early: BTreeSet<Zxid>,
+    /// Where [`Mutation::AckBeforeDisk`] is planted: the last that was said to be durable.
+    acknowledged: Zxid,
     pub counts: ProcessCounts,
 }
 
@@ -117,6 +121,8 @@ impl Process {
             snapshots_taken: 0,
             size_factor: None,
             mutation: None,
+            committed_early: BTreeSet::new(),
+            acknowledged: Zxid::ZERO,
             counts: ProcessCounts::default(),
         }
     }
@@ -408,7 +414,10 @@ impl Process {
         };
         scene.stage.server(scene.me, fact);
         if self.mutation == Some(Mutation::AckBeforeDisk) {
-            scene.submit(Input::Appended { zxid });
+            let fact = Some(ServerFact::Durable(zxid));
+            let input = Input::Appended { zxid };
+            let state = None;
+            scene.post(Mail { input, state, fact });
         }
         let command = DiskCommand::Append { zxid, payload };
         self.disk.command(scene, command);
@@ -495,6 +504,7 @@ impl Process {
         }
         self.ends.clear();
         *self.watches.get_mut() = WatchTable::default();
+        self.committed_early.clear();
         // What these connections have handed over is of no use any more.
         self.held.clear();
     }
@@ -555,6 +565,7 @@ impl Process {
             inputs: Vec::new(),
             out: BytesMut::new(),
             touches: false,
+            reads_wait: self.mutation != Some(Mutation::EarlyReads),
         };
         let is_over = conn.work(&mut turn);
         let TurnOf {
@@ -577,6 +588,10 @@ impl Process {
     }
 
     fn deliver(&mut self, scene: &mut Scene<'_>, outputs: Vec<ClientOutput>) {
+        let outputs = match self.mutation {
+            Some(Mutation::LateEvents) => events_last(outputs),
+            _ => outputs,
+        };
         for output in outputs {
             let id = conn_of(&output);
             let Some(conn) = self.clients.get_mut(&id) else {
@@ -596,8 +611,45 @@ impl Process {
     }
 
     /// What a planted bug makes of the inputs.
-    fn mutated(&self, mail: VecDeque<Mail>) -> VecDeque<Mail> {
-        mail
+    fn mutated(&mut self, mail: VecDeque<Mail>) -> VecDeque<Mail> {
+        let follows = self.serving == Some(Mode::Follower);
+        match self.mutation {
+            Some(Mutation::CommitEarly) => self.commit_early(mail, follows),
+            Some(Mutation::AckBeforeDisk) => say_once(mail, &mut self.acknowledged),
+            Some(Mutation::SwapProposals) if follows => swap_proposals(mail),
+            Some(Mutation::ForgetSeen) => forget_seen(mail),
+            _ => mail,
+        }
+    }
+
+    /// Whether everything before a proposal is committed, early or not.
+    fn is_next(&self, zxid: Zxid) -> bool {
+        let before = Zxid(zxid.0 - 1);
+        self.db.last_zxid() == before || self.committed_early.contains(&before)
+    }
+
+    /// A proposal counts as committed as soon as it comes, if clients are served.
+    fn commit_early(&mut self, mail: VecDeque<Mail>, serves: bool) -> VecDeque<Mail> {
+        let mut mutated = VecDeque::new();
+        for mail in mail {
+            let Input::FromLeader { link, packet } = &mail.input else {
+                mutated.push_back(mail);
+                continue;
+            };
+            let link = *link;
+            match packet {
+                ToLearner::Commit { zxid } if self.committed_early.remove(zxid) => {}
+                ToLearner::Proposal { zxid, .. } if serves && self.is_next(*zxid) => {
+                    let zxid = *zxid;
+                    self.committed_early.insert(zxid);
+                    let packet = ToLearner::Commit { zxid };
+                    mutated.push_back(mail);
+                    mutated.push_back(Mail::from(Input::FromLeader { link, packet }));
+                }
+                _ => mutated.push_back(mail),
+            }
+        }
+        mutated
     }
 
     fn set_alarm(&mut self, scene: &mut Scene<'_>) {
@@ -620,6 +672,63 @@ impl Process {
         let election = self.election.as_mut();
         election.expect("only a member of an ensemble asks for this")
     }
+}
+
+/// What was said before the disk said it is not said again.
+fn say_once(mail: VecDeque<Mail>, said: &mut Zxid) -> VecDeque<Mail> {
+    let mut is_new = |mail: &Mail| match mail.input {
+        Input::Appended { zxid } => std::mem::replace(said, zxid.max(*said)) < zxid,
+        _ => true,
+    };
+    mail.into_iter().filter(|mail| is_new(mail)).collect()
+}
+
+/// Of two proposals that come together, each does what the other was to do.
+fn swap_proposals(mut mail: VecDeque<Mail>) -> VecDeque<Mail> {
+    let mut first: Option<&mut Bytes> = None;
+    for mail in &mut mail {
+        let Input::FromLeader {
+            packet: ToLearner::Proposal { payload, .. },
+            ..
+        } = &mut mail.input
+        else {
+            continue;
+        };
+        let Some(other) = first.take() else {
+            first = Some(payload);
+            continue;
+        };
+        let mut records = [&*other, &*payload].map(|payload| {
+            TxnRecord::decode(payload, usize::MAX).expect("the leader's are well formed")
+        });
+        let [one, two] = &mut records;
+        std::mem::swap(&mut one.zxid, &mut two.zxid);
+        let [one, two] = records.map(|record| {
+            let mut payload = BytesMut::new();
+            record.encode(&mut payload);
+            payload.freeze()
+        });
+        (*other, *payload) = (two, one);
+    }
+    mail
+}
+
+/// Whoever comes has seen nothing.
+fn forget_seen(mut mail: VecDeque<Mail>) -> VecDeque<Mail> {
+    for mail in &mut mail {
+        if let Input::Connect { request, .. } = &mut mail.input {
+            request.last_zxid_seen = Zxid::ZERO;
+        }
+    }
+    mail
+}
+
+/// Replies overtake events.
+fn events_last(outputs: Vec<ClientOutput>) -> Vec<ClientOutput> {
+    let is_event = |output: &ClientOutput| matches!(output, ClientOutput::Event { .. });
+    let (events, mut others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_event);
+    others.extend(events);
+    others
 }
 
 /// Nothing that is due at once is done more often than this.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::base::{ServerId, SessionId};
+use crate::base::{ServerId, SessionId, Zxid};
 use crate::peer::Mode;
 use crate::quorum::{Membership, QuorumView, ViewRules};
 use crate::sim::check::{Checkers, Violation};
@@ -254,15 +254,15 @@ impl Run {
     }
 
     fn is_settled(&self) -> bool {
+        let last = self.checkers.committed();
+        let is_there = |zxid: Zxid| zxid == last || (zxid > last && zxid.counter() == 0);
         let mut zxids = self.nodes.values().map(Node::last_zxid);
-        let first = zxids.next().flatten();
         let live: Vec<SessionId> = self.clients.values().filter_map(Client::session).collect();
         let sessions = self
             .nodes
             .values()
             .all(|node| node.session_count() == live.len());
-        first.is_some()
-            && zxids.all(|zxid| zxid == first)
+        zxids.all(|zxid| zxid.is_some_and(is_there))
             && sessions
             && self.clients.values().all(Client::is_settled)
             && self.nodes.values().all(|node| node.serving().is_some())

@@ -102,8 +102,8 @@ impl Mailbox {
 impl Clock {
     pub(super) fn now(&self, at: Micros) -> Now {
         let micros = i64::try_from(at.0).unwrap();
-        let drift = micros / 1_000_000 * self.rate_ppm;
-        let millis = (micros + drift) / 1000;
+        let shown = i128::from(micros) * i128::from(1_000_000 + self.rate_ppm) / 1_000_000;
+        let millis = shown / 1000;
         Now {
             monotonic: Monotonic(START_MS + u64::try_from(millis).unwrap()),
             wall: WallMillis(WALL_START_MS + micros / 1000 + self.wall_skew_ms),

@@ -79,6 +79,8 @@ pub(super) struct TurnOf<'a> {
     pub out: BytesMut,
     /// A request came that proves the session alive.
     pub touches: bool,
+    /// Reads wait for the writes before them.
+    pub reads_wait: bool,
 }
 
 impl ClientConn {
@@ -238,6 +240,9 @@ impl ClientConn {
         let arrival = Arrival { ticket, lane, last };
         let body = frame.slice_ref(reader.rest());
         let ids = self.ids.clone();
+        if lane == Lane::Read && !turn.reads_wait {
+            return self.read(turn, ticket, &body, &ids);
+        }
         match (self.order.admit(arrival, true), lane) {
             (Turn::Now, Lane::Read) => self.read(turn, ticket, &body, &ids),
             (Turn::Now, Lane::Write) => self.hand_over(turn, ticket, body, ids),

@@ -61,11 +61,15 @@ pub struct Workload {
     prng: Prng,
     /// Values written.
     values: u64,
+    requests: u64,
     /// Versions of registers as last seen.
     versions: BTreeMap<Box<str>, i32>,
     /// Sequential nodes made.
     made: Vec<Box<str>>,
 }
+
+/// Between two bursts of a client that has asked for much already.
+const SLOW_MS: u64 = 500;
 
 /// The parent of all that is not at the top.
 const PARENT: &str = "/p";
@@ -77,6 +81,7 @@ impl Workload {
             options,
             prng,
             values: 0,
+            requests: 0,
             versions: BTreeMap::new(),
             made: Vec::new(),
         }
@@ -100,6 +105,7 @@ impl Workload {
         let mut burst = Vec::new();
         for _ in 0..count {
             let asked = self.next();
+            self.requests += 1;
             let ends = asked == Asked::CloseSession;
             burst.push(asked);
             if ends {
@@ -111,7 +117,11 @@ impl Workload {
 
     /// How long to wait before the next burst, in milliseconds.
     pub fn think_ms(&mut self) -> u64 {
-        1 + self.prng.around(self.options.think_mean_ms)
+        let mut mean = self.options.think_mean_ms;
+        if self.requests > self.options.requests_max {
+            mean = mean.max(SLOW_MS);
+        }
+        1 + self.prng.around(mean)
     }
 
     /// Learns from an answer.

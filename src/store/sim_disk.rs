@@ -74,6 +74,8 @@ struct State {
     is_append_held: bool,
     calls: u64,
     syncs: u64,
+    /// With so many files, also forgotten ones, it is time to look for those.
+    sweep_at: usize,
 }
 
 type Names = BTreeMap<PathBuf, usize>;
@@ -254,6 +256,9 @@ impl State {
     /// Forgets the content of files that no name leads to and no crash can bring back, so that a
     /// long run stays small.
     fn drop_unreachable(&mut self) {
+        if self.inodes.len() < self.sweep_at {
+            return;
+        }
         let linked = self.pending.iter().filter_map(|change| match change {
             NameChange::Link(_, inode) => Some(inode),
             NameChange::Unlink(_) | NameChange::Rename(..) => None,
@@ -265,6 +270,7 @@ impl State {
                 *inode = Inode::default();
             }
         }
+        self.sweep_at = self.inodes.len() + reachable.len() + 64;
     }
 
     fn change_names(&mut self, change: NameChange) {

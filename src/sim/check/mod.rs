@@ -76,7 +76,7 @@ impl Checkers {
             }
             Fact::Client { client, what } => {
                 self.writes.observe(*client, what, &self.model)?;
-                self.sessions.on_client(at, what, &self.model)?;
+                self.sessions.on_client(what, &self.model)?;
                 self.watches.observe(*client, what, &self.model)?;
                 self.views.observe(*client, what, &self.model)
             }

@@ -22,6 +22,7 @@ use crate::sim::facts::Entry;
 pub(super) struct Model {
     nodes: BTreeMap<Box<str>, Vec<(Zxid, Option<Node>)>>,
     sessions: BTreeMap<SessionId, SessionLife>,
+    ephemerals: BTreeMap<SessionId, BTreeSet<Box<str>>>,
     events: BTreeMap<Zxid, Vec<Event>>,
     last: Zxid,
 }
@@ -154,8 +155,7 @@ impl Model {
             return Err(violation(zxid, &format!("{session} ends and never was")));
         };
         life.closed.get_or_insert(zxid);
-        let owned = self.all().filter(|(_, node)| node.facts.owner == session);
-        let owned: BTreeSet<Box<str>> = owned.map(|(path, _)| path.into()).collect();
+        let owned = self.ephemerals.remove(&session).unwrap_or_default();
         let listed: BTreeSet<Box<str>> = listed.unwrap_or_default().iter().cloned().collect();
         if listed != owned {
             let text = format!("{session} ends with {listed:?} and owns {owned:?}");
@@ -221,15 +221,22 @@ impl Model {
             created: 0,
         };
         self.put(node_path, zxid, Some(node));
+        if is_ephemeral {
+            let owned = self.ephemerals.entry(session).or_default();
+            owned.insert(node_path.into());
+        }
         self.fire(zxid, EventType::NodeCreated, node_path);
         self.fire(zxid, EventType::NodeChildrenChanged, parent_of(node_path));
         Ok(())
     }
 
     fn delete(&mut self, node_path: &str, zxid: Zxid) -> Verdict {
-        if self.node(node_path, zxid).is_none() {
+        let Some(owner) = self.node(node_path, zxid).map(|node| node.facts.owner) else {
             let text = format!("{node_path} is deleted and is not there");
             return Err(violation(zxid, &text));
+        };
+        if let Some(owned) = self.ephemerals.get_mut(&owner) {
+            owned.remove(node_path);
         }
         if self
             .children(node_path, zxid)

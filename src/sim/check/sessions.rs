@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{ServerId, SessionId, Xid};
+use crate::base::{Epoch, ServerId, SessionId, Xid};
 use crate::peer::Mode;
 use crate::proto::{SubTxn, Txn};
 use crate::sim::check::model::Model;
@@ -22,6 +22,9 @@ pub(super) struct Sessions {
     /// Some leader meant to end it.
     doomed: BTreeSet<SessionId>,
     closed: BTreeSet<SessionId>,
+    /// The term each server serves in.
+    epochs: BTreeMap<ServerId, Epoch>,
+    newest: Epoch,
 }
 
 impl Sessions {
@@ -30,11 +33,12 @@ impl Sessions {
             ServerFact::Heard(session) => {
                 self.heard.insert((node, *session), at);
             }
-            ServerFact::Serving {
-                mode: Mode::Leader | Mode::Standalone,
-                ..
-            } => {
-                self.leads_since.insert(node, at);
+            ServerFact::Serving { mode, epoch } => {
+                self.epochs.insert(node, *epoch);
+                self.newest = self.newest.max(*epoch);
+                if matches!(mode, Mode::Leader | Mode::Standalone) {
+                    self.leads_since.insert(node, at);
+                }
             }
             ServerFact::Proposed(entry) => return self.on_proposal(at, node, entry),
             _ => {}
@@ -42,12 +46,14 @@ impl Sessions {
         Ok(())
     }
 
-    pub(super) fn on_client(&mut self, _at: Micros, what: &ClientFact, model: &Model) -> Verdict {
-        if let ClientFact::Expired { session } = what
+    pub(super) fn on_client(&self, what: &ClientFact, model: &Model) -> Verdict {
+        if let ClientFact::Expired { server, session } = what
             && model.is_open(*session)
             && !self.doomed.contains(session)
+            // A server whose term is over and who has not noticed knows no better, as in Apache.
+            && self.epochs.get(server) == Some(&self.newest)
         {
-            let text = format!("a client is told that {session} is not valid, and it is open");
+            let text = format!("{server} says that {session} is not valid, and it is open");
             return Err(violation(text));
         }
         Ok(())

@@ -18,8 +18,9 @@ use crate::sim::facts::{ClientConn, ClientFact, ClientId, Entry};
 #[derive(Debug, Default)]
 pub(super) struct Writes {
     asked: BTreeMap<(SessionId, Xid), Write>,
-    /// Of each session, the xids that are not committed yet, in the order in which they were asked.
-    open: BTreeMap<SessionId, BTreeSet<Xid>>,
+    /// Of each connection of a session, the xids that are not committed yet, in the order in which
+    /// they were asked.
+    open: BTreeMap<(SessionId, ClientConn), BTreeSet<Xid>>,
     /// To find what a reply is to.
     sessions: BTreeMap<(ClientId, ClientConn), SessionId>,
     /// The last transaction whose effect some client knows of.
@@ -64,7 +65,8 @@ impl Writes {
                     committed: None,
                 };
                 self.asked.insert((*session, *xid), write);
-                self.open.entry(*session).or_default().insert(*xid);
+                let open = self.open.entry((*session, *conn)).or_default();
+                open.insert(*xid);
             }
             ClientFact::Replied {
                 conn,
@@ -114,7 +116,8 @@ impl Writes {
         }
         write.committed = Some(entry.clone());
         let conn = write.conn;
-        self.open.entry(txn.session).or_default().remove(&txn.cxid);
+        let open = self.open.entry((txn.session, conn)).or_default();
+        open.remove(&txn.cxid);
         if is_error(&txn.txn) {
             return Ok(());
         }
@@ -133,12 +136,10 @@ impl Writes {
         if last > xid {
             return Err(violation(format!("{what} happened behind xid {}", last.0)));
         }
-        let open = self.open.get(&session).into_iter().flatten();
-        for earlier in open.take_while(|earlier| **earlier < xid) {
-            if self.asked[&(session, *earlier)].conn == conn {
-                let text = format!("{what} happened and xid {} before it did not", earlier.0);
-                return Err(violation(text));
-            }
+        let open = self.open.get(&(session, conn)).and_then(BTreeSet::first);
+        if let Some(earlier) = open.filter(|earlier| **earlier < xid) {
+            let text = format!("{what} happened and xid {} before it did not", earlier.0);
+            return Err(violation(text));
         }
         Ok(())
     }
