@@ -23,7 +23,8 @@ use crate::{
 
 const SIZE: usize = 3;
 const PATH: &str = "/failover";
-const SESSION_TIMEOUT_MS: i32 = 10_000;
+/// Long enough that a session outlives the turns of the other ensembles.
+const SESSION_TIMEOUT_MS: i32 = 40_000;
 /// Writes before each kill, so that the client is where it should be and all is well.
 const WRITES_BEFORE: usize = 20;
 /// A server that accepts and does not answer is given up for the next.

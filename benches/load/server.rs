@@ -9,6 +9,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -315,18 +316,22 @@ fn ensemble_cfg(peers: &[SocketAddr]) -> String {
 }
 
 /// Below the ports that the system hands out to connections, so that a server that was killed finds its
-/// own free again. Processes begin at different places; held open together, so that no port comes twice.
+/// own free again. Processes begin at different places. No port comes twice, though it may seem free: only the member
+/// that leads listens on its port for followers.
 fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, LoadError> {
     const FIRST: u32 = 10_000;
     const PORTS: u32 = 10_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
     let begin = std::process::id().wrapping_mul(64);
     let mut listeners = Vec::new();
-    for step in 0..PORTS {
+    while listeners.len() < count {
+        let step = TRIED.fetch_add(1, Ordering::Relaxed);
+        if step >= PORTS {
+            break;
+        }
         let port = FIRST + begin.wrapping_add(step) % PORTS;
         let port = u16::try_from(port).unwrap_or_default();
-        if listeners.len() < count
-            && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        {
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             listeners.push(listener);
         }
     }

@@ -157,6 +157,9 @@ impl Campaign {
         } else if beats(candidate, self.proposal, scene) {
             self.proposal = candidate;
             self.tell_all(scene);
+        } else if !self.votes.contains_key(&from) {
+            // It may have begun to look only now, and have passed over what was said before.
+            self.tell(from, scene);
         }
         self.votes.insert(from, Ballot::looking(ballot.vote));
         self.evaluate(scene)
@@ -197,21 +200,25 @@ impl Campaign {
 
     /// Sends the proposal to every voter; the own vote arrives at once.
     fn tell_all(&mut self, scene: &mut Scene<'_>) {
-        let vote = self.vote(scene);
         for to in scene.membership.voters() {
             if to != scene.me {
-                let notification = Notification {
-                    state: PeerState::Looking,
-                    vote,
-                    config: Arc::clone(scene.membership.committed()),
-                };
-                scene.out.push(Output::Send { to, notification });
+                self.tell(to, scene);
             } else if !self.standing_is_missing() && scene.membership.is_voter(self.proposal.leader)
             {
+                let vote = self.vote(scene);
                 self.votes.insert(to, Ballot::looking(vote));
             }
         }
         self.resend_at = scene.now.after(self.resend_interval_ms);
+    }
+
+    fn tell(&self, to: ServerId, scene: &mut Scene<'_>) {
+        let notification = Notification {
+            state: PeerState::Looking,
+            vote: self.vote(scene),
+            config: Arc::clone(scene.membership.committed()),
+        };
+        scene.out.push(Output::Send { to, notification });
     }
 
     /// Whether the votes of this round decide it, now or after the wait. One that went ahead and

@@ -50,6 +50,9 @@
 //! * In one round, votes for a candidate and the word of those that follow it already count
 //!   together, while the candidate itself stands in that round. Apache counts them apart and asks
 //!   everyone again.
+//! * A server's first vote in a round is answered, if it does not change anything. Two servers seldom
+//!   lose their leader in the same moment, and what the first says while the other still follows is
+//!   passed over there; Apache says it again after 200 ms.
 //! * Resending goes by the time of the last sending, not of the last message heard, and a server
 //!   that does not vote, whom nobody tells anything unasked, asks at least once a second.
 //! * A configuration from gossip is handed up only when reconfiguration is on: off, Apache still

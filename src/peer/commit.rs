@@ -52,10 +52,10 @@ impl Peer {
         let requests = &mut role.requests;
         match step {
             Step::Apply(record) => {
-                let (session, xid) = (record.session, record.cxid);
-                requests.overtake(session, xid);
+                let (session, xid, zxid) = (record.session, record.cxid, record.zxid);
+                requests.overtake(session, xid, zxid);
                 self.answer_ready(session, db, client);
-                let asked = self.answered_by(session, xid);
+                let asked = self.answered_by(session, xid, zxid);
                 self.apply_record(record, asked, db, watches, client);
                 self.answer_ready(session, db, client);
             }
@@ -73,9 +73,9 @@ impl Peer {
     }
 
     /// Whom a transaction answers on a learner.
-    fn answered_by(&mut self, session: SessionId, xid: Xid) -> Option<Asked> {
+    fn answered_by(&mut self, session: SessionId, xid: Xid, zxid: Zxid) -> Option<Asked> {
         match &mut self.role {
-            Role::Learning(role) => role.requests.committed(session, xid),
+            Role::Learning(role) => role.requests.committed(session, xid, zxid),
             _ => None,
         }
     }

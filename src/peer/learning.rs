@@ -17,7 +17,7 @@ use crate::peer::{ClientOutput, Mode, Output, Peer, Role};
 use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
 use crate::session::password;
 use crate::tree::Database;
-use crate::zab::{Committed, Learner, LearnerInput, LearnerKind, LearnerOutput, LearnerRequest};
+use crate::zab::{Learner, LearnerInput, LearnerKind, LearnerOutput, LearnerRequest};
 
 /// See the module.
 #[derive(Debug)]
@@ -27,8 +27,10 @@ pub(super) struct Learning {
     leader: ServerId,
     /// To the leader, once it has answered.
     link: Option<QuorumLink>,
-    /// Proposals that are not committed, in order.
-    proposals: VecDeque<TxnRecord>,
+    /// What was given to the log and is not committed, in order.
+    proposals: VecDeque<(TxnRecord, Bytes)>,
+    /// The last transaction that the leader is known to have made.
+    known: Zxid,
     /// What has its turn, in order.
     steps: VecDeque<Step>,
     pub(super) requests: Requests,
@@ -81,6 +83,7 @@ impl Learning {
             leader,
             link: None,
             proposals: VecDeque::new(),
+            known: last_zxid,
             steps: VecDeque::new(),
             requests: Requests::default(),
             returning: HashMap::new(),
@@ -136,9 +139,14 @@ impl Learning {
         }
     }
 
-    fn decode(&self, payload: &Bytes) -> Option<TxnRecord> {
+    fn decode(&self, zxid: Zxid, payload: &Bytes) -> Option<TxnRecord> {
         match TxnRecord::decode(payload, self.field_bytes_max) {
-            Ok(record) => Some(record),
+            Ok(record) if record.zxid == zxid => Some(record),
+            Ok(record) => {
+                let found = record.zxid;
+                tracing::error!(%zxid, %found, "a transaction of the leader's has two numbers");
+                None
+            }
             Err(error) => {
                 tracing::error!("a transaction of the leader's cannot be understood: {error}");
                 None
@@ -149,10 +157,10 @@ impl Learning {
     /// The proposal that is committed, which was decoded when it came; one that was taken over with
     /// a snapshot is decoded now.
     fn proposal(&mut self, zxid: Zxid, payload: &Bytes) -> Option<TxnRecord> {
-        let is_it = |record: &mut TxnRecord| record.zxid == zxid;
+        let is_it = |(record, _): &mut (TxnRecord, Bytes)| record.zxid == zxid;
         match self.proposals.pop_front_if(is_it) {
-            Some(record) => Some(record),
-            None => self.decode(payload),
+            Some((record, _)) => Some(record),
+            None => self.decode(zxid, payload),
         }
     }
 
@@ -230,9 +238,10 @@ impl Peer {
             LearnerOutput::SaveCurrentEpoch(epoch) => {
                 role.ask_disk(Output::SaveCurrentEpoch(epoch), out);
             }
-            LearnerOutput::Append { zxid, payload } => match role.decode(&payload) {
+            LearnerOutput::Append { zxid, payload } => match role.decode(zxid, &payload) {
                 Some(record) => {
-                    role.proposals.push_back(record);
+                    role.known = role.known.max(zxid);
+                    role.proposals.push_back((record, payload.clone()));
                     role.ask_disk(Output::Append { zxid, payload }, out);
                 }
                 None => self.leave(&NOT_UNDERSTOOD, out),
@@ -249,6 +258,7 @@ impl Peer {
             }
             LearnerOutput::Commit { zxid, payload } => match role.proposal(zxid, &payload) {
                 Some(record) => {
+                    role.known = role.known.max(zxid);
                     role.steps.push_back(Step::Apply(record));
                     member.recent.push(zxid, payload);
                 }
@@ -332,7 +342,7 @@ impl Peer {
                 return self.answer_ready(session, db, client);
             }
             WriteRequest::Sync { path } => role.requests.sync(session, asked, path),
-            _ => role.requests.forward(session, asked),
+            _ => role.requests.forward(session, asked, role.known),
         }
         let closes = write.op == Op::CloseSession;
         let request = LearnerRequest {
@@ -398,26 +408,16 @@ impl Peer {
 
     /// What the log has beyond the state when this learner leaves.
     pub(super) fn tail_of(&self, role: Learning) -> VecDeque<(TxnRecord, Bytes)> {
-        let Learning {
-            zab,
-            steps,
-            field_bytes_max,
-            ..
-        } = role;
         let mut tail = VecDeque::new();
-        for step in steps {
+        for step in role.steps {
             if let Step::Apply(record) = step {
                 let mut payload = Vec::with_capacity(record.encoded_len());
                 record.encode(&mut payload);
                 tail.push_back((record, payload.into()));
             }
         }
-        for Committed { zxid, payload } in zab.into_uncommitted() {
-            let record = TxnRecord::decode(&payload, field_bytes_max);
-            let record = record.expect("what was appended was decoded before");
-            assert_eq!(record.zxid, zxid, "a proposal's zxid is its transaction's");
-            tail.push_back((record, payload));
-        }
+        // Not what ZAB holds: that has what could not be understood too.
+        tail.extend(role.proposals);
         tail
     }
 

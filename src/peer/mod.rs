@@ -199,6 +199,11 @@ impl Peer {
                 self.feed_leader(now, db, LeaderInput::LogProbed { link, found }, out);
             }
             Input::LeaderConnected { link } => self.on_leader_connected(now, link, out, client),
+            Input::LeaderSends { link } => {
+                if self.follows(link) {
+                    self.feed_learner(now, LearnerInput::Receiving, out, client);
+                }
+            }
             Input::FromLeader { link, packet } => {
                 if self.follows(link) {
                     self.feed_learner(now, LearnerInput::Received(packet), out, client);
@@ -219,6 +224,12 @@ impl Peer {
             Role::Learning(role) => role.has_room(),
             Role::Looking(_) => true,
         }
+    }
+
+    /// Whether the state that [`Peer::apply_committed`] left is known to be committed: a term is on,
+    /// whether or not clients are served.
+    pub fn is_in_term(&self) -> bool {
+        self.is_serving()
     }
 
     /// Whether [`Peer::apply_committed`] has something to do.
@@ -404,7 +415,7 @@ impl Peer {
         self.sessions = SessionTable::new(self.options.tick_ms);
     }
 
-    /// Whether clients are served.
+    /// Whether clients can be served.
     fn is_serving(&self) -> bool {
         match &self.role {
             Role::Standalone(_) => true,
@@ -422,7 +433,14 @@ impl Peer {
         }
     }
 
+    /// Whether this server may propose more of its own. Not when the epoch has no number left: it
+    /// then ends with this input.
     fn pipeline_has_room(&self) -> bool {
-        self.role.pipeline().is_some_and(Pipeline::has_room)
+        let is_used_up = |pipeline: &Pipeline| {
+            let last = pipeline.prep.last_zxid();
+            matches!(self.role, Role::Leading(_)) && last.counter() >= LAST_COUNTER
+        };
+        let pipeline = self.role.pipeline();
+        pipeline.is_some_and(|pipeline| pipeline.has_room() && !is_used_up(pipeline))
     }
 }

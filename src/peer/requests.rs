@@ -2,13 +2,15 @@
 //!
 //! In: requests as they are forwarded, what is committed and what is synced, in the leader's order.
 //! Out: whom to answer. Invariants: a session's answers come in the order of its requests; what is
-//! refused here waits for what was asked before it.
+//! refused here waits for what was asked before it; a request is answered by a transaction that the
+//! leader made after it was forwarded, as the same client may have used its number before, through
+//! another connection.
 
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use crate::base::{SessionId, Xid};
+use crate::base::{SessionId, Xid, Zxid};
 use crate::peer::pipeline::Asked;
 use crate::proto::ErrorCode;
 
@@ -27,7 +29,9 @@ struct SyncNumber(u64);
 
 #[derive(Debug)]
 enum Kind {
-    Forwarded,
+    Forwarded {
+        after: Zxid,
+    },
     Sync {
         number: SyncNumber,
         path: Option<Box<str>>,
@@ -49,9 +53,10 @@ impl Requests {
         self.count
     }
 
-    /// The leader is asked for a write.
-    pub(super) fn forward(&mut self, session: SessionId, asked: Asked) {
-        self.push(session, asked, Kind::Forwarded);
+    /// The leader is asked for a write. What it makes of it lies behind `after`, the last transaction
+    /// it is known to have made.
+    pub(super) fn forward(&mut self, session: SessionId, asked: Asked, after: Zxid) {
+        self.push(session, asked, Kind::Forwarded { after });
     }
 
     /// The leader is asked for a sync.
@@ -72,16 +77,16 @@ impl Requests {
         self.push(session, asked, Kind::Refused(code));
     }
 
-    /// A transaction of this session with this number is about to be applied. Syncs that were asked
+    /// A transaction of this session with this request's number is about to be applied. Syncs that were asked
     /// for before it, through this server, are answered by that: all that was proposed before them
     /// is. Apache's leaders say so in time, but nothing holds others to it.
-    pub(super) fn overtake(&mut self, session: SessionId, xid: Xid) {
+    pub(super) fn overtake(&mut self, session: SessionId, xid: Xid, zxid: Zxid) {
         let Some(waiting) = self.by_session.get_mut(&session) else {
             return;
         };
-        let is_forwarded = |(_, kind): &(Asked, Kind)| matches!(kind, Kind::Forwarded);
+        let is_forwarded = |(_, kind): &(Asked, Kind)| matches!(kind, Kind::Forwarded { .. });
         let first = waiting.iter().position(is_forwarded);
-        let is_it = |at: &usize| waiting.get(*at).is_some_and(|(asked, _)| asked.xid == xid);
+        let is_it = |at: &usize| waiting.get(*at).is_some_and(|it| is_answer(it, xid, zxid));
         if let Some(first) = first.filter(is_it) {
             for (_, kind) in waiting.range_mut(..first) {
                 if let Kind::Sync { is_answered, .. } = kind {
@@ -93,11 +98,9 @@ impl Requests {
 
     /// A transaction of this session with this number is committed. Whom to answer, if it was asked
     /// for through this server.
-    pub(super) fn committed(&mut self, session: SessionId, xid: Xid) -> Option<Asked> {
+    pub(super) fn committed(&mut self, session: SessionId, xid: Xid, zxid: Zxid) -> Option<Asked> {
         let waiting = self.by_session.get_mut(&session)?;
-        let is_next =
-            |(asked, kind): &mut (Asked, Kind)| asked.xid == xid && matches!(kind, Kind::Forwarded);
-        let (asked, _) = waiting.pop_front_if(is_next)?;
+        let (asked, _) = waiting.pop_front_if(|first| is_answer(first, xid, zxid))?;
         self.on_answered(session);
         Some(asked)
     }
@@ -124,7 +127,7 @@ impl Requests {
     pub(super) fn next_ready(&mut self, session: SessionId) -> Option<(Asked, Ready)> {
         let waiting = self.by_session.get_mut(&session)?;
         let is_ready = |(_, kind): &mut (Asked, Kind)| match kind {
-            Kind::Forwarded => false,
+            Kind::Forwarded { .. } => false,
             Kind::Sync { is_answered, .. } => *is_answered,
             Kind::Refused(_) => true,
         };
@@ -133,7 +136,7 @@ impl Requests {
         match kind {
             Kind::Sync { path, .. } => Some((asked, Ready::Synced(path))),
             Kind::Refused(code) => Some((asked, Ready::Refused(code))),
-            Kind::Forwarded => unreachable!("it is not ready"),
+            Kind::Forwarded { .. } => unreachable!("it is not ready"),
         }
     }
 
@@ -159,4 +162,9 @@ impl Requests {
             self.by_session.remove(&session);
         }
     }
+}
+
+/// Whether the transaction `zxid` of the same session, asked for under `xid`, is what came of this.
+fn is_answer((asked, kind): &(Asked, Kind), xid: Xid, zxid: Zxid) -> bool {
+    asked.xid == xid && matches!(kind, Kind::Forwarded { after } if zxid > *after)
 }

@@ -88,6 +88,10 @@ pub enum Input {
     LeaderConnected {
         link: QuorumLink,
     },
+    /// More of the leader's snapshot has come. Said from time to time.
+    LeaderSends {
+        link: QuorumLink,
+    },
     /// A packet of the leader. With SNAP the whole snapshot has been received.
     FromLeader {
         link: QuorumLink,

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::base::{Now, limits};
+use crate::base::{ConnId, Now, limits};
 use crate::net::{ElectionPort, QuorumPort, Server, Woken, brings_state};
 use crate::peer::{ClientOutput, Input, Output, Peer};
 use crate::runtime::Failure;
@@ -53,7 +53,9 @@ struct Desk {
     client: Vec<ClientOutput>,
     /// For the disk, in order.
     commands: Vec<DiskCommand>,
-    /// The state that came with the last SNAP.
+    /// Of those, writes that need no answer any more.
+    given_up: usize,
+    /// The state that comes with SNAP.
     received: Option<Box<Database>>,
     woken: Woken,
 }
@@ -107,6 +109,7 @@ impl MemberWriter {
         }
         drop(peer);
         self.send(desk);
+        requests += std::mem::take(&mut desk.given_up);
         self.server.submissions.answered(requests);
         desk.woken.wake();
         Ok(())
@@ -119,21 +122,25 @@ impl MemberWriter {
         input: Input,
         desk: &mut Desk,
     ) -> Result<(), Failure> {
+        let is_wanted = self.quorum.wants(&input);
         if brings_state(&input) {
             let state = self.server.submissions.next_state();
             match &input {
-                Input::FromLeader { .. } => desk.received = Some(state),
+                Input::FromLeader { .. } => desk.received = Some(state).filter(|_| is_wanted),
                 // The disk has it so, whatever becomes of the input.
                 _ => *self.server.state.write() = *state,
             }
         }
-        if !self.quorum.wants(&input) {
+        if !is_wanted {
             return Ok(());
         }
         let db = self.server.state.read();
         peer.handle(now, &db, input, &mut desk.outputs, &mut desk.client);
         drop(db);
-        self.carry_out(desk)
+        let outcome = self.carry_out(desk);
+        // One that was not taken is not kept: it may be most of the memory there is.
+        desk.received = None;
+        outcome
     }
 
     fn apply(&mut self, peer: &mut Peer, now: Now, desk: &mut Desk) -> Result<(), Failure> {
@@ -151,6 +158,9 @@ impl MemberWriter {
         drop(watches);
         server.deliver(&mut desk.client, &mut desk.woken);
         drop(ManuallyDrop::into_inner(db));
+        if peer.is_in_term() {
+            self.gate.open();
+        }
         self.carry_out(desk)
     }
 
@@ -202,10 +212,7 @@ impl MemberWriter {
                 let received = desk.received.take().expect("it came with the packet");
                 *self.server.state.write() = *received;
             }
-            Output::Serve(mode) => {
-                self.gate.open();
-                self.server.serve(mode);
-            }
+            Output::Serve(mode) => self.server.serve(mode),
             Output::Retire => {
                 self.gate.close();
                 self.server.retire("the server has no leader any more");
@@ -222,6 +229,18 @@ impl Desk {
         !self.inputs.is_empty()
             || peer.has_committed()
             || (!self.waiting.is_empty() && peer.has_room())
+    }
+
+    /// A connection is gone: the peer must not hear of its requests behind that.
+    fn give_up_waiting(&mut self, gone: ConnId) {
+        self.waiting.retain(|input| match input {
+            Input::Connect { conn, .. } => *conn != gone,
+            Input::Write(write) if write.conn == gone => {
+                self.given_up += 1;
+                false
+            }
+            _ => true,
+        });
     }
 }
 
@@ -241,10 +260,59 @@ fn next_input(peer: &Peer, desk: &mut Desk) -> Option<Input> {
     }
     loop {
         let input = desk.inputs.pop_front()?;
+        if let Input::Disconnected { conn } = &input {
+            desk.give_up_waiting(*conn);
+        }
         let needs_room = matches!(input, Input::Connect { .. } | Input::Write(_));
         if !needs_room || has_room {
             return Some(input);
         }
         desk.waiting.push_back(input);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Policy;
+    use crate::base::{SessionId, Xid, Zxid};
+    use crate::peer::{ConnectAsk, Write};
+    use crate::proto::{Op, WriteRequest};
+
+    fn connect(conn: u64) -> Input {
+        Input::Connect {
+            conn: ConnId(conn),
+            request: ConnectAsk {
+                last_zxid_seen: Zxid::ZERO,
+                timeout_ms: 1,
+                session: SessionId::NONE,
+                password: None,
+            },
+        }
+    }
+
+    fn write(conn: u64) -> Input {
+        Input::Write(Write {
+            conn: ConnId(conn),
+            session: SessionId(1),
+            xid: Xid(1),
+            op: Op::Sync,
+            request: WriteRequest::Sync { path: None },
+            ids: Policy::initial([127, 0, 0, 1].into()),
+            body: bytes::Bytes::new(),
+        })
+    }
+
+    /// Or a session would be given to, or taken over by, a connection that is gone for ever.
+    #[test]
+    fn nothing_that_waited_comes_behind_the_end_of_its_connection() {
+        let mut desk = Desk::default();
+        let waiting = [connect(1), write(1), connect(2), write(1), write(2)];
+        desk.waiting.extend(waiting);
+        desk.give_up_waiting(ConnId(1));
+        assert_eq!(desk.given_up, 2);
+        assert!(matches!(&desk.waiting[0], Input::Connect { conn, .. } if conn.0 == 2));
+        assert!(matches!(&desk.waiting[1], Input::Write(write) if write.conn.0 == 2));
+        assert_eq!(desk.waiting.len(), 2);
     }
 }

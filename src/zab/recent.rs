@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::base::Zxid;
+use crate::base::{Zxid, limits};
 
 /// A committed transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,14 +24,21 @@ pub struct Committed {
 pub struct Recent {
     entries: VecDeque<Committed>,
     bytes: usize,
-    /// `commitLogCount`: as many are kept at least, and no more while `pin` is not set.
+    /// `commitLogCount`: as many are kept while `pin` is not set, if that is not too much.
     count_max: usize,
     /// What lies behind this is kept while somebody reads up to it from the log.
     pin: Option<Zxid>,
 }
 
-/// Bytes kept while the window is pinned. At the bound it is not pinned any more.
-const PINNED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes kept, the last transaction apart. What goes at the bound a learner gets from the log, or in
+/// a snapshot. All that is kept is queued for a learner at once, and has to fit its link.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// As above, while the window is pinned. At the bound it is not pinned any more.
+const PINNED_BYTES_MAX: usize = 2 * BYTES_MAX;
+
+const _: () =
+    assert!(PINNED_BYTES_MAX + limits::TRANSACTION_BYTES_IN_FLIGHT < limits::QUORUM_LINK_BYTES);
 
 impl Recent {
     pub fn new(count_max: usize) -> Self {
@@ -55,7 +62,7 @@ impl Recent {
                 self.clear();
             }
         }
-        self.bytes += payload.len();
+        self.bytes += cost(&payload);
         self.entries.push_back(Committed { zxid, payload });
         self.trim();
     }
@@ -103,7 +110,8 @@ impl Recent {
     }
 
     fn trim(&mut self) {
-        while self.entries.len() > self.count_max {
+        let is_too_much = |this: &Self| this.entries.len() > 1 && this.bytes > BYTES_MAX;
+        while self.entries.len() > self.count_max || is_too_much(self) {
             let is_pinned = self.bytes <= PINNED_BYTES_MAX
                 && self
                     .pin
@@ -112,8 +120,13 @@ impl Recent {
                 return;
             }
             if let Some(gone) = self.entries.pop_front() {
-                self.bytes -= gone.payload.len();
+                self.bytes -= cost(&gone.payload);
             }
         }
     }
+}
+
+/// Memory that a transaction takes, and about what a learner is sent around it.
+fn cost(payload: &Bytes) -> usize {
+    payload.len() + size_of::<Committed>()
 }

@@ -176,6 +176,7 @@ impl QuorumPort {
             | Input::LearnerGone { link } => self.learners_from.is_some_and(|first| *link >= first),
             Input::QuorumPortFailed { .. } => self.learners_from.is_some(),
             Input::LeaderConnected { link }
+            | Input::LeaderSends { link }
             | Input::FromLeader { link, .. }
             | Input::LeaderGone { link, .. } => self.leader == Some(*link),
             _ => true,

@@ -9,7 +9,8 @@ use tokio::runtime::Handle;
 use super::Shared;
 use super::link::Link;
 use super::serve::{Ending, Side};
-use crate::base::{QuorumLink, Zxid};
+use crate::base::{Monotonic, QuorumLink, Zxid};
+use crate::net::Server;
 use crate::peer::Input;
 use crate::zab::{PacketError, ToLeader, ToLearner, packet_len};
 
@@ -132,7 +133,9 @@ async fn receive_state(
     let receiver = shared.parts.snapshots.clone();
     let mut input = BlockingReader {
         link: link.clone(),
+        server: shared.parts.server.clone(),
         runtime: Handle::current(),
+        told: shared.parts.server.clock.now().monotonic,
         buffer,
     };
     tracing::info!(%zxid, "the leader sends its whole state");
@@ -156,7 +159,10 @@ async fn receive_state(
 /// A link as a thread that may wait reads it.
 struct BlockingReader {
     link: Arc<Link>,
+    server: Arc<Server>,
     runtime: Handle,
+    /// When the writer last heard that something comes: no packet tells it so meanwhile.
+    told: Monotonic,
     /// Received and not yet read.
     buffer: BytesMut,
 }
@@ -166,12 +172,27 @@ impl Read for BlockingReader {
         if self.buffer.is_empty() {
             let receive = receive(&self.link, &mut self.buffer);
             self.runtime.block_on(receive)?;
+            self.tell();
         }
         let count = self.buffer.len().min(into.len());
         self.buffer.copy_to_slice(into.split_at_mut(count).0);
         Ok(count)
     }
 }
+
+impl BlockingReader {
+    fn tell(&mut self) {
+        let now = self.server.clock.now().monotonic;
+        if now.since(self.told) >= TOLD_EVERY_MS && !self.link.is_closing() {
+            self.told = now;
+            let link = self.link.id;
+            self.server.submissions.notify(Input::LeaderSends { link });
+        }
+    }
+}
+
+/// How often the writer hears that more of a snapshot has come.
+const TOLD_EVERY_MS: u64 = 100;
 
 /// Taken from a socket at one go, if it has as much.
 const READ_BYTES: usize = 64 * 1024;

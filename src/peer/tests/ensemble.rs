@@ -56,6 +56,7 @@ struct Cluster {
     next_xid: i32,
     /// What is to be fed to whom.
     events: VecDeque<(usize, Input)>,
+    leader_serves: bool,
 }
 
 /// A client of one server.
@@ -69,6 +70,10 @@ struct Client {
 impl Cluster {
     /// Servers with the numbers 1 to `voters`, then observers, all empty, settled.
     fn new(voters: usize, observers: usize) -> Self {
+        Self::with(voters, observers, true)
+    }
+
+    fn with(voters: usize, observers: usize, leader_serves: bool) -> Self {
         let mut text = String::new();
         for number in 1..=voters + observers {
             let role = if number <= voters {
@@ -97,6 +102,7 @@ impl Cluster {
             next_conn: 1,
             next_xid: 0,
             events: VecDeque::new(),
+            leader_serves,
         };
         for at in 0..voters + observers {
             let node = cluster.start(at, (Vec::new(), Zxid::ZERO), (Epoch(0), Epoch(0)));
@@ -133,7 +139,7 @@ impl Cluster {
             },
             election: ElectionOptions::default(),
             observer_rest_ms: 200,
-            leader_serves: true,
+            leader_serves: self.leader_serves,
             commit_log_count: 500,
             field_bytes_max: FIELD_MAX,
             seed: 7,
@@ -227,21 +233,25 @@ impl Cluster {
     /// Feeds all there is, until nothing happens any more.
     fn settle(&mut self) {
         for _ in 0..100_000 {
-            for at in 0..self.nodes.len() {
-                self.apply(at);
-                self.dial(at);
-            }
-            if let Some((at, input)) = self.events.pop_front() {
-                self.feed(at, input);
-            } else if !self
-                .nodes
-                .iter()
-                .any(|node| node.is_up && node.peer.has_committed())
-            {
+            if !self.step() {
                 return;
             }
         }
         panic!("the ensemble does not come to rest");
+    }
+
+    /// Feeds one input. Whether there may be more to do.
+    fn step(&mut self) -> bool {
+        for at in 0..self.nodes.len() {
+            self.apply(at);
+            self.dial(at);
+        }
+        if let Some((at, input)) = self.events.pop_front() {
+            self.feed(at, input);
+            return true;
+        }
+        let has_committed = |node: &Node| node.is_up && node.peer.has_committed();
+        self.nodes.iter().any(has_committed)
     }
 
     /// Lets time pass in steps of 10 ms.
@@ -445,6 +455,16 @@ impl Cluster {
     }
 
     fn connect(&mut self, at: usize, session: SessionId) -> Client {
+        let conn = self.knock(at, session);
+        while self.step() {}
+        let heard = std::mem::take(&mut self.nodes[at].client);
+        let session = heard.iter().find_map(|output| connected(output, conn));
+        let session = session.unwrap_or_else(|| panic!("no session: {heard:?}"));
+        Client { at, conn, session }
+    }
+
+    /// A client connects, and does not wait.
+    fn knock(&mut self, at: usize, session: SessionId) -> ConnId {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         let last_zxid_seen = Zxid::ZERO;
@@ -457,32 +477,14 @@ impl Cluster {
         };
         self.events
             .push_back((at, Input::Connect { conn, request }));
-        self.settle();
-        let heard = std::mem::take(&mut self.nodes[at].client);
-        let session = heard.iter().find_map(|output| match output {
-            ClientOutput::Connected {
-                conn: to, session, ..
-            } if *to == conn => Some(session.id()),
-            _ => None,
-        });
-        let session = session.unwrap_or_else(|| panic!("no session: {heard:?}"));
-        Client { at, conn, session }
+        conn
     }
 
     /// Asks, without waiting.
     fn ask(&mut self, client: Client, op: Op, body: &[u8]) -> Xid {
         self.next_xid += 1;
         let xid = Xid(self.next_xid);
-        let body = Bytes::copy_from_slice(body);
-        let write = Write {
-            conn: client.conn,
-            session: client.session,
-            xid,
-            op,
-            request: WriteRequest::decode(op, &body),
-            ids: Policy::initial("10.0.0.1".parse().unwrap()),
-            body,
-        };
+        let write = write(client, xid, op, body);
         self.events.push_back((client.at, Input::Write(write)));
         xid
     }
@@ -517,6 +519,27 @@ impl Cluster {
     }
 }
 
+fn write(client: Client, xid: Xid, op: Op, body: &[u8]) -> Write {
+    let body = Bytes::copy_from_slice(body);
+    Write {
+        conn: client.conn,
+        session: client.session,
+        xid,
+        op,
+        request: WriteRequest::decode(op, &body),
+        ids: Policy::initial("10.0.0.1".parse().unwrap()),
+        body,
+    }
+}
+
+/// The session that a connection is told of.
+fn connected(output: &ClientOutput, to: ConnId) -> Option<SessionId> {
+    match output {
+        ClientOutput::Connected { conn, session, .. } if *conn == to => Some(session.id()),
+        _ => None,
+    }
+}
+
 /// The state after `log`, at `snapshot` if that is later.
 fn replayed(log: &[Committed], snapshot: Zxid) -> Database {
     let mut db = Database::new(options().prep.tree);
@@ -526,7 +549,8 @@ fn replayed(log: &[Committed], snapshot: Zxid) -> Database {
             &mut Vec::new(),
         );
     }
-    db.set_last_zxid(db.last_zxid().max(snapshot));
+    let last = log.last().map_or(snapshot, |last| last.zxid.max(snapshot));
+    db.set_last_zxid(last);
     db
 }
 
@@ -767,4 +791,113 @@ fn a_learner_keeps_the_sessions_of_its_clients_alive() {
     assert_eq!(cluster.nodes[0].db.sessions.len(), 4);
     cluster.pass(20_000);
     assert_eq!(cluster.nodes[0].db.sessions.len(), 0);
+}
+
+/// A leader that sends what is no transaction, or one under another's number, costs its learner the
+/// term and nothing else.
+#[test]
+fn a_transaction_that_cannot_be_understood_ends_the_term_and_not_the_server() {
+    let garbage = Bytes::from_static(b"no transaction");
+    for is_misnumbered in [false, true] {
+        let mut cluster = Cluster::new(3, 0);
+        let client = cluster.connect(cluster.leader(), SessionId::NONE);
+        cluster.create(client, "/before");
+        let known = cluster.nodes[0].log.last().unwrap().clone();
+        let (&link, _) = cluster
+            .links
+            .iter()
+            .find(|(_, (_, learner))| *learner == 0)
+            .unwrap();
+        let packet = ToLearner::Proposal {
+            zxid: known.zxid.next(),
+            payload: if is_misnumbered {
+                known.payload.clone()
+            } else {
+                garbage.clone()
+            },
+        };
+        cluster
+            .events
+            .push_back((0, Input::FromLeader { link, packet }));
+        cluster.settle();
+        assert_eq!(
+            cluster.nodes[0].log.last(),
+            Some(&known),
+            "it is not logged"
+        );
+        cluster.pass(1000);
+        assert_eq!(cluster.modes()[0], Some(Mode::Follower), "it comes back");
+        let client = cluster.connect(0, client.session);
+        cluster.create(client, "/after");
+        cluster.assert_same_state();
+    }
+}
+
+/// A server whose data is gone, and that was not told that this is as it should be.
+#[test]
+fn a_server_without_data_follows_a_leader_and_is_whole_again() {
+    let mut cluster = Cluster::new(3, 0);
+    let client = cluster.connect(cluster.leader(), SessionId::NONE);
+    cluster.create(client, "/kept");
+    cluster.kill(0);
+    let nothing = (Vec::new(), Zxid(-1));
+    cluster.nodes[0] = cluster.start(0, nothing, (Epoch(-1), Epoch(-1)));
+    cluster.reach(0, LinkState::Up);
+    cluster.settle();
+    cluster.pass(1000);
+    assert_eq!(cluster.modes()[0], Some(Mode::Follower));
+    let client = cluster.connect(0, client.session);
+    cluster.create(client, "/after");
+    cluster.assert_same_state();
+    assert_eq!(cluster.nodes[0].epochs, (Epoch(1), Epoch(1)));
+}
+
+/// Some clients number their requests anew with each connection. What was asked for through the
+/// connection before is no answer then.
+#[test]
+fn a_request_is_not_answered_by_an_earlier_one_with_its_number_qp_118() {
+    for (from, to) in [(0, 1), (1, 1), (2, 0)] {
+        let mut cluster = Cluster::new(3, 0);
+        assert_eq!(cluster.leader(), 2);
+        let old = cluster.connect(from, SessionId::NONE);
+        let xid = cluster.ask(old, Op::Create, &create_body("/first", 0));
+        let conn = cluster.knock(to, old.session);
+        let is_connected = |cluster: &Cluster| {
+            let heard = cluster.nodes[to].client.iter();
+            heard
+                .into_iter()
+                .any(|output| connected(output, conn).is_some())
+        };
+        while !is_connected(&cluster) {
+            assert!(cluster.step(), "the session moves");
+        }
+        assert!(cluster.nodes[to].db.tree.node("/first").is_none());
+        let new = Client {
+            at: to,
+            conn,
+            ..old
+        };
+        let write = write(new, xid, Op::Create, &create_body("/second", 0));
+        cluster.events.push_front((to, Input::Write(write)));
+        let replies = cluster.replies(new);
+        assert_eq!(replies, [(xid, WriteReply::Path("/second".into()))]);
+        cluster.assert_same_state();
+    }
+}
+
+/// It takes snapshots like any other: its state is known to be committed.
+#[test]
+fn a_leader_without_clients_is_in_its_term() {
+    let mut cluster = Cluster::with(3, 0, false);
+    let follower = Some(Mode::Follower);
+    assert_eq!(cluster.modes(), [follower, follower, None]);
+    assert!(cluster.nodes.iter().all(|node| node.peer.is_in_term()));
+    let client = cluster.connect(0, SessionId::NONE);
+    cluster.create(client, "/written");
+    cluster.assert_same_state();
+    cluster.kill(0);
+    cluster.kill(1);
+    cluster.settle();
+    cluster.pass(2 * TICK);
+    assert!(!cluster.nodes[2].peer.is_in_term());
 }

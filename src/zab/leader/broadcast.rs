@@ -219,8 +219,6 @@ impl Leader {
         let Some(learner) = self.learners.get_mut(&link) else {
             return;
         };
-        learner.supports_until = limit;
-        learner.silent_until = Some(limit);
         let sid = learner.sid;
         let has_term = matches!(
             learner.stage,
@@ -228,6 +226,8 @@ impl Leader {
                 is_up_to_date: true
             }
         );
+        learner.supports_until = limit;
+        learner.silent_until = has_term.then_some(limit);
         match packet {
             ToLeader::Ack { zxid } => self.on_ack(link, zxid, out),
             ToLeader::Ping { touched, .. } if !touched.is_empty() => {

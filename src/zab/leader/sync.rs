@@ -263,15 +263,14 @@ impl Leader {
 
     /// A learner has the whole history of the epoch on disk.
     fn on_synced(&mut self, link: QuorumLink, early_acks: Vec<Zxid>, out: &mut Vec<LeaderOutput>) {
-        let limit = self.ticks.after(self.options.sync_limit);
         let Some(learner) = self.learners.get_mut(&link) else {
             return;
         };
         learner.stage = Stage::Synced {
             is_up_to_date: false,
         };
-        learner.supports_until = limit;
-        learner.silent_until = Some(limit);
+        // It answers no ping before UPTODATE, which may wait for others.
+        learner.silent_until = None;
         let (sid, kind) = (learner.sid, learner.kind);
         tracing::debug!(%link, %sid, "a learner has the history of the epoch");
         if let Phase::Synchronising { acked, .. } = &mut self.phase {
@@ -323,11 +322,14 @@ impl Leader {
         if !self.is_established() {
             return;
         }
+        let limit = self.ticks.after(self.options.sync_limit);
         if let Some(learner) = self.learners.get_mut(&link)
             && let Stage::Synced { is_up_to_date } = &mut learner.stage
         {
             assert!(!*is_up_to_date, "UPTODATE is sent once");
             *is_up_to_date = true;
+            learner.supports_until = limit;
+            learner.silent_until = Some(limit);
             send(link, &ToLearner::UpToDate, out);
         }
     }

@@ -83,6 +83,8 @@ pub enum LearnerInput {
     Connected,
     /// A packet. For SNAP the whole snapshot has been received with it and is at hand.
     Received(ToLearner),
+    /// More of a snapshot has come.
+    Receiving,
     AcceptedEpochSaved(Epoch),
     CurrentEpochSaved(Epoch),
     /// The log holds everything up to this, durably.
@@ -151,7 +153,7 @@ pub enum LeaveReason {
     Silent,
     #[error("the leader proposes epoch {proposed}, {accepted} was promised")]
     OldEpoch { proposed: Epoch, accepted: Epoch },
-    #[error("the leader did not bring this server up to date in time")]
+    #[error("the leader has stopped bringing this server up to date")]
     NotSynced,
     #[error("the leader sent {0}, which has no place there")]
     Unexpected(&'static str),
@@ -169,8 +171,8 @@ pub struct Learner {
     standing: Standing,
     /// The version of its committed configuration.
     config_version: i64,
-    /// When the leader is given up. Before the ACK of NEWLEADER it stands, then every packet moves
-    /// it on.
+    /// When the leader is given up. Every sign of life moves it on: by initLimit before the ACK of
+    /// NEWLEADER, then by syncLimit.
     deadline: Monotonic,
     phase: Phase,
 }
@@ -205,6 +207,9 @@ impl From<LeaveReason> for End {
     }
 }
 
+/// The last zxid of a server whose data is missing: it counts for nothing and gets a snapshot.
+const NO_DATA: Zxid = Zxid(-1);
+
 /// The leader commits what this server has not got next; Apache's code for it.
 const EXIT_UNMATCHED_COMMIT: u8 = 12;
 
@@ -224,7 +229,7 @@ impl Learner {
             current_epoch,
             last_zxid,
         } = standing;
-        assert!(last_zxid >= Zxid::ZERO, "a server without data joins none");
+        assert!(last_zxid >= NO_DATA, "before all history");
         assert!(accepted_epoch >= current_epoch, "joined without a promise");
         Self {
             me,
@@ -309,6 +314,7 @@ impl Learner {
         match input {
             LearnerInput::Connected => self.introduce(out),
             LearnerInput::Received(packet) => return self.on_packet(now, packet, out),
+            LearnerInput::Receiving => self.on_sign_of_life(now),
             LearnerInput::AcceptedEpochSaved(epoch) => self.on_accepted_epoch_saved(epoch, out),
             LearnerInput::CurrentEpochSaved(epoch) => {
                 self.history_mut().on_current_epoch_saved(epoch);
@@ -334,9 +340,7 @@ impl Learner {
         packet: ToLearner,
         out: &mut Vec<LearnerOutput>,
     ) -> Result<(), End> {
-        if self.has_acknowledged() {
-            self.deadline = now.after(self.sync_limit_ms());
-        }
+        self.on_sign_of_life(now);
         match &mut self.phase {
             Phase::Dialling => panic!("a packet came before the link"),
             Phase::Discovering(_) => self.on_discovery_packet(packet, out),
@@ -349,6 +353,14 @@ impl Learner {
             Phase::Serving(history) => broadcast::on_packet(history, packet, out),
             Phase::Over(_) => Ok(()),
         }
+    }
+
+    fn on_sign_of_life(&mut self, now: Monotonic) {
+        self.deadline = now.after(if self.has_acknowledged() {
+            self.sync_limit_ms()
+        } else {
+            self.init_limit_ms()
+        });
     }
 
     /// Says what can be said now that more may be on disk.
@@ -398,6 +410,10 @@ impl Learner {
             }
             _ => false,
         }
+    }
+
+    fn init_limit_ms(&self) -> u64 {
+        self.options.init_limit.saturating_mul(self.options.tick_ms)
     }
 
     fn sync_limit_ms(&self) -> u64 {

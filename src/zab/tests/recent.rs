@@ -54,7 +54,7 @@ fn what_is_there_already_is_passed_over() {
 
 #[test]
 fn a_pin_holds_the_window_until_it_is_too_much() {
-    const QUARTER: usize = 64 * 1024 * 1024;
+    const QUARTER: usize = 32 * 1024 * 1024 - 64;
     let payload = Bytes::from(vec![0; QUARTER]);
     let mut recent = Recent::new(1);
     recent.push(Zxid(1), Bytes::new());
@@ -63,13 +63,28 @@ fn a_pin_holds_the_window_until_it_is_too_much() {
         recent.push(Zxid(zxid), payload.clone());
     }
     assert_eq!(recent.first(), Some(Zxid(1)));
-    recent.push(Zxid(6), Bytes::from_static(b"x"));
+    recent.push(Zxid(6), Bytes::from_static(&[0; 1024]));
     assert_eq!(
         recent.first(),
         Some(Zxid(3)),
-        "256 MiB, and what is beyond goes"
+        "128 MiB, and what is beyond goes"
     );
     recent.unpin();
+    assert_eq!(zxids(&recent), [Zxid(6)]);
+}
+
+/// A learner's link takes 256 MiB at a time: with more in the window than that, one that is brought
+/// up to date from it would be cut off again and again.
+#[test]
+fn the_window_is_bounded_by_bytes_too_but_for_the_last() {
+    const HALF: usize = 32 * 1024 * 1024 - 64;
+    let payload = Bytes::from(vec![0; HALF]);
+    let mut recent = Recent::new(500);
+    for zxid in 1..=5 {
+        recent.push(Zxid(zxid), payload.clone());
+    }
+    assert_eq!(zxids(&recent), [Zxid(4), Zxid(5)]);
+    recent.push(Zxid(6), Bytes::from(vec![0; 3 * HALF]));
     assert_eq!(zxids(&recent), [Zxid(6)]);
 }
 

@@ -213,3 +213,56 @@ fn a_leader_that_promised_the_last_epoch_cannot_begin_another() {
     let expected = "step down: no quorum has joined in time: the epochs are used up";
     assert_eq!(describe(&out), expected);
 }
+
+/// It answers no ping before UPTODATE, which waits for others.
+#[test]
+fn a_learner_that_waits_for_the_term_to_begin_is_neither_silent_nor_gone() {
+    let standing = Standing {
+        accepted_epoch: Epoch(1),
+        current_epoch: Epoch(1),
+        last_zxid: zxid("1.1"),
+    };
+    let mut recent = Recent::new(500);
+    recent.push(zxid("1.1"), payload(zxid("1.1")));
+    let view =
+        "server.1=h1:1:2\nserver.2=h2:1:2\nserver.3=h3:1:2\nserver.4=h4:1:2\nserver.5=h5:1:2\n";
+    let mut out = Vec::new();
+    let mut bench = Bench::new(ServerId(1), OPTIONS, view, standing, recent, &mut out);
+    let info = |sid| ToLeader::Info {
+        kind: LearnerKind::Follower,
+        accepted_epoch: Epoch(1),
+        info: Some(LearnerIdentity {
+            sid: ServerId(sid),
+            protocol_version: PROTOCOL_VERSION,
+            config_version: 0,
+        }),
+    };
+    let links = [(QuorumLink(1), 2), (QuorumLink(2), 3)];
+    for (link, sid) in links {
+        bench.handle(LeaderInput::Connected { link });
+        let packet = info(sid);
+        bench.handle(LeaderInput::Received { link, packet });
+    }
+    bench.handle(LeaderInput::AcceptedEpochSaved(Epoch(2)));
+    for (link, _) in links {
+        let packet = ToLeader::AckEpoch {
+            last_zxid: zxid("1.1"),
+            current_epoch: Some(Epoch(1)),
+        };
+        bench.handle(LeaderInput::Received { link, packet });
+    }
+    bench.handle(LeaderInput::CurrentEpochSaved(Epoch(2)));
+    let ack = || ToLeader::Ack { zxid: zxid("2.0") };
+    let (link, packet) = (QuorumLink(1), ack());
+    bench.handle(LeaderInput::Received { link, packet });
+    // The other one takes nearly all the time it may.
+    let wait = (OPTIONS.init_limit - 1) * OPTIONS.tick_ms;
+    let out = bench.pass(wait);
+    let is_ping = |output: &LeaderOutput| describe([output]).contains("PING");
+    assert!(out.iter().all(|(_, output)| is_ping(output)), "{out:?}");
+    let (link, packet) = (QuorumLink(2), ack());
+    let out = bench.handle(LeaderInput::Received { link, packet });
+    assert!(describe(&out).contains("epoch 2 begins"), "{out:?}");
+    let out = bench.pass(OPTIONS.sync_limit * OPTIONS.tick_ms);
+    assert!(out.iter().all(|(_, output)| is_ping(output)), "{out:?}");
+}
