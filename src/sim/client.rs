@@ -9,7 +9,7 @@
 //!                                     moved, vanished
 //! ```
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -17,14 +17,15 @@ use jute::proto as wire;
 use jute::{Decode, Encode, Reader};
 
 use crate::base::{ServerId, SessionId, Xid, Zxid};
+use crate::proto::ErrorCode;
 use crate::proto::reply::frame_length;
-use crate::proto::{ErrorCode, EventType};
-use crate::sim::asked::{Answer, Asked, WatchSet};
+use crate::sim::asked::{Answer, Asked};
 use crate::sim::facts::{ClientConn, ClientFact, ClientId};
 use crate::sim::network::{Arrival, End, Port};
 use crate::sim::options::ClientOptions;
 use crate::sim::prng::Prng;
 use crate::sim::stage::{Event, Stage, host_of, host_of_client};
+use crate::sim::watched::Watched;
 use crate::sim::workload::Workload;
 use crate::sim::world::Micros;
 
@@ -92,16 +93,6 @@ struct Open {
 enum Pending {
     Asked(Asked),
     WatchesSet,
-}
-
-/// The watches that the client knows it has.
-#[derive(Debug, Default)]
-struct Watched {
-    data: BTreeSet<Box<str>>,
-    exists: BTreeSet<Box<str>>,
-    children: BTreeSet<Box<str>>,
-    persistent: BTreeSet<Box<str>>,
-    recursive: BTreeSet<Box<str>>,
 }
 
 impl Client {
@@ -550,59 +541,6 @@ impl Client {
 
     fn watchdog_ms(&self) -> u64 {
         (self.timeout_ms() / 10).max(1)
-    }
-}
-
-impl Watched {
-    fn learn(&mut self, asked: &Asked, err: i32) {
-        let is_missing = err == ErrorCode::NoNode.number();
-        match asked {
-            Asked::GetData { path, watch: true } if err == 0 => {
-                self.data.insert(path.clone());
-            }
-            Asked::Exists { path, watch: true } if err == 0 => {
-                self.data.insert(path.clone());
-            }
-            Asked::Exists { path, watch: true } if is_missing => {
-                self.exists.insert(path.clone());
-            }
-            Asked::Children { path, watch: true } if err == 0 => {
-                self.children.insert(path.clone());
-            }
-            Asked::AddWatch { path, recursive } if err == 0 => {
-                let watches = if *recursive {
-                    &mut self.recursive
-                } else {
-                    &mut self.persistent
-                };
-                watches.insert(path.clone());
-            }
-            _ => {}
-        }
-    }
-
-    /// What fires once has fired. As in Apache's library, an event that a lasting watch gets takes
-    /// the others of its path along.
-    fn on_event(&mut self, event_type: i32, path: &str) {
-        if event_type != EventType::NodeChildrenChanged.number() {
-            self.data.remove(path);
-            self.exists.remove(path);
-        }
-        let of_children = [EventType::NodeChildrenChanged, EventType::NodeDeleted];
-        if of_children.iter().any(|kind| kind.number() == event_type) {
-            self.children.remove(path);
-        }
-    }
-
-    fn as_set(&self) -> WatchSet {
-        let list = |paths: &BTreeSet<Box<str>>| paths.iter().cloned().collect();
-        WatchSet {
-            data: list(&self.data),
-            exists: list(&self.exists),
-            children: list(&self.children),
-            persistent: list(&self.persistent),
-            recursive: list(&self.recursive),
-        }
     }
 }
 

@@ -144,6 +144,12 @@ impl Options {
         }
     }
 
+    /// A run that takes little time, for the tests.
+    pub fn make_small(&mut self) {
+        self.safety_ms = self.safety_ms.min(5000);
+        self.clients.requests_max = 150;
+    }
+
     pub fn servers(&self) -> u32 {
         self.voters + self.observers
     }

@@ -428,7 +428,7 @@ impl Source {
                     return Ok(false);
                 };
                 let zxid = record.zxid;
-                let payload = Bytes::from(record.payload);
+                let payload = record.payload;
                 let mut packets = BytesMut::new();
                 ToLearner::Proposal { zxid, payload }.encode(&mut packets);
                 ToLearner::Commit { zxid }.encode(&mut packets);

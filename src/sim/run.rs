@@ -81,7 +81,7 @@ pub fn run(seed: u64, mutation: Option<Mutation>, trace_lines: usize) -> Outcome
 pub fn run_with(options: Options, mutation: Option<Mutation>, trace_lines: usize) -> Outcome {
     let seed = options.seed;
     let mut run = Run::new(options, mutation, trace_lines);
-    let outcome = catch_unwind(AssertUnwindSafe(|| run.to_the_end()));
+    let outcome = catch_unwind(AssertUnwindSafe(|| run.go_through()));
     let violation = match outcome {
         Ok(verdict) => verdict.err(),
         Err(panic) => Some(Violation {
@@ -136,7 +136,7 @@ impl Run {
         }
     }
 
-    fn to_the_end(&mut self) -> Result<(), Violation> {
+    fn go_through(&mut self) -> Result<(), Violation> {
         for node in self.nodes.values_mut() {
             node.start(&mut self.stage);
         }

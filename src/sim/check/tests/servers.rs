@@ -82,6 +82,18 @@ fn a_leader_without_what_was_committed() {
 }
 
 #[test]
+fn a_leader_of_an_epoch_that_is_past_has_what_was_committed_before_its_own() {
+    let mut story = Story::running();
+    story.start(N2, 3, &[zxid(1, 1)]);
+    story.serve(N2, Mode::Leader, 3);
+    story.propose(N2, zxid(3, 1), 0, create("/a", false));
+    story.apply(N2, zxid(3, 1));
+    story.start(N1, 2, &[zxid(1, 1)]);
+    story.serve(N1, Mode::Leader, 2);
+    story.passes();
+}
+
+#[test]
 fn histories_that_part() {
     let mut story = Story::running();
     story.propose(N1, zxid(1, 2), 0, create("/a", false));

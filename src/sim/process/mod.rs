@@ -6,10 +6,13 @@
 //!                                      deliver to clients, whose own turns come later
 //! ```
 
+mod clients;
+mod planted;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::auth::Policy;
@@ -25,7 +28,7 @@ use crate::sim::node::NodeEvent;
 use crate::sim::options::ServerOptions;
 use crate::sim::quorum_port::QuorumPort;
 use crate::sim::scene::{Mail, Scene};
-use crate::sim::serving::{ClientConn, TurnOf};
+use crate::sim::serving::ClientConn;
 use crate::sim::world::Micros;
 use crate::store::log_range;
 use crate::store::purge::purge;
@@ -265,7 +268,7 @@ impl Process {
                 {
                     self.payloads.insert(*zxid, hash_of(payload));
                 }
-                self.received = state.or(self.received.take());
+                self.received = state.or_else(|| self.received.take());
             }
             (Input::FromLearner { packet, .. }, _) => self.hear_learner(scene, packet),
             _ => {}
@@ -491,7 +494,10 @@ impl Process {
     /// The epoch of the term.
     fn epoch(&self) -> Epoch {
         let report = self.peer.quorum();
-        report.map_or(self.db.last_zxid().epoch(), |quorum| quorum.current_epoch)
+        match report {
+            Some(quorum) => quorum.current_epoch,
+            None => self.db.last_zxid().epoch(),
+        }
     }
 
     fn retire(&mut self, scene: &mut Scene<'_>) {
@@ -507,149 +513,6 @@ impl Process {
         self.committed_early.clear();
         // What these connections have handed over is of no use any more.
         self.held.clear();
-    }
-
-    fn accept(&mut self, end: End) {
-        let id = ConnId(self.next_conn);
-        self.next_conn += 1;
-        self.clients.insert(id, ClientConn::new(id, end));
-        self.ends.insert(end, id);
-    }
-
-    fn on_client_bytes(&mut self, scene: &mut Scene<'_>, end: End, bytes: &Bytes) {
-        if let Some(id) = self.ends.get(&end).copied() {
-            self.clients
-                .get_mut(&id)
-                .expect("ends are of clients")
-                .receive(bytes);
-            self.call_client(scene, id);
-        }
-    }
-
-    fn on_client_closed(&mut self, scene: &mut Scene<'_>, end: End) {
-        if let Some(id) = self.ends.remove(&end) {
-            self.hang_up(scene, id);
-        }
-    }
-
-    /// A connection is over.
-    fn hang_up(&mut self, scene: &mut Scene<'_>, id: ConnId) {
-        let conn = self.clients.remove(&id).expect("a connection ends once");
-        self.ends.remove(&conn.end);
-        scene.stage.close(conn.end);
-        self.watches.get_mut().remove_conn(id);
-        if conn.is_known {
-            scene.submit(Input::Disconnected { conn: id });
-        }
-    }
-
-    fn call_client(&mut self, scene: &mut Scene<'_>, id: ConnId) {
-        let conn = self.clients.get_mut(&id).expect("the caller looked");
-        if !conn.has_turn {
-            conn.has_turn = true;
-            let delay = Micros(scene.prng.around(30));
-            scene.after(delay, NodeEvent::Client(id));
-        }
-    }
-
-    fn client_turn(&mut self, scene: &mut Scene<'_>, id: ConnId) {
-        let Some(conn) = self.clients.get_mut(&id) else {
-            return;
-        };
-        conn.has_turn = false;
-        let mut turn = TurnOf {
-            now: scene.now().monotonic,
-            db: &self.db,
-            watches: &self.watches,
-            policy: &self.policy,
-            inputs: Vec::new(),
-            out: BytesMut::new(),
-            touches: false,
-            reads_wait: self.mutation != Some(Mutation::EarlyReads),
-        };
-        let is_over = conn.work(&mut turn);
-        let TurnOf {
-            inputs,
-            out,
-            touches,
-            ..
-        } = turn;
-        if touches && matches!(self.serving, Some(Mode::Leader | Mode::Standalone)) {
-            let heard = ServerFact::Heard(conn.session());
-            scene.stage.server(scene.me, heard);
-        }
-        scene.stage.send(conn.end, out.freeze());
-        for input in inputs {
-            scene.submit(input);
-        }
-        if is_over {
-            self.hang_up(scene, id);
-        }
-    }
-
-    fn deliver(&mut self, scene: &mut Scene<'_>, outputs: Vec<ClientOutput>) {
-        let outputs = match self.mutation {
-            Some(Mutation::LateEvents) => events_last(outputs),
-            _ => outputs,
-        };
-        for output in outputs {
-            let id = conn_of(&output);
-            let Some(conn) = self.clients.get_mut(&id) else {
-                continue;
-            };
-            let is_event = matches!(output, ClientOutput::Event { .. });
-            match self.mutation {
-                Some(Mutation::DropEvent) if is_event && scene.prng.per_mille(100) => continue,
-                Some(Mutation::DoubleEvent) if is_event && scene.prng.per_mille(100) => {
-                    conn.put(&output, &self.policy);
-                }
-                _ => {}
-            }
-            conn.put(&output, &self.policy);
-            self.call_client(scene, id);
-        }
-    }
-
-    /// What a planted bug makes of the inputs.
-    fn mutated(&mut self, mail: VecDeque<Mail>) -> VecDeque<Mail> {
-        let follows = self.serving == Some(Mode::Follower);
-        match self.mutation {
-            Some(Mutation::CommitEarly) => self.commit_early(mail, follows),
-            Some(Mutation::AckBeforeDisk) => say_once(mail, &mut self.acknowledged),
-            Some(Mutation::SwapProposals) if follows => swap_proposals(mail),
-            Some(Mutation::ForgetSeen) => forget_seen(mail),
-            _ => mail,
-        }
-    }
-
-    /// Whether everything before a proposal is committed, early or not.
-    fn is_next(&self, zxid: Zxid) -> bool {
-        let before = Zxid(zxid.0 - 1);
-        self.db.last_zxid() == before || self.committed_early.contains(&before)
-    }
-
-    /// A proposal counts as committed as soon as it comes, if clients are served.
-    fn commit_early(&mut self, mail: VecDeque<Mail>, serves: bool) -> VecDeque<Mail> {
-        let mut mutated = VecDeque::new();
-        for mail in mail {
-            let Input::FromLeader { link, packet } = &mail.input else {
-                mutated.push_back(mail);
-                continue;
-            };
-            let link = *link;
-            match packet {
-                ToLearner::Commit { zxid } if self.committed_early.remove(zxid) => {}
-                ToLearner::Proposal { zxid, .. } if serves && self.is_next(*zxid) => {
-                    let zxid = *zxid;
-                    self.committed_early.insert(zxid);
-                    let packet = ToLearner::Commit { zxid };
-                    mutated.push_back(mail);
-                    mutated.push_back(Mail::from(Input::FromLeader { link, packet }));
-                }
-                _ => mutated.push_back(mail),
-            }
-        }
-        mutated
     }
 
     fn set_alarm(&mut self, scene: &mut Scene<'_>) {
@@ -674,76 +537,9 @@ impl Process {
     }
 }
 
-/// What was said before the disk said it is not said again.
-fn say_once(mail: VecDeque<Mail>, said: &mut Zxid) -> VecDeque<Mail> {
-    let mut is_new = |mail: &Mail| match mail.input {
-        Input::Appended { zxid } => std::mem::replace(said, zxid.max(*said)) < zxid,
-        _ => true,
-    };
-    mail.into_iter().filter(|mail| is_new(mail)).collect()
-}
-
-/// Of two proposals that come together, each does what the other was to do.
-fn swap_proposals(mut mail: VecDeque<Mail>) -> VecDeque<Mail> {
-    let mut first: Option<&mut Bytes> = None;
-    for mail in &mut mail {
-        let Input::FromLeader {
-            packet: ToLearner::Proposal { payload, .. },
-            ..
-        } = &mut mail.input
-        else {
-            continue;
-        };
-        let Some(other) = first.take() else {
-            first = Some(payload);
-            continue;
-        };
-        let mut records = [&*other, &*payload].map(|payload| {
-            TxnRecord::decode(payload, usize::MAX).expect("the leader's are well formed")
-        });
-        let [one, two] = &mut records;
-        std::mem::swap(&mut one.zxid, &mut two.zxid);
-        let [one, two] = records.map(|record| {
-            let mut payload = BytesMut::new();
-            record.encode(&mut payload);
-            payload.freeze()
-        });
-        (*other, *payload) = (two, one);
-    }
-    mail
-}
-
-/// Whoever comes has seen nothing.
-fn forget_seen(mut mail: VecDeque<Mail>) -> VecDeque<Mail> {
-    for mail in &mut mail {
-        if let Input::Connect { request, .. } = &mut mail.input {
-            request.last_zxid_seen = Zxid::ZERO;
-        }
-    }
-    mail
-}
-
-/// Replies overtake events.
-fn events_last(outputs: Vec<ClientOutput>) -> Vec<ClientOutput> {
-    let is_event = |output: &ClientOutput| matches!(output, ClientOutput::Event { .. });
-    let (events, mut others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_event);
-    others.extend(events);
-    others
-}
-
 /// Nothing that is due at once is done more often than this.
 const ALARM_MIN: Micros = Micros(100);
 
 fn disk_failed(reason: String) -> Fatal {
     StopReason::DiskError(reason)
-}
-
-fn conn_of(output: &ClientOutput) -> ConnId {
-    match output {
-        ClientOutput::Connected { conn, .. }
-        | ClientOutput::SessionInvalid { conn }
-        | ClientOutput::Reply { conn, .. }
-        | ClientOutput::Event { conn, .. }
-        | ClientOutput::Close { conn } => *conn,
-    }
 }
