@@ -30,6 +30,7 @@ pub mod net;
 pub mod telemetry;
 
 pub mod runtime;
+pub mod sim;
 
 #[cfg(test)]
 mod tidy;

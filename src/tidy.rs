@@ -28,6 +28,7 @@ const RANKS: &[(&str, u32)] = &[
     ("runtime", 8),
     ("sim", 8),
     ("cli", 8),
+    ("bin", 9),
 ];
 
 /// The folders that do no I/O and read no clock.

@@ -149,7 +149,7 @@ impl Peer {
 
     fn on_opened(&mut self, session: SessionId, timeout_ms: i32, out: &mut Vec<ClientOutput>) {
         self.sessions.commit(session);
-        let conn = self.connections.holder_of(session);
+        let conn = self.connections.opened(session);
         let handle = self.sessions.handle(session);
         // The client may have left; its session then waits for its expiry.
         if let (Some(conn), Some(handle)) = (conn, handle) {
@@ -182,7 +182,7 @@ impl Peer {
     }
 
     pub(super) fn reply(
-        &self,
+        &mut self,
         asked: Option<Asked>,
         zxid: Zxid,
         reply: WriteReply,
@@ -196,6 +196,8 @@ impl Peer {
         }
         // The client is served elsewhere by now, so what it hears from here would mislead it.
         if matches!(reply, WriteReply::Error(ErrorCode::SessionMoved)) {
+            let session = self.connections.detach(conn);
+            self.on_client_left(conn, session);
             out.push(ClientOutput::Close { conn });
         } else {
             out.push(ClientOutput::Reply {

@@ -55,8 +55,7 @@ impl Peer {
         }
         self.sessions.track(session, timeout_ms, now.monotonic);
         self.sessions.set_owner(session, OWN_CLIENTS);
-        let taken_from = self.connections.attach(conn, session);
-        assert!(taken_from.is_none(), "a new session is held by none");
+        self.connections.open(conn, session);
         match self.pipeline_mut() {
             Some(pipeline) => {
                 let record = pipeline

@@ -74,6 +74,8 @@ struct State {
     is_append_held: bool,
     calls: u64,
     syncs: u64,
+    /// With so many files, also forgotten ones, it is time to look for those.
+    sweep_at: usize,
 }
 
 type Names = BTreeMap<PathBuf, usize>;
@@ -147,6 +149,14 @@ impl SimDisk {
     /// The power goes and comes back: what was not synced survives in parts. Clears all faults.
     pub fn crash(&self) {
         self.state.lock().crash();
+    }
+
+    /// The process is gone and the machine is not: what was written stays, whether or not it was
+    /// synced. Clears all faults.
+    pub fn power_on(&self) {
+        let mut state = self.state.lock();
+        state.fault = Fault::None;
+        state.is_off = false;
     }
 
     pub fn set_read_only(&self, dir: &Path) {
@@ -246,6 +256,9 @@ impl State {
     /// Forgets the content of files that no name leads to and no crash can bring back, so that a
     /// long run stays small.
     fn drop_unreachable(&mut self) {
+        if self.inodes.len() < self.sweep_at {
+            return;
+        }
         let linked = self.pending.iter().filter_map(|change| match change {
             NameChange::Link(_, inode) => Some(inode),
             NameChange::Unlink(_) | NameChange::Rename(..) => None,
@@ -257,6 +270,7 @@ impl State {
                 *inode = Inode::default();
             }
         }
+        self.sweep_at = self.inodes.len() + reachable.len() + 64;
     }
 
     fn change_names(&mut self, change: NameChange) {

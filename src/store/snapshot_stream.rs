@@ -25,14 +25,21 @@ const SIGNATURE: &str = "BenWasHere";
 #[derive(Debug)]
 pub struct OutgoingSnapshot {
     cursor: SnapshotCursor,
+    slice_bytes: usize,
     is_done: bool,
 }
 
 impl OutgoingSnapshot {
     /// Starts with the state as it is now.
     pub fn new(database: &Database) -> Self {
+        Self::sliced(database, limits::SNAPSHOT_SLICE_BYTES)
+    }
+
+    /// The same in slices of about this many bytes.
+    pub fn sliced(database: &Database, slice_bytes: usize) -> Self {
         Self {
             cursor: SnapshotCursor::new(database),
+            slice_bytes,
             is_done: false,
         }
     }
@@ -42,12 +49,10 @@ impl OutgoingSnapshot {
         self.cursor.zxid()
     }
 
-    /// Appends the next part, about [`limits::SNAPSHOT_SLICE_BYTES`], and gives whether there is
-    /// more.
+    /// Appends the next part, and gives whether there is more.
     pub fn next_slice(&mut self, database: &Database, out: &mut Vec<u8>) -> bool {
         assert!(!self.is_done, "nothing is asked for behind the end");
-        let bytes_max = limits::SNAPSHOT_SLICE_BYTES;
-        let has_more = self.cursor.next_slice(database, bytes_max, out);
+        let has_more = self.cursor.next_slice(database, self.slice_bytes, out);
         if !has_more {
             Some(SIGNATURE.as_bytes()).encode(out);
             self.is_done = true;
