@@ -17,7 +17,7 @@ use super::config;
 use crate::auth::{AuthOptions, Policy};
 use crate::base::{ConnId, Monotonic, Now, SessionId, WallMillis, Xid, Zxid};
 use crate::net::{Clock, Server, Woken, Words, bind};
-use crate::peer::{ClientOutput, Input};
+use crate::peer::{ClientOutput, Input, Mode};
 use crate::proto::txn::{CreateKind, CreateTxn};
 use crate::proto::{EventType, NodeEvent, Op, Txn, TxnRecord};
 use crate::runtime::options;
@@ -84,6 +84,7 @@ impl Front {
         let options = options::net(&config, 1);
         let server = Server::new(database, policy, options, clock.clone(), Arc::new(NoWords));
         let server = Arc::new(server);
+        server.serve(Mode::Standalone);
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
