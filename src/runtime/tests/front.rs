@@ -85,7 +85,6 @@ impl Front {
         let server = Server::new(database, policy, options, clock.clone(), Arc::new(NoWords));
         server.serve(Mode::Standalone);
         let server = Arc::new(server);
-        server.serve(Mode::Standalone);
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
