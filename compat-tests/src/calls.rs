@@ -14,9 +14,11 @@ pub const SET_DATA: i32 = 5;
 pub const GET_CHILDREN: i32 = 8;
 pub const SYNC: i32 = 9;
 pub const PING: i32 = 11;
+pub const MULTI: i32 = 14;
 pub const CREATE_CONTAINER: i32 = 19;
 pub const CREATE_TTL: i32 = 21;
 pub const SET_WATCHES: i32 = 101;
+pub const ADD_WATCH: i32 = 106;
 pub const CLOSE_SESSION: i32 = -11;
 
 /// Flags of a create request.
@@ -64,6 +66,17 @@ pub fn create_body(path: &str, data: &[u8], flags: i32) -> Body {
 pub fn create(client: &mut Client, path: &str, data: &[u8], flags: i32) {
     let reply = call(client, CREATE, &create_body(path, data, flags));
     assert_eq!(reply.error, 0, "{path} is made");
+}
+
+/// The body of a change of data, whatever the version.
+pub fn set_data_body(path: &str, data: &[u8]) -> Body {
+    Body::new().string(path).buffer(data).int(-1)
+}
+
+/// Waits until the client's server knows what the leader had committed.
+pub fn sync(client: &mut Client, path: &str) {
+    let reply = call(client, SYNC, &Body::new().string(path));
+    assert_eq!(reply.error, 0, "a sync is answered");
 }
 
 pub fn delete(client: &mut Client, path: &str) {

@@ -188,6 +188,21 @@ impl Client {
         (client, session)
     }
 
+    /// Connects with the id and the password of a session; what the server makes of it.
+    pub fn come_back(address: SocketAddr, session: &Session, password: &[u8]) -> (Self, Session) {
+        let mut client = Self::connect(address);
+        let request = connect_request(
+            0,
+            session.timeout_ms,
+            session.id,
+            Some(password),
+            Some(false),
+        );
+        client.send_frame(request.bytes());
+        let session = Session::decode(&client.frame("ConnectResponse")).expect("a ConnectResponse");
+        (client, session)
+    }
+
     /// Sends bytes as they are. False if the server has closed the connection, which some tests await.
     pub fn send_raw(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
