@@ -195,7 +195,7 @@ impl Peer {
             return;
         }
         // The client is served elsewhere by now, so what it hears from here would mislead it.
-        if matches!(reply, WriteReply::Error(ErrorCode::SessionMoved)) {
+        if reply.says(ErrorCode::SessionMoved) {
             let session = self.connections.detach(conn);
             self.on_client_left(conn, session);
             out.push(ClientOutput::Close { conn });

@@ -44,6 +44,15 @@ pub enum MultiResult {
 }
 
 impl WriteReply {
+    /// Whether the request failed for this reason, as a whole or in a part of it.
+    pub fn says(&self, code: ErrorCode) -> bool {
+        match self {
+            Self::Error(found) => *found == code,
+            Self::Multi(results) => results.contains(&MultiResult::Error(code.number())),
+            _ => false,
+        }
+    }
+
     /// Appends the whole frame: length, header, body.
     pub fn encode_frame(&self, xid: Xid, zxid: Zxid, out: &mut impl BufMut) {
         let err = match self {

@@ -103,14 +103,19 @@ fn a_session_moves_to_another_server_and_its_old_one_is_refused() {
 #[test]
 fn a_connection_whose_session_moved_on_hears_nothing_more() {
     let mut cluster = Cluster::new(3, 0);
-    for (from, to) in [(0, 1), (2, 0)] {
+    for (from, to, multi_first) in [(0, 1, false), (0, 1, true), (2, 0, false), (2, 0, true)] {
         let old = cluster.connect(from, SessionId::NONE);
         cluster.connect(to, old.session);
         let end_of_parts = b"\xff\xff\xff\xff\x01\xff\xff\xff\xff";
         let mut multi = b"\0\0\0\x02\0\xff\xff\xff\xff\0\0\0\x01/\xff\xff\xff\xff".to_vec();
         multi.extend_from_slice(end_of_parts);
-        cluster.ask(old, Op::Create, &create_body("/stale", 0));
-        cluster.ask(old, Op::Multi, &multi);
+        let mut asked = [(Op::Create, create_body("/stale", 0)), (Op::Multi, multi)];
+        if multi_first {
+            asked.reverse();
+        }
+        for (op, body) in &asked {
+            cluster.ask(old, *op, body);
+        }
         assert_eq!(cluster.replies(old), []);
     }
 }
