@@ -83,6 +83,13 @@ impl EnsembleOptions {
         self
     }
 
+    /// A `-D` property of every member.
+    #[must_use]
+    pub fn property(mut self, key: &str, value: impl Display) -> Self {
+        self.server = self.server.property(key, value);
+        self
+    }
+
     /// How many of the last members are observers.
     #[must_use]
     pub fn observers(mut self, count: usize) -> Self {
@@ -291,6 +298,12 @@ impl Ensemble {
     /// Where clients reach the members, all of them.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         (0..self.len()).map(|member| self.address(member)).collect()
+    }
+
+    /// What client libraries are told to connect to.
+    pub fn connect_string(&self) -> String {
+        let addresses: Vec<String> = self.addresses().iter().map(ToString::to_string).collect();
+        addresses.join(",")
     }
 
     pub fn server_mut(&mut self, member: usize) -> &mut Server {

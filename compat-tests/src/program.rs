@@ -78,12 +78,14 @@ impl Program {
         }
     }
 
-    /// Passes over lines up to `wanted`; panics with what the program complained of if it ends first.
-    pub fn expect_line(&mut self, wanted: &str) {
+    /// The lines up to `wanted`; panics with what the program complained of if it ends first.
+    pub fn expect_line(&mut self, wanted: &str) -> Vec<String> {
+        let mut before = Vec::new();
         while let Some(line) = self.line() {
             if line == wanted {
-                return;
+                return before;
             }
+            before.push(line);
         }
         panic!("the program ended without {wanted:?}:\n{}", self.stderr());
     }

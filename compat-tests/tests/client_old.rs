@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use compat_tests::{
-    java::java_or_skip,
+    ensemble::{Ensemble, EnsembleOptions},
+    java::{Java, java_or_skip},
     server::{Kind, Server, ServerOptions},
 };
 
@@ -16,15 +17,23 @@ fn run(kind: Kind, test: &str) {
         return;
     };
     let server = Server::start(kind, &ServerOptions::new());
+    run_all(java, &server.connect_string());
+}
+
+fn run_on_ensemble(kind: Kind, test: &str) {
+    let Some(java) = java_or_skip(test) else {
+        return;
+    };
+    let ensemble = Ensemble::start(&[kind; 3], &EnsembleOptions::new());
+    run_all(java, &ensemble.connect_string());
+}
+
+fn run_all(java: &Java, connect: &str) {
     let poms = Path::new(env!("CARGO_MANIFEST_DIR")).join("java/clients");
     for version in VERSIONS {
         let pom = poms.join(format!("{version}.xml"));
-        let arguments = [server.connect_string(), version.to_owned()];
-        let program = java.start_with(
-            &pom,
-            "gamekeeper.compat.OldClient",
-            &arguments.each_ref().map(String::as_str),
-        );
+        let arguments = [connect, version];
+        let program = java.start_with(&pom, "gamekeeper.compat.OldClient", &arguments);
         let lines = program.finish();
         let expected = format!("ok {version}");
         assert_eq!(lines.last(), Some(&expected), "{lines:#?}");
@@ -39,4 +48,14 @@ fn apache() {
 #[test]
 fn ours() {
     run(Kind::Ours, "client_old::ours");
+}
+
+#[test]
+fn three_of_apache() {
+    run_on_ensemble(Kind::Apache, "client_old::three_of_apache");
+}
+
+#[test]
+fn three_of_ours() {
+    run_on_ensemble(Kind::Ours, "client_old::three_of_ours");
 }

@@ -23,9 +23,9 @@ final class Configuration {
     @SuppressWarnings("deprecation")
     static void nodeCache(World world) throws Exception {
         CuratorFramework publisher = world.client();
-        CuratorFramework subscriber = world.client();
         String path = world.path("config");
         publisher.create().forPath(path, bytes("0"));
+        CuratorFramework subscriber = world.client();
 
         BlockingQueue<Integer> seen = new LinkedBlockingQueue<>();
         NodeCache cache = world.closing(new NodeCache(subscriber, path));
@@ -39,9 +39,9 @@ final class Configuration {
 
     static void curatorCache(World world) throws Exception {
         CuratorFramework publisher = world.client();
-        CuratorFramework subscriber = world.client();
         String path = world.path("config");
         publisher.create().forPath(path, bytes("0"));
+        CuratorFramework subscriber = world.client();
 
         BlockingQueue<Integer> seen = new LinkedBlockingQueue<>();
         CuratorCache cache =

@@ -71,6 +71,7 @@ final class Locks {
             within(waiter);
         }
         same(WAITERS - 1, wakes.get(), "waiters woken by all releases");
+        World.sync(watching);
         same(0, children(watching, path), "nodes left");
     }
 
@@ -172,15 +173,20 @@ final class Locks {
         return stat == null ? 0 : stat.getNumChildren();
     }
 
-    /** How many watches the server holds, and on how many paths. */
+    /** How many watches the servers hold, and on how many paths each. */
     private record Watches(int paths, int total) {}
 
     private static Watches watches(World world) throws Exception {
-        String answer = world.ask("wchs");
-        Matcher matcher = Pattern.compile("\\d+ connections watching (\\d+) paths\\s+Total watches:(\\d+)\\s*")
-                .matcher(answer);
-        require(matcher.matches(), "a summary of watches, not " + answer);
-        return new Watches(Integer.parseInt(matcher.group(1)), Integer.parseInt(matcher.group(2)));
+        int paths = 0;
+        int total = 0;
+        for (String answer : world.ask("wchs")) {
+            Matcher matcher = Pattern.compile("\\d+ connections watching (\\d+) paths\\s+Total watches:(\\d+)\\s*")
+                    .matcher(answer);
+            require(matcher.matches(), "a summary of watches, not " + answer);
+            paths += Integer.parseInt(matcher.group(1));
+            total += Integer.parseInt(matcher.group(2));
+        }
+        return new Watches(paths, total);
     }
 
     /** A client without the watch on the ensemble's configuration that Curator would add. */

@@ -7,10 +7,10 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Runs scenarios against one server: {@code Main connectString scenario... | all}.
+ * Runs scenarios against a server or an ensemble: {@code Main connectString scenario... | all}.
  *
  * <p>Prints {@code ok name} for each that passes. The first one that fails prints its stack trace, and the exit code
- * is 1. A scenario that needs the server restarted says so on standard output and waits for a line on standard input
+ * is 1. A scenario that needs its server restarted or gone says so on standard output and waits for a line on standard input
  * (see {@link Reattach}).
  */
 public final class Main {

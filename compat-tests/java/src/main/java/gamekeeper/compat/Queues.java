@@ -32,13 +32,15 @@ final class Queues {
     static void simple(World world) throws Exception {
         String path = world.path("queue");
         SimpleDistributedQueue in = new SimpleDistributedQueue(world.client(), path);
-        SimpleDistributedQueue out = new SimpleDistributedQueue(world.client(), path);
+        CuratorFramework taker = world.client();
+        SimpleDistributedQueue out = new SimpleDistributedQueue(taker, path);
         Future<byte[]> early = world.async(() -> out.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS));
         in.offer(bytes("first"));
         same("first", text(within(early)), "an item for one who waits");
         for (int i = 0; i < ITEMS; i++) {
             in.offer(bytes(Integer.toString(i)));
         }
+        World.sync(taker);
         same("0", text(out.peek()), "the head of the queue");
         for (int i = 0; i < ITEMS; i++) {
             same(Integer.toString(i), text(out.take()), "the next item");

@@ -51,6 +51,7 @@ final class Watches {
         log.expect("NodeChildrenChanged /node");
         other.create(path + "/second", bytes(""), Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
 
+        World.sync(zk);
         // One watcher on data and on children of one node hears of its deletion once.
         zk.getData(path + "/child", log, null);
         zk.getChildren(path + "/child", log);
@@ -62,10 +63,10 @@ final class Watches {
     }
 
     static void persistent(World world) throws Exception {
-        CuratorFramework client = world.client();
         CuratorFramework other = world.client();
         String path = world.path("node");
         other.create().forPath(path);
+        CuratorFramework client = world.client();
         Log log = new Log(world.root());
         PersistentWatcher watcher = world.closing(new PersistentWatcher(client, path, false));
         watcher.getListenable().addListener(log);
@@ -115,10 +116,10 @@ final class Watches {
     }
 
     static void treeCache(World world) throws Exception {
-        CuratorFramework client = world.client();
         CuratorFramework other = world.client();
         String path = world.path("tree");
         other.create().creatingParentsIfNeeded().forPath(path + "/before/deep", bytes("0"));
+        CuratorFramework client = world.client();
         BlockingQueue<String> log = new LinkedBlockingQueue<>();
         CountDownLatch loaded = new CountDownLatch(1);
         CuratorCache cache = world.closing(CuratorCache.build(client, path));
@@ -167,6 +168,7 @@ final class Watches {
         ZooKeeper other = world.raw();
         String path = world.path("node");
         create(other, path);
+        World.sync(zk);
         Log removed = new Log(world.root());
         Log kept = new Log(world.root());
         zk.getData(path, removed, null);

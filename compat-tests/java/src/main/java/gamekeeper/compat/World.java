@@ -1,25 +1,30 @@
 package gamekeeper.compat;
 
 import static gamekeeper.compat.Check.DEADLINE_MS;
+import static gamekeeper.compat.Check.await;
 import static gamekeeper.compat.Check.require;
 
+import java.net.ConnectException;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.state.ConnectionState;
 import org.apache.curator.retry.RetryForever;
 import org.apache.zookeeper.CreateMode;
+import org.apache.zookeeper.KeeperException.Code;
 import org.apache.zookeeper.WatchedEvent;
 import org.apache.zookeeper.Watcher;
 import org.apache.zookeeper.Watcher.Event.KeeperState;
@@ -29,6 +34,9 @@ import org.apache.zookeeper.ZooKeeper;
 /**
  * What one scenario has at hand: a fresh folder on the server, clients that are closed afterwards, and ends
  * to sessions.
+ *
+ * <p>On an ensemble one client may hear of another's writes later. A new client here knows what was written before it
+ * came; where that is not enough, a scenario calls {@link #sync}.
  */
 final class World implements AutoCloseable {
     static final int SESSION_TIMEOUT_MS = 10_000;
@@ -77,7 +85,21 @@ final class World implements AutoCloseable {
         client.start();
         open.push(client);
         require(client.blockUntilConnected((int) DEADLINE_MS, TimeUnit.MILLISECONDS), "a client connects");
+        sync(client);
         return client;
+    }
+
+    /** From here on the client knows what others have written. */
+    static void sync(CuratorFramework client) throws Exception {
+        sync(client.getZookeeperClient().getZooKeeper());
+    }
+
+    static void sync(ZooKeeper zk) throws Exception {
+        BlockingQueue<Code> codes = new LinkedBlockingQueue<>();
+        await("a sync is answered", () -> {
+            zk.sync("/", (code, path, context) -> codes.add(Code.get(code)), null);
+            return codes.poll(DEADLINE_MS, TimeUnit.MILLISECONDS) == Code.OK;
+        });
     }
 
     /** A connected client of Apache's own library. */
@@ -95,6 +117,7 @@ final class World implements AutoCloseable {
         });
         open.push(zk);
         require(connected.await(DEADLINE_MS, TimeUnit.MILLISECONDS), "a client connects");
+        sync(zk);
         return zk;
     }
 
@@ -141,11 +164,22 @@ final class World implements AutoCloseable {
         } while (!expired.await(3, TimeUnit.SECONDS));
     }
 
-    /** The server's answer to a four-letter word. */
-    String ask(String word) throws Exception {
-        String first = connect.split(",")[0];
-        int colon = first.lastIndexOf(':');
-        try (Socket socket = new Socket(first.substring(0, colon), Integer.parseInt(first.substring(colon + 1)))) {
+    /** The answers to a four-letter word of those servers that are there. */
+    List<String> ask(String word) throws Exception {
+        List<String> answers = new ArrayList<>();
+        for (String server : connect.split(",")) {
+            try {
+                answers.add(ask(server, word));
+            } catch (ConnectException goneMeanwhile) {
+                // It has no clients either.
+            }
+        }
+        return answers;
+    }
+
+    private static String ask(String server, String word) throws Exception {
+        int colon = server.lastIndexOf(':');
+        try (Socket socket = new Socket(server.substring(0, colon), Integer.parseInt(server.substring(colon + 1)))) {
             socket.setSoTimeout((int) DEADLINE_MS);
             socket.getOutputStream().write(word.getBytes(StandardCharsets.US_ASCII));
             socket.getOutputStream().flush();
