@@ -36,7 +36,8 @@ fn run_all(java: &Java, connect: &str) {
         let program = java.start_with(&pom, "gamekeeper.compat.OldClient", &arguments);
         let lines = program.finish();
         let expected = format!("ok {version}");
-        assert_eq!(lines.last(), Some(&expected), "{lines:#?}");
+        // Not the last line: the library's threads still log while it closes.
+        assert!(lines.contains(&expected), "{lines:#?}");
     }
 }
 
