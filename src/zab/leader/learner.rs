@@ -45,7 +45,7 @@ pub(super) enum Stage {
         /// Where the log meets the window.
         upto: Zxid,
     },
-    /// Everything up to NEWLEADER is queued.
+    /// Everything up to NEWLEADER is queued, and NEWLEADER too unless it waits for a snapshot's end.
     Syncing {
         transfer: Transfer,
         /// How many streams are not sent yet.
@@ -94,6 +94,14 @@ impl Learner {
 
     pub(super) fn gets_informs(&self) -> bool {
         self.is_live() && self.kind == LearnerKind::Observer
+    }
+
+    /// Whether it is being sent a snapshot that NEWLEADER is to follow.
+    pub(super) fn awaits_new_leader(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Syncing { transfer: Transfer::Snapshot, streams, .. } if streams > 0
+        )
     }
 
     /// What it is being brought up to date with.

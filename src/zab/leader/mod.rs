@@ -369,7 +369,7 @@ impl Leader {
             LeaderInput::LogProbed { link, found } => {
                 self.on_log_probed(link, found, &mut history, out);
             }
-            LeaderInput::Streamed { link } => self.on_streamed(link),
+            LeaderInput::Streamed { link } => self.on_streamed(link, out),
             LeaderInput::VoterLooks(voter) => self.on_voter_looks(voter, now, out),
             LeaderInput::Wake => self.on_wake(now, out),
         }

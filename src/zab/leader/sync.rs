@@ -3,8 +3,12 @@
 //!
 //! The wire, for one learner: DIFF or TRUNC or a snapshot, the history it lacks as PROPOSAL and
 //! COMMIT, what is proposed and not committed (followers only), what happens meanwhile, NEWLEADER,
-//! what happens meanwhile, UPTODATE. The plan is made and queued within one call, with everything
-//! up to NEWLEADER; so NEWLEADER never overtakes history, and no commit falls between.
+//! what happens meanwhile, UPTODATE. The plan is made and queued within one call; so NEWLEADER never
+//! overtakes history, and no commit falls between.
+//!
+//! NEWLEADER comes right behind history, except behind a snapshot: that is made while transactions go
+//! on, and may hold parts of any that was applied before its end. NEWLEADER waits for that end, so
+//! all these commits come before it, and what a learner then stores is a state that once was.
 
 use super::super::{LearnerKind, PROTOCOL_VERSION, ToLeader, ToLearner};
 use super::broadcast::Proposals;
@@ -163,7 +167,8 @@ impl Leader {
         let Some(epoch) = self.epoch() else {
             return;
         };
-        let new_leader = self.new_leader(epoch, learner.protocol_version);
+        let new_leader = (transfer == Transfer::Transactions)
+            .then(|| self.new_leader(epoch, learner.protocol_version));
         let mut queue = Queue::new(link, out);
         queue.open(plan);
         for committed in history.recent.after(plan.after) {
@@ -180,7 +185,9 @@ impl Leader {
                 queue.put(&ToLearner::Proposal { zxid, payload });
             }
         }
-        queue.put(&new_leader);
+        if let Some(new_leader) = new_leader {
+            queue.put(&new_leader);
+        }
         let streams = queue.finish();
         self.begin_transfer(link, transfer, streams);
     }
@@ -218,17 +225,31 @@ impl Leader {
         self.learners.values().filter(same).count() >= max
     }
 
-    /// From here on the learner is expected to acknowledge.
-    pub(super) fn on_streamed(&mut self, link: QuorumLink) {
+    /// From the last one on the learner is expected to acknowledge.
+    pub(super) fn on_streamed(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
         let turn_ends = self.ticks.after(self.options.init_limit);
-        let Some(learner) = self.learners.get_mut(&link) else {
+        let (Some(epoch), Some(learner)) = (self.epoch(), self.learners.get_mut(&link)) else {
             return;
         };
-        if let Stage::Syncing { streams, .. } = &mut learner.stage
-            && *streams > 0
-        {
-            *streams -= 1;
-            learner.silent_until = (*streams == 0).then_some(turn_ends);
+        let Stage::Syncing {
+            streams, transfer, ..
+        } = &mut learner.stage
+        else {
+            return;
+        };
+        if *streams == 0 {
+            return;
+        }
+        *streams -= 1;
+        if *streams > 0 {
+            return;
+        }
+        let is_behind_snapshot = *transfer == Transfer::Snapshot;
+        let protocol_version = learner.protocol_version;
+        learner.silent_until = Some(turn_ends);
+        if is_behind_snapshot {
+            let new_leader = self.new_leader(epoch, protocol_version);
+            send(link, &new_leader, out);
         }
     }
 
@@ -247,6 +268,7 @@ impl Leader {
             self.close(link, CloseReason::OutOfTurn(packet.name()), out);
             return;
         };
+        let awaits_new_leader = learner.awaits_new_leader();
         let Stage::Syncing { early_acks, .. } = &mut learner.stage else {
             self.close(link, CloseReason::OutOfTurn("ACK"), out);
             return;
@@ -255,6 +277,10 @@ impl Leader {
             if let Phase::Broadcasting(proposals) = &self.phase {
                 remember(early_acks, zxid, proposals);
             }
+            return;
+        }
+        if awaits_new_leader {
+            self.close(link, CloseReason::OutOfTurn("an ACK of NEWLEADER"), out);
             return;
         }
         let early_acks = std::mem::take(early_acks);

@@ -67,7 +67,9 @@ fn a_window_that_gave_way_during_a_probe_means_a_snapshot_qp_071() {
     });
     let link = QuorumLink(1);
     let out = bench.handle(LeaderInput::LogProbed { link, found });
-    assert_eq!(describe(&out), "to 1: [snapshot], NEWLEADER 2.0 (config 0)");
+    assert_eq!(describe(&out), "to 1: [snapshot]");
+    let out = bench.handle(LeaderInput::Streamed { link });
+    assert_eq!(describe(&out), "to 1: NEWLEADER 2.0 (config 0)");
 }
 
 #[test]
