@@ -248,16 +248,31 @@ impl Ensemble {
         if !self.is_running(member) || self.is_paused(member) {
             return None;
         }
-        let answer = four_letter_word(self.address(member), "srvr").ok()?;
-        let mode = answer
-            .lines()
-            .find_map(|line| line.strip_prefix("Mode: "))?;
-        match mode {
+        match self.status(member, "Mode")?.as_str() {
             "leader" => Some(Mode::Leader),
             "follower" => Some(Mode::Follower),
             "observer" => Some(Mode::Observer),
             other => panic!("{} has the mode {other}", self.name(member)),
         }
+    }
+
+    /// Waits until all members have applied the same transactions.
+    pub fn await_same_zxid(&self) {
+        eventually("all members have the same zxid", ENSEMBLE_PATIENCE, || {
+            let zxid = |member| self.status(member, "Zxid");
+            let first = zxid(0)?;
+            (1..self.len())
+                .all(|member| zxid(member).as_ref() == Some(&first))
+                .then_some(())
+        });
+    }
+
+    /// A line of what `srvr` answers.
+    fn status(&self, member: usize, key: &str) -> Option<String> {
+        let answer = four_letter_word(self.address(member), "srvr").ok()?;
+        let mut lines = answer.lines().filter_map(|line| line.split_once(": "));
+        let (_, value) = lines.find(|(name, _)| *name == key)?;
+        Some(value.to_owned())
     }
 
     pub fn len(&self) -> usize {

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use tempfile::TempDir;
 
 use crate::{
@@ -242,9 +242,17 @@ impl Server {
         self.wait()
     }
 
-    /// SIGSTOP: the process keeps its sockets and says nothing more.
+    /// SIGSTOP: the process keeps its sockets and, once this returns, does nothing more.
     pub fn pause(&mut self) {
         self.signal(Signal::STOP);
+        let (kind, pid) = (self.kind, self.raw_pid());
+        // Its threads run on until each has taken the signal.
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        eventually(&format!("{kind} stands still"), STOP_PATIENCE, || {
+            let status = waitid(WaitId::Pid(pid), options).expect("the child is ours");
+            let is_still = status.is_some_and(|status| status.stopped());
+            (is_still || self.has_ended()).then_some(())
+        });
     }
 
     /// SIGCONT, after [`Self::pause`].
@@ -305,12 +313,15 @@ impl Server {
         if self.has_ended() {
             return;
         }
-        let pid = i32::try_from(self.pid())
+        rustix::process::kill_process(self.raw_pid(), signal)
+            .expect("a child that has not ended takes signals");
+    }
+
+    fn raw_pid(&self) -> Pid {
+        i32::try_from(self.pid())
             .ok()
             .and_then(Pid::from_raw)
-            .expect("a child has a pid");
-        rustix::process::kill_process(pid, signal)
-            .expect("a child that has not ended takes signals");
+            .expect("a child has a pid")
     }
 }
 

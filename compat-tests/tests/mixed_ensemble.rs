@@ -154,6 +154,8 @@ impl Return {
         let mut ensemble = Ensemble::start(&kinds, &self.options());
         fill(&ensemble, 1, 10);
         let mut client = Client::open_session(ensemble.address(2), SESSION_TIMEOUT_MS).0;
+        // Else the one that has more would be elected.
+        ensemble.await_same_zxid();
         ensemble.pause(0);
         ensemble.pause(1);
         let marker = "a tail that nobody else knows of";
