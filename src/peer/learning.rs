@@ -67,6 +67,7 @@ struct Returning {
 }
 
 impl Learning {
+    /// `last_zxid` is where the leader is told that the log ends.
     pub(super) fn new(member: &Member, leader: ServerId, last_zxid: Zxid, now: Now) -> Self {
         let kind = member.learner_kind();
         let zab = Learner::new(

@@ -21,7 +21,7 @@ use crate::peer::learning::Learning;
 use crate::peer::{Output, Peer, Role};
 use crate::proto::TxnRecord;
 use crate::tree::Database;
-use crate::zab::{Leader, LeaderInput};
+use crate::zab::{Leader, LeaderInput, NO_DATA};
 
 /// See the module.
 #[derive(Debug)]
@@ -241,10 +241,16 @@ impl Peer {
         leader: ServerId,
         out: &mut Vec<Output>,
     ) {
-        let member = self.member.as_ref().expect("only a member learns");
+        let member = self.member.as_mut().expect("only a member learns");
+        let needs_snapshot = std::mem::take(&mut member.needs_snapshot);
         let known = member.options.membership.committed().members().get(&leader);
         let addresses = known.map(|member| member.quorum_addresses().collect());
-        self.role = Role::Learning(Box::new(Learning::new(member, leader, db.last_zxid(), now)));
+        let last_zxid = if needs_snapshot {
+            NO_DATA
+        } else {
+            db.last_zxid()
+        };
+        self.role = Role::Learning(Box::new(Learning::new(member, leader, last_zxid, now)));
         let addresses = addresses.unwrap_or_default();
         out.push(Output::DialLeader { leader, addresses });
     }

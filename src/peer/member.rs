@@ -48,6 +48,9 @@ pub(super) struct Member {
     pub(super) recent: Recent,
     /// `/zookeeper/config` in the state is not the own view: the state was read from elsewhere.
     pub(super) config_is_stale: bool,
+    /// What is on disk does not lead to where the last leader wanted it cut: the next one is to send
+    /// all.
+    pub(super) needs_snapshot: bool,
     random: u64,
 }
 
@@ -59,6 +62,7 @@ impl Member {
             current_epoch: start.current_epoch,
             recent: Recent::new(options.commit_log_count),
             config_is_stale: true,
+            needs_snapshot: false,
             random: options.seed,
             options,
         };

@@ -344,6 +344,10 @@ impl Peer {
                 self.on_read_back(recent);
                 (None, Some(LearnerInput::Truncated(zxid)))
             }
+            Input::NotTruncated { zxid } => {
+                member.needs_snapshot = true;
+                (None, Some(LearnerInput::NotTruncated(zxid)))
+            }
             Input::Reloaded { recent, .. } => {
                 self.on_read_back(recent);
                 (None, None)

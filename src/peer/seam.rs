@@ -38,6 +38,10 @@ pub enum Input {
         zxid: Zxid,
         recent: Vec<Committed>,
     },
+    /// The log and the snapshots do not lead to where they were to be cut, and are as they were.
+    NotTruncated {
+        zxid: Zxid,
+    },
     /// The state in memory is on disk.
     SnapshotStored {
         zxid: Zxid,

@@ -68,6 +68,8 @@ pub(super) struct DiskThread {
     /// How a learner's state is written down.
     pub(super) job: SnapshotJob,
     pub(super) reports: Arc<Reports>,
+    /// See [`crate::runtime::Common`].
+    pub(super) old_files: Arc<Mutex<()>>,
 }
 
 impl DiskThread {
@@ -80,6 +82,8 @@ impl DiskThread {
         let mut commands = Vec::new();
         while self.queue.take(&mut commands) {
             let submissions = &self.server.submissions;
+            let replaces = commands.iter().any(DiskCommand::replaces_history);
+            let _alone = replaces.then(|| self.old_files.lock());
             let executed = self
                 .worker
                 .execute(commands.drain(..), &state, &mut |done| {
@@ -112,6 +116,7 @@ fn tell(submissions: &Submissions, done: DiskDone) {
             state,
             recent,
         } => submissions.notify_with_state(Input::Truncated { zxid, recent }, state),
+        DiskDone::NotTruncated { zxid } => submissions.notify(Input::NotTruncated { zxid }),
         DiskDone::SnapshotStored { zxid } => submissions.notify(Input::SnapshotStored { zxid }),
         DiskDone::Reloaded {
             zxid,

@@ -119,5 +119,6 @@ fn disk_thread(
         snapshots,
         job,
         reports: common.reports.clone(),
+        old_files: common.old_files.clone(),
     }
 }

@@ -162,6 +162,7 @@ impl Running {
             common.clock.clone(),
             common.reports.clone(),
         );
+        let old_files = common.old_files.clone();
         let started = common.started.monotonic;
         let threads = match &config.ensemble {
             None => standalone::start(common, config)?,
@@ -169,7 +170,8 @@ impl Running {
         };
         watch_over(&tokio, "listener", &reports, listener.run(server.clone()));
         if let Some(purging) = config.storage.purge {
-            tokio.spawn(purge_at_intervals(disk, options::dirs(config), purging));
+            let dirs = options::dirs(config);
+            tokio.spawn(purge_at_intervals(disk, dirs, old_files, purging));
         }
         let took_ms = clock.monotonic().since(started);
         tracing::info!("binding to port {client_address}; ready {took_ms} ms after the start");
@@ -257,6 +259,9 @@ struct Common {
     /// Where what is random starts.
     seed: u64,
     recovered: Brought,
+    /// Held while old files are removed, and while a history is replaced by another: what one finds
+    /// there, the other must not take away.
+    old_files: Arc<Mutex<()>>,
 }
 
 /// What the disk held, besides the state.
@@ -323,6 +328,7 @@ impl Common {
                 replayed,
                 has_orphans,
             },
+            old_files: Arc::default(),
         };
         Ok((common, failures))
     }
@@ -456,13 +462,22 @@ fn watch_over(
     });
 }
 
-async fn purge_at_intervals(disk: Arc<dyn Disk>, dirs: DataDirs, options: PurgeOptions) {
+async fn purge_at_intervals(
+    disk: Arc<dyn Disk>,
+    dirs: DataDirs,
+    old_files: Arc<Mutex<()>>,
+    options: PurgeOptions,
+) {
     let mut interval = tokio::time::interval(Duration::from_millis(options.interval_ms.max(1)));
     loop {
         interval.tick().await;
-        let (disk, dirs) = (disk.clone(), dirs.clone());
+        let (disk, dirs, old_files) = (disk.clone(), dirs.clone(), old_files.clone());
         let keep = options.snapshots_kept as usize;
-        let purged = tokio::task::spawn_blocking(move || purge(&*disk, &dirs, keep)).await;
+        let purge = move || {
+            let _alone = old_files.lock();
+            purge(&*disk, &dirs, keep)
+        };
+        let purged = tokio::task::spawn_blocking(purge).await;
         match purged {
             Ok(Ok(removed)) => log_purged(&removed),
             Ok(Err(error)) => tracing::error!("old files were not removed: {error}"),

@@ -243,6 +243,7 @@ impl DiskThread {
                 let fact = ServerFact::Truncated { zxid, history };
                 (Some(fact), Input::Truncated { zxid, recent }, Some(state))
             }
+            DiskDone::NotTruncated { zxid } => (None, Input::NotTruncated { zxid }, None),
             DiskDone::Reloaded {
                 zxid,
                 state,

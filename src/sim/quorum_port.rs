@@ -341,6 +341,7 @@ impl QuorumPort {
                 let Some((state, taken)) =
                     receive(&link.input, &self.options.storage, self.options.tree, zxid)?
                 else {
+                    scene.submit(Input::LeaderSends { link: id });
                     return Ok(());
                 };
                 let _ = link.input.split_to(taken);

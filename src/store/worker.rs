@@ -61,6 +61,13 @@ pub enum DiskCommand {
     Drain,
 }
 
+impl DiskCommand {
+    /// Whether it takes away snapshots and logs, by what it finds of them.
+    pub fn replaces_history(&self) -> bool {
+        matches!(self, Self::Truncate { .. } | Self::StoreSnapshot { .. })
+    }
+}
+
 /// What was done. A state that comes with it is for the driver to put in place.
 #[derive(Debug)]
 pub enum DiskDone {
@@ -74,6 +81,10 @@ pub enum DiskDone {
         zxid: Zxid,
         state: Box<Database>,
         recent: Vec<Committed>,
+    },
+    /// What is on disk does not lead to where it was to be cut; nothing was changed.
+    NotTruncated {
+        zxid: Zxid,
     },
     SnapshotStored {
         zxid: Zxid,
@@ -267,7 +278,13 @@ impl DiskWorker {
     fn truncate(&mut self, zxid: Zxid, state: &dyn StateAccess) -> Result<DiskDone, WorkerError> {
         state.stop_snapshots();
         let WorkerOptions { storage, tree, .. } = &self.options;
-        let remaining = truncate(&*self.disk, storage, *tree, zxid)?;
+        let remaining = match truncate(&*self.disk, storage, *tree, zxid) {
+            Err(error @ (TruncateError::NoSnapshot { .. } | TruncateError::NotInLog { .. })) => {
+                tracing::warn!("{error}");
+                return Ok(DiskDone::NotTruncated { zxid });
+            }
+            truncated => truncated?,
+        };
         self.log.restart(zxid);
         report(&remaining.remarks);
         Ok(DiskDone::Truncated {

@@ -33,7 +33,7 @@ pub use leader::{
     CloseReason, Leader, LeaderInput, LeaderOutput, LeaderReport, LearnerReport, LogProbe,
     StepDown, StreamItem,
 };
-pub use learner::{Learner, LearnerInput, LearnerOutput, LeaveReason};
+pub use learner::{Learner, LearnerInput, LearnerOutput, LeaveReason, NO_DATA};
 pub use packet::{
     LearnerIdentity, LearnerKind, LearnerRequest, PROTOCOL_VERSION, PacketError, ToLeader,
     ToLearner, packet_len,

@@ -325,6 +325,9 @@ impl Cluster {
                     node.epochs.1 = epoch;
                     self.events.push_back((at, Input::CurrentEpochSaved(epoch)));
                 }
+                Output::Truncate { zxid } if zxid < node.snapshot => {
+                    self.events.push_back((at, Input::NotTruncated { zxid }));
+                }
                 Output::Truncate { zxid } => {
                     node.log.retain(|record| record.zxid <= zxid);
                     let recent = behind(&node.log, node.snapshot);

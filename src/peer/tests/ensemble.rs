@@ -120,6 +120,42 @@ fn a_connection_whose_session_moved_on_hears_nothing_more() {
     }
 }
 
+/// Of a tail that nobody else has there may be nothing but a snapshot: a leader that was never
+/// established has sent it.
+#[test]
+fn a_server_whose_history_cannot_be_cut_takes_a_snapshot_instead() {
+    let mut cluster = Cluster::new(3, 0);
+    let leader = cluster.leader();
+    let client = cluster.connect(leader, SessionId::NONE);
+    cluster.create(client, "/before");
+    for at in (0..3).filter(|at| *at != leader) {
+        cluster.kill(at);
+    }
+    cluster.ask(client, Op::Create, &create_body("/tail", 0));
+    cluster.settle();
+    let node = &mut cluster.nodes[leader];
+    let tail = node.log.last().expect("it is in the log").zxid;
+    assert!(tail > node.db.last_zxid(), "and is not committed");
+    node.snapshot = tail;
+    cluster.kill(leader);
+    for at in (0..3).filter(|at| *at != leader) {
+        cluster.restart(at);
+    }
+    cluster.settle();
+    cluster.pass(1000);
+    let client = cluster.connect(0, SessionId::NONE);
+    cluster.create(client, "/after");
+    cluster.restart(leader);
+    cluster.settle();
+    cluster.pass(1000);
+    assert_eq!(cluster.modes()[leader], Some(Mode::Follower));
+    let node = &cluster.nodes[leader];
+    assert!(node.db.tree.node("/tail").is_none());
+    assert!(node.snapshot > tail, "it was sent all");
+    cluster.create(client, "/more");
+    cluster.assert_same_state();
+}
+
 #[test]
 fn when_the_leader_is_lost_the_others_go_on_with_all_that_was_acknowledged() {
     let mut cluster = Cluster::new(3, 1);

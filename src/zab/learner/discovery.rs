@@ -6,8 +6,8 @@
 use std::cmp::Ordering;
 
 use super::{
-    End, Learner, LearnerOutput, LeaveReason, Phase, history::BYTES_HELD_MAX, history::History,
-    sync::Syncing, unexpected,
+    End, Learner, LearnerOutput, LeaveReason, NO_DATA, Phase, history::BYTES_HELD_MAX,
+    history::History, sync::Syncing, unexpected,
 };
 use crate::base::{Epoch, Monotonic, Zxid};
 use crate::zab::{LearnerIdentity, LearnerKind, PROTOCOL_VERSION, ToLeader, ToLearner};
@@ -64,6 +64,9 @@ impl Learner {
             (_, ToLearner::Ping { .. } | ToLearner::Unknown { .. }) => {}
             (Discovery::Introduced, ToLearner::LeaderInfo { epoch, .. }) => {
                 self.on_leader_info(epoch, out)?;
+            }
+            (Discovery::Promised(_), ToLearner::Diff { .. }) if self.has_no_data() => {
+                return Err(LeaveReason::Unexpected("DIFF to a server without data").into());
             }
             (Discovery::Promised(epoch), ToLearner::Diff { zxid }) => {
                 self.log_sync("DIFF", epoch, zxid);
@@ -126,6 +129,10 @@ impl Learner {
         };
         out.push(LearnerOutput::Send(ack.to_bytes()));
         self.phase = Phase::Discovering(Discovery::Promised(epoch));
+    }
+
+    fn has_no_data(&self) -> bool {
+        self.standing.last_zxid == NO_DATA
     }
 
     fn truncate(

@@ -22,8 +22,9 @@ use super::{EXIT_UNMATCHED_COMMIT, End, LearnerOutput, LeaveReason};
 use crate::base::{Epoch, Zxid};
 use crate::zab::{Committed, LearnerKind, ToLeader};
 
-/// Bytes of what came and waits: proposals for their commits, packets for a truncation. The leader
-/// bounds what it proposes long before this. At the bound it is left.
+/// Bytes of what came and waits: proposals for their commits, packets for a truncation, transactions
+/// for the disk. The leader bounds what it proposes long before this, and lets go of a follower with a
+/// slow disk; an observer's disk it knows nothing of. At the bound it is left.
 pub(super) const BYTES_HELD_MAX: usize = 256 * 1024 * 1024;
 
 /// See the module.
@@ -38,6 +39,9 @@ pub(super) struct History {
     appended: Zxid,
     /// The last that is known to be on disk.
     durable: Zxid,
+    /// What lies between `durable` and `appended`, with its cost.
+    undurable: VecDeque<(Zxid, usize)>,
+    undurable_bytes: usize,
     committed: Zxid,
     /// What lies between `committed` and `last`.
     pending: VecDeque<Committed>,
@@ -104,6 +108,8 @@ impl History {
             last,
             appended: last,
             durable,
+            undurable: VecDeque::new(),
+            undurable_bytes: 0,
             committed: last,
             pending: VecDeque::new(),
             pending_bytes: 0,
@@ -132,10 +138,7 @@ impl History {
                 self.pending.push_back(Committed { zxid, payload });
             }
         }
-        if self.pending_bytes > BYTES_HELD_MAX {
-            return Err(LeaveReason::Unexpected("more proposals than can be held").into());
-        }
-        Ok(())
+        self.check_bounds()
     }
 
     /// The oldest proposal is committed.
@@ -178,7 +181,7 @@ impl History {
             self.last = zxid;
             self.take(Committed { zxid, payload }, out);
         }
-        Ok(())
+        self.check_bounds()
     }
 
     /// NEWLEADER: what came is the history of the epoch. It is to be on disk, and the epoch then.
@@ -211,6 +214,9 @@ impl History {
         assert!(zxid >= self.durable, "what was on disk is gone");
         assert!(zxid <= self.appended, "the log has what it was not given");
         self.durable = zxid;
+        while let Some((_, bytes)) = self.undurable.pop_front_if(|(next, _)| *next <= zxid) {
+            self.undurable_bytes -= bytes;
+        }
     }
 
     pub(super) fn on_snapshot_stored(&mut self, zxid: Zxid) {
@@ -345,7 +351,20 @@ impl History {
             self.save_epoch(out);
         }
         self.appended = zxid;
+        let bytes = cost(&payload);
+        self.undurable.push_back((zxid, bytes));
+        self.undurable_bytes += bytes;
         out.push(LearnerOutput::Append { zxid, payload });
+    }
+
+    fn check_bounds(&self) -> Result<(), End> {
+        if self.pending_bytes > BYTES_HELD_MAX {
+            return Err(LeaveReason::Unexpected("more proposals than can be held").into());
+        }
+        if self.undurable_bytes > BYTES_HELD_MAX {
+            return Err(LeaveReason::DiskLags(self.undurable_bytes).into());
+        }
+        Ok(())
     }
 
     /// All that came before this epoch is in the log or on its way there, so that the epoch may

@@ -38,6 +38,11 @@
 //! * What comes behind SNAP and is in the snapshot already is passed over; Apache applies it again.
 //!   The state is whole up to the zxid of SNAP, and applying only a part of what led to it, as when
 //!   NEWLEADER comes in between, would lead away from it.
+//! * A history that does not lead to where TRUNC wants it cut ends the term, not the process: it may
+//!   have come with the snapshot of a leader that was never established. The next leader is told that
+//!   there is no data, and sends SNAP.
+//! * A server whose disk does not take what it hears leaves its leader, and comes again when all is
+//!   written; an observer's queue has no bound there.
 //! * A later epoch has to start with its first transaction, and holes end the term at any time, not
 //!   only before UPTODATE.
 //!
@@ -53,7 +58,7 @@
 //! | QP-106 | `broadcast`; which sessions were touched, the peer knows |
 //!
 //! Left to the driver: QP-062, the dial; QP-074, the stream behind SNAP, whose failure is a lost
-//! link; QP-089, a log that cannot be cut. The disk is idle when a term begins: completions of
+//! link; QP-089, a log that the disk fails to cut. The disk is idle when a term begins: completions of
 //! what an earlier term asked for have no place here.
 
 mod broadcast;
@@ -91,6 +96,8 @@ pub enum LearnerInput {
     Appended(Zxid),
     /// The log and the state end with this now.
     Truncated(Zxid),
+    /// What is on disk does not lead to this, and is as it was.
+    NotTruncated(Zxid),
     /// The state in memory is on disk as a snapshot.
     SnapshotStored(Zxid),
     /// Time has passed.
@@ -157,6 +164,10 @@ pub enum LeaveReason {
     NotSynced,
     #[error("the leader sent {0}, which has no place there")]
     Unexpected(&'static str),
+    #[error("the disk of this server has not taken {0} bytes of transactions")]
+    DiskLags(usize),
+    #[error("what is on disk does not lead to {0}, where the leader wants it cut")]
+    NotTruncated(Zxid),
     #[error("transaction {found} came behind {last}: one is missing")]
     Hole { last: Zxid, found: Zxid },
 }
@@ -208,7 +219,7 @@ impl From<LeaveReason> for End {
 }
 
 /// The last zxid of a server whose data is missing: it counts for nothing and gets a snapshot.
-const NO_DATA: Zxid = Zxid(-1);
+pub const NO_DATA: Zxid = Zxid(-1);
 
 /// The leader commits what this server has not got next; Apache's code for it.
 const EXIT_UNMATCHED_COMMIT: u8 = 12;
@@ -329,6 +340,9 @@ impl Learner {
                 self.advance(now, out);
             }
             LearnerInput::Truncated(zxid) => return self.on_truncated(now, zxid, out),
+            LearnerInput::NotTruncated(zxid) => {
+                return Err(LeaveReason::NotTruncated(zxid).into());
+            }
             LearnerInput::Wake => return self.on_wake(now),
         }
         Ok(())

@@ -30,6 +30,27 @@ fn the_first_packet_says_who_and_what_was_promised() {
     }
 }
 
+/// It is for a snapshot alone.
+#[test]
+fn a_server_without_data_takes_no_diff() {
+    let standing = Standing {
+        last_zxid: NO_DATA,
+        ..STANDING
+    };
+    for packet in [
+        ToLearner::Diff { zxid: zxid(4, 3) },
+        ToLearner::Trunc { zxid: zxid(4, 3) },
+    ] {
+        let mut bench = Bench::with(LearnerKind::Follower, standing);
+        bench.feed(LearnerInput::Connected);
+        bench.packet(leader_info(5));
+        let said = bench.feed(LearnerInput::AcceptedEpochSaved(Epoch(5)));
+        assert_eq!(said, ["ACKEPOCH -1.4294967295 4"]);
+        let said = bench.packet(packet);
+        assert!(said[0].starts_with("leave"), "{said:?}");
+    }
+}
+
 /// QP-053.
 #[test]
 fn leaderinfo_is_read_as_apache_writes_it() {

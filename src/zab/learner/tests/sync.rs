@@ -483,6 +483,29 @@ fn proposals_are_not_held_without_bound() {
     }
 }
 
+/// An observer hears of every commit, whether or not its disk keeps up.
+#[test]
+fn transactions_do_not_wait_for_the_disk_without_bound() {
+    let payload = Bytes::from(vec![0x80; 1 << 20]);
+    let tell = |counter: i64| ToLearner::Inform {
+        zxid: zxid(5, counter),
+        payload: payload.clone(),
+    };
+    let mut bench = Bench::promised(LearnerKind::Observer);
+    bench.packet(ToLearner::Diff { zxid: zxid(4, 3) });
+    for counter in 1..=1000 {
+        bench.packet(tell(counter));
+        bench.appended(zxid(5, counter));
+    }
+    let said = (1001..1300).find_map(|counter| {
+        let said = bench.packet(tell(counter)).pop()?;
+        said.starts_with("leave").then_some((counter, said))
+    });
+    let (count, reason) = said.expect("there is a bound");
+    assert_eq!(count, 1256);
+    assert!(reason.contains("the disk of this server"), "{reason}");
+}
+
 /// QP-151: what came out of a leader's memory after a failed multi. The bodies of its parts are
 /// those of what was asked, under the type of an error.
 #[test]
