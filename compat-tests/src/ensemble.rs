@@ -8,8 +8,8 @@
 use std::{
     env,
     fmt::Display,
-    fs::{self, File},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    fs,
+    net::{Ipv4Addr, SocketAddr},
     ops::Range,
     path::{Path, PathBuf},
     thread,
@@ -22,11 +22,17 @@ use crate::{
     eventually::eventually,
     maven::{announce, apache_or_skip},
     network::Network,
+    ports::Ports,
     server::{Kind, Server, ServerOptions, four_letter_word},
 };
 
 /// An election among JVMs that start together on two busy cores.
 pub const ENSEMBLE_PATIENCE: Duration = Duration::from_secs(120);
+/// What a member listens on, counted among its own ports.
+const CLIENT: u16 = 0;
+const QUORUM: u16 = 1;
+const ELECTION: u16 = 2;
+const PORTS_PER_MEMBER: u16 = 3;
 /// How much of each log a failed test shows.
 const LOG_TAIL_LINES: usize = 40;
 
@@ -307,7 +313,7 @@ impl Ensemble {
 
     /// Where clients reach the member.
     pub fn address(&self, member: usize) -> SocketAddr {
-        SocketAddr::from((self.host(member), self.ports.of(member).start))
+        SocketAddr::from((self.host(member), self.port(member, CLIENT)))
     }
 
     /// Where clients reach the members, all of them.
@@ -370,7 +376,7 @@ impl Ensemble {
             members: members.collect(),
             voters: kinds.len() - options.observers,
             options: options.clone(),
-            ports: Ports::reserve(kinds.len()),
+            ports: Ports::reserve(PORTS_PER_MEMBER * small(kinds.len())),
             dir: Some(dir),
         }
     }
@@ -401,14 +407,18 @@ impl Ensemble {
             } else {
                 "observer"
             };
-            let (host, ports) = (self.host(other), self.ports.of(other));
-            let (quorum, election) = (ports.start + 1, ports.start + 2);
+            let host = self.host(other);
+            let (quorum, election) = (self.port(other, QUORUM), self.port(other, ELECTION));
             options = options.config(
                 &format!("server.{}", other + 1),
                 format!("{host}:{quorum}:{election}:{role}"),
             );
         }
         options
+    }
+
+    fn port(&self, member: usize, which: u16) -> u16 {
+        self.ports.port(small(member) * PORTS_PER_MEMBER + which)
     }
 
     fn host(&self, member: usize) -> Ipv4Addr {
@@ -442,6 +452,10 @@ impl Ensemble {
     }
 }
 
+fn small(count: usize) -> u16 {
+    u16::try_from(count).expect("a few members")
+}
+
 impl Drop for Ensemble {
     fn drop(&mut self) {
         if !thread::panicking() {
@@ -452,44 +466,4 @@ impl Drop for Ensemble {
             announce(&format!("logs and data stay in {}", dir.keep().display()));
         }
     }
-}
-
-/// Three ports for each member, below those that the system hands out, held by a lock file that all
-/// tests on the machine know for as long as the ensemble lives.
-#[derive(Debug)]
-struct Ports {
-    base: u16,
-    _lock: File,
-}
-
-impl Ports {
-    const FIRST: u16 = 20_000;
-    const LANES: u16 = 300;
-    const LANE_SIZE: u16 = 40;
-    const PER_MEMBER: u16 = 3;
-
-    fn reserve(members: usize) -> Self {
-        let needed = Self::PER_MEMBER * u16::try_from(members).expect("a few members");
-        assert!(needed <= Self::LANE_SIZE, "{members} members");
-        let locks = env::temp_dir().join("gamekeeper-ports");
-        fs::create_dir_all(&locks).expect("a directory for lock files");
-        for lane in 0..Self::LANES {
-            let lock = File::create(locks.join(lane.to_string())).expect("a lock file");
-            let base = Self::FIRST + lane * Self::LANE_SIZE;
-            if lock.try_lock().is_ok() && are_free(base..base + needed) {
-                return Self { base, _lock: lock };
-            }
-        }
-        panic!("{} ensembles run already", Self::LANES);
-    }
-
-    fn of(&self, member: usize) -> Range<u16> {
-        let member = u16::try_from(member).expect("a few members");
-        let start = self.base + member * Self::PER_MEMBER;
-        start..start + Self::PER_MEMBER
-    }
-}
-
-fn are_free(mut ports: Range<u16>) -> bool {
-    ports.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
 }

@@ -5,6 +5,7 @@
 //! - [`ensemble`]: several servers that form one; [`network`]: hosts for them that can be cut off.
 //! - [`load`]: clients whose sessions move between servers; [`history`]: what they saw, and whether it may be so.
 //! - [`scenarios`]: what several tests do to ensembles of different members.
+//! - [`ports`]: ports that nobody else gets.
 //! - [`small_disk`]: a file system that is easily full.
 //! - [`tree`]: all that a client can see on a server.
 //! - [`maven`]: Apache's jars, and the gate for tests that need Java.
@@ -31,6 +32,7 @@ pub mod java;
 pub mod load;
 pub mod maven;
 pub mod network;
+pub mod ports;
 pub mod program;
 pub mod python;
 pub mod scenarios;

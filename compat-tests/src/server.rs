@@ -7,10 +7,10 @@
 use std::{
     fmt, fs,
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use crate::{
     eventually::{eventually, within},
     maven,
+    ports::Ports,
 };
 
 /// A JVM on a busy two-core machine takes a few seconds; a hung one must not hang the suite.
@@ -59,6 +60,8 @@ pub struct ServerOptions {
     properties: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
     client_port: Option<u16>,
+    /// What holds the port for longer than a server lives.
+    ports: Option<Arc<Ports>>,
     host: Option<Ipv4Addr>,
     namespace: Option<String>,
     log: Option<PathBuf>,
@@ -98,6 +101,13 @@ impl ServerOptions {
         self
     }
 
+    /// Serve clients where this server did, which has ended.
+    #[must_use]
+    pub fn port_of(mut self, server: &Server) -> Self {
+        self.ports.clone_from(&server.ports);
+        self.client_port(server.address.port())
+    }
+
     /// Serve clients on this address instead of loopback.
     #[must_use]
     pub fn host(mut self, host: Ipv4Addr) -> Self {
@@ -117,11 +127,6 @@ impl ServerOptions {
     pub fn log(mut self, file: &Path) -> Self {
         self.log = Some(file.to_path_buf());
         self
-    }
-
-    fn address(&self) -> SocketAddr {
-        let host = self.host.unwrap_or(Ipv4Addr::LOCALHOST);
-        SocketAddr::from((host, self.client_port.unwrap_or_else(free_port)))
     }
 
     fn zoo_cfg(&self, data_dir: &Path, address: SocketAddr) -> String {
@@ -151,6 +156,7 @@ pub struct Server {
     address: SocketAddr,
     data_dir: PathBuf,
     log: PathBuf,
+    ports: Option<Arc<Ports>>,
     /// Holds `zoo.cfg`, and the log and the data unless those were given; removed with the server.
     work_dir: TempDir,
 }
@@ -184,7 +190,12 @@ impl Server {
             .clone()
             .unwrap_or_else(|| work_dir.path().join("data"));
         fs::create_dir_all(&data_dir).expect("a data directory");
-        let address = options.address();
+        let mut ports = options.ports.clone();
+        let port = options.client_port.unwrap_or_else(|| {
+            let own = ports.insert(Arc::new(Ports::reserve(1)));
+            own.port(0)
+        });
+        let address = SocketAddr::from((options.host.unwrap_or(Ipv4Addr::LOCALHOST), port));
         let cfg = work_dir.path().join("zoo.cfg");
         fs::write(&cfg, options.zoo_cfg(&data_dir, address)).expect("zoo.cfg is written");
         let log = options
@@ -213,6 +224,7 @@ impl Server {
             address,
             data_dir,
             log,
+            ports,
             work_dir,
         }
     }
@@ -342,14 +354,6 @@ pub fn four_letter_word(address: SocketAddr, word: &str) -> std::io::Result<Stri
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("loopback has a free port")
-        .port()
 }
 
 /// The `gamekeeper` binary of the profile under test, built now if its sources are newer.

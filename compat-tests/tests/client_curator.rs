@@ -134,7 +134,7 @@ fn run_with_restart(kind: Kind, test: &str, scenario: &str, end: End) {
         End::Stop => server.stop(),
         End::Kill => server.kill(),
     };
-    let server = Server::start(kind, &options.client_port(server.address().port()));
+    let server = Server::start(kind, &options.port_of(&server));
     program.say("restarted");
     assert_eq!(
         program.finish(),

@@ -36,7 +36,7 @@ fn starts_answers_and_stops(kind: Kind) {
     server.stop();
     assert!(server.has_ended());
 
-    let mut again = Server::start(kind, &options.client_port(server.address().port()));
+    let mut again = Server::start(kind, &options.port_of(&server));
     assert_eq!(
         again.address(),
         server.address(),

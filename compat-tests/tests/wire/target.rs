@@ -137,7 +137,7 @@ impl Target {
     pub(crate) fn crash_and_restart(&self) {
         let mut server = self.server.borrow_mut();
         server.kill();
-        let options = self.options.clone().client_port(server.address().port());
+        let options = self.options.clone().port_of(&server);
         *server = Server::start(server.kind(), &options);
         self.note("restarted");
     }
