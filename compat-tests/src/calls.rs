@@ -36,15 +36,20 @@ pub struct Reply {
 }
 
 pub fn call(client: &mut Client, op: i32, body: &Body) -> Reply {
+    try_call(client, op, body).expect("a reply, and the connection was closed")
+}
+
+/// The same; `None` if the server closes the connection.
+pub fn try_call(client: &mut Client, op: i32, body: &Body) -> Option<Reply> {
     client.request(1, op, body);
-    let reply = client.frame("a reply");
+    let reply = client.frame_or_close("a reply")?;
     let mut reader = Reader::new(&reply);
     let (_, zxid, error) = header(&mut reader);
-    Reply {
+    Some(Reply {
         zxid,
         error,
         body: reader.remaining().to_vec(),
-    }
+    })
 }
 
 /// Takes xid, zxid and error off a reply.

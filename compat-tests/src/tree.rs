@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use crate::{
-    calls::{CLOSE_SESSION, GET_CHILDREN, GET_DATA, SYNC, call, header},
+    calls::{CLOSE_SESSION, GET_CHILDREN, GET_DATA, SYNC, header, try_call},
     eventually::within,
     wire::{Body, Client, Reader},
 };
@@ -58,30 +58,34 @@ impl Stat {
 
 /// Everything below and including `root`, after a sync. `/zookeeper/config` has data alone.
 pub fn dump(address: SocketAddr, root: &str) -> Tree {
-    let mut client = Client::open_session(address, SESSION_TIMEOUT_MS).0;
-    let reply = call(&mut client, SYNC, &Body::new().string(root));
+    try_dump(address, root).unwrap_or_else(|| panic!("{address} closes the connection"))
+}
+
+/// The same; `None` if the server closes the connection, as one does that was paused and finds out
+/// that the others have gone on without it.
+fn try_dump(address: SocketAddr, root: &str) -> Option<Tree> {
+    let mut client = Client::try_open_session(address, SESSION_TIMEOUT_MS)?.0;
+    let reply = try_call(&mut client, SYNC, &Body::new().string(root))?;
     assert_eq!(reply.error, 0, "sync: {reply:?}");
     let mut tree = Tree::new();
     let mut level = vec![root.to_owned()];
     while !level.is_empty() {
         let mut next = Vec::new();
         for paths in level.chunks(PIPELINE_MAX) {
-            next.extend(visit(&mut client, paths, &mut tree));
+            next.extend(visit(&mut client, paths, &mut tree)?);
         }
         level = next;
     }
-    call(&mut client, CLOSE_SESSION, &Body::new());
-    tree
+    try_call(&mut client, CLOSE_SESSION, &Body::new())?;
+    Some(tree)
 }
 
 /// Waits until all servers show the same tree, and gives it; panics with the differences.
 pub fn await_same(addresses: &[SocketAddr], root: &str, patience: Duration) -> Tree {
     let mut differences = Vec::new();
     let same = within(patience, || {
-        let trees: Vec<Tree> = addresses
-            .iter()
-            .map(|address| dump(*address, root))
-            .collect();
+        let dumps = addresses.iter().map(|address| try_dump(*address, root));
+        let trees: Vec<Tree> = dumps.collect::<Option<_>>()?;
         differences = trees
             .windows(2)
             .flat_map(|pair| diff(&pair[0], &pair[1]))
@@ -91,14 +95,14 @@ pub fn await_same(addresses: &[SocketAddr], root: &str, patience: Duration) -> T
     same.unwrap_or_else(|| {
         let shown = &differences[..differences.len().min(20)];
         panic!(
-            "{} differences between servers: {shown:#?}",
+            "the servers do not come to the same tree; {} differences at the last look: {shown:#?}",
             differences.len()
         )
     })
 }
 
-/// Reads nodes into `tree` and gives their children.
-fn visit(client: &mut Client, paths: &[String], tree: &mut Tree) -> Vec<String> {
+/// Reads nodes into `tree` and gives their children; `None` as above.
+fn visit(client: &mut Client, paths: &[String], tree: &mut Tree) -> Option<Vec<String>> {
     for path in paths {
         let body = Body::new().string(path).boolean(false);
         client.request(1, GET_DATA, &body);
@@ -106,7 +110,8 @@ fn visit(client: &mut Client, paths: &[String], tree: &mut Tree) -> Vec<String> 
     }
     let mut found = Vec::new();
     for path in paths {
-        let (data, children) = (client.frame("a node"), client.frame("its children"));
+        let data = client.frame_or_close("a node")?;
+        let children = client.frame_or_close("its children")?;
         let (mut data, mut children) = (Reader::new(&data), Reader::new(&children));
         let errors = [header(&mut data).2, header(&mut children).2];
         // A node may go between two looks.
@@ -122,7 +127,7 @@ fn visit(client: &mut Client, paths: &[String], tree: &mut Tree) -> Vec<String> 
             format!("{}/{name}", path.trim_end_matches('/'))
         }));
     }
-    found
+    Some(found)
 }
 
 fn node(path: &str, reader: &mut Reader<'_>) -> Option<Node> {

@@ -178,14 +178,21 @@ impl Client {
 
     /// Connects and opens a session; panics unless the server grants one.
     pub fn open_session(address: SocketAddr, timeout_ms: i32) -> (Self, Session) {
+        let opened = Self::try_open_session(address, timeout_ms);
+        opened.unwrap_or_else(|| panic!("{address} closes instead of opening a session"))
+    }
+
+    /// The same; `None` if the server closes the connection.
+    pub fn try_open_session(address: SocketAddr, timeout_ms: i32) -> Option<(Self, Session)> {
         let mut client = Self::connect(address);
         client.send_frame(connect_request(0, timeout_ms, 0, Some(&[0; 16]), Some(false)).bytes());
-        let session = Session::decode(&client.frame("ConnectResponse")).expect("a ConnectResponse");
+        let response = client.frame_or_close("ConnectResponse")?;
+        let session = Session::decode(&response).expect("a ConnectResponse");
         assert!(
             session.timeout_ms > 0,
             "no session was granted: {session:?}"
         );
-        (client, session)
+        Some((client, session))
     }
 
     /// Connects with the id and the password of a session; what the server makes of it.
@@ -254,6 +261,15 @@ impl Client {
         match self.read_frame() {
             Inbound::Frame(frame) => frame,
             other => panic!("awaited {what}, got {other:?}"),
+        }
+    }
+
+    /// The next frame; `None` if the server closes the connection.
+    pub fn frame_or_close(&mut self, what: &str) -> Option<Vec<u8>> {
+        match self.read_frame() {
+            Inbound::Frame(frame) => Some(frame),
+            Inbound::Closed => None,
+            Inbound::Silent => panic!("awaited {what}, got nothing"),
         }
     }
 
