@@ -53,8 +53,9 @@ pub const IDENTITIES_PER_CONNECTION: usize = 128;
 /// thousands, stands for all of them.
 pub const IDENTITY_BYTES_PER_CONNECTION: usize = 8 * 1024;
 
-/// Bytes of paths that the end of a session lists; beyond it, its other ephemerals go unlisted, as
-/// all do with `closeSessionTxn` off. A record of 2 GiB could not be read back.
+/// Bytes of paths that the end of a session lists, even where a larger `jute.maxbuffer` lets other
+/// servers take more; beyond it, its other ephemerals go unlisted, as all do with `closeSessionTxn`
+/// off. A record of 2 GiB could not be read back.
 pub const CLOSED_PATH_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes of the newest transactions that a start keeps for learners that were away for a short time.

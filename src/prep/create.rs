@@ -53,17 +53,17 @@ impl Step<'_> {
         let data = request.data;
         self.check_quota(&path, data.as_deref().map_or(0, <[u8]>::len), 0, 1)?;
 
-        let kind = kind_of(request.op, mode, request.ttl);
-        let parent_cversion = parent.stat.cversion.wrapping_add(1);
-        self.add_child(parent_path, parent, parent_cversion);
-        self.add_node(&path, kind, acl.clone(), data.as_deref());
-        Ok(CreateTxn {
-            kind,
+        let txn = CreateTxn {
+            kind: kind_of(request.op, mode, request.ttl),
             path,
             data,
-            acl: Some(acl),
-            parent_cversion,
-        })
+            acl: Some(acl.clone()),
+            parent_cversion: parent.stat.cversion.wrapping_add(1),
+        };
+        self.take_room(txn.body_len())?;
+        self.add_child(parent_path, parent, txn.parent_cversion);
+        self.add_node(&txn.path, txn.kind, acl, txn.data.as_deref());
+        Ok(txn)
     }
 
     fn check_ttl(&self, request: &Create, mode: Mode) -> Result<(), ErrorCode> {

@@ -10,8 +10,10 @@
 //! refusal leaves the overlay as it was; with nothing in flight the overlay is empty and its digest
 //! the tree's.
 //!
-//! Two things are stricter than Apache's server, both where that one stops or leaks: `createTTL`
-//! wants a TTL mode, and a new access control list holds for what is prepared after it.
+//! Three things are stricter than Apache's server, all where that one stops or leaks: `createTTL`
+//! wants a TTL mode, a new access control list holds for what is prepared after it, and no record is
+//! longer than another server takes (ZOOKEEPER-4306: `auth` in a list stands for all that the client
+//! is, and a session has any number of ephemerals).
 
 mod create;
 mod delete;
@@ -44,6 +46,10 @@ pub struct PrepOptions {
     pub reconfig_enabled: bool,
     /// `zookeeper.closeSessionTxn.enabled`: the end of a session lists its ephemerals.
     pub close_session_txn: bool,
+    /// Bytes of the longest record that may be made: `jute.maxbuffer` and its extra size together,
+    /// beyond which no learner takes a proposal. One that nobody takes would be the end of the
+    /// ensemble, as its history cannot go on without it.
+    pub record_bytes_max: usize,
 }
 
 impl Default for PrepOptions {
@@ -53,6 +59,7 @@ impl Default for PrepOptions {
             enforce_quota: false,
             reconfig_enabled: false,
             close_session_txn: true,
+            record_bytes_max: 2 * jute::MAX_BUFFER_DEFAULT,
         }
     }
 }
@@ -245,11 +252,15 @@ impl Prep {
             quota_log: &mut self.quota_log,
             caller,
             permits: PermitMemo::default(),
+            room: self.options.record_bytes_max.saturating_sub(ENVELOPE_BYTES),
             zxid,
             time,
         }
     }
 }
+
+/// What a record has besides its parts: header, count and digest.
+const ENVELOPE_BYTES: usize = 32 + 4 + 12;
 
 impl Caller<'_> {
     /// The server itself.

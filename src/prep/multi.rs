@@ -31,14 +31,17 @@ impl Step<'_> {
     }
 
     fn part(&mut self, op: MultiOp) -> Result<SubTxn, ErrorCode> {
-        match op {
-            MultiOp::Create(create) => self.create(create).map(SubTxn::Create),
+        let part = match op {
+            // It takes its room itself.
+            MultiOp::Create(create) => return self.create(create).map(SubTxn::Create),
             MultiOp::Delete(delete) => {
                 let path = delete.path.clone();
-                self.delete(delete).map(|_| SubTxn::Delete { path })
+                self.delete(delete).map(|_| SubTxn::Delete { path })?
             }
-            MultiOp::SetData(set) => self.set_data(set).map(SubTxn::SetData),
-            MultiOp::Check(check) => self.check(check),
-        }
+            MultiOp::SetData(set) => self.set_data(set).map(SubTxn::SetData)?,
+            MultiOp::Check(check) => self.check(check)?,
+        };
+        self.take_room(part.body_len())?;
+        Ok(part)
     }
 }

@@ -15,10 +15,11 @@ impl Step<'_> {
             let parent = self.node(parent_path).expect("every node has its parent");
             self.remove(path, &node, parent_path, parent);
         }
+        let bytes_max = self.room.min(limits::CLOSED_PATH_BYTES);
         let mut bytes = 0;
         let listed = paths.into_iter().take_while(|path| {
-            bytes += path.len();
-            bytes <= limits::CLOSED_PATH_BYTES
+            bytes += PATH_HEAD_BYTES + path.len();
+            bytes <= bytes_max
         });
         let lists = self.options.close_session_txn;
         Txn::CloseSession {
@@ -26,3 +27,6 @@ impl Step<'_> {
         }
     }
 }
+
+/// The length of a path.
+const PATH_HEAD_BYTES: usize = 4;

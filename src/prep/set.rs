@@ -38,15 +38,18 @@ impl Step<'_> {
         let mut node = self.node(&request.path)?;
         self.permit(&node, perms::ADMIN)?;
         let version = next_version(node.stat.aversion, request.version)?;
-
+        let path = request.path;
         node.stat.aversion = version;
         node.acl = Some(acl.clone());
-        self.overlay.update(&request.path, self.zxid, node);
-        Ok(Txn::SetAcl {
-            path: request.path,
+        let txn = Txn::SetAcl {
+            path: path.clone(),
             acl: Some(acl),
             version,
-        })
+        };
+        self.take_room(txn.body_len())?;
+
+        self.overlay.update(&path, self.zxid, node);
+        Ok(txn)
     }
 
     pub(super) fn check(&mut self, request: Check) -> Result<SubTxn, ErrorCode> {

@@ -19,6 +19,8 @@ pub(super) struct Step<'a> {
     pub(super) caller: &'a Caller<'a>,
     /// Of this caller, by what is wanted.
     pub(super) permits: PermitMemo,
+    /// Bytes that the record has left for parts.
+    pub(super) room: usize,
     pub(super) zxid: Zxid,
     pub(super) time: WallMillis,
 }
@@ -40,6 +42,13 @@ impl Step<'_> {
         }
     }
 
+    /// Takes the room that a part of the record needs, its head included.
+    pub(super) fn take_room(&mut self, body_bytes: usize) -> Result<(), ErrorCode> {
+        let left = self.room.checked_sub(PART_HEAD_BYTES + body_bytes);
+        self.room = left.ok_or(ErrorCode::MarshallingError)?;
+        Ok(())
+    }
+
     /// Membership changes need an ensemble, which a server on its own is not. The texts of the
     /// request are looked at only there.
     pub(super) fn reconfig(&self) -> Result<Txn, ErrorCode> {
@@ -50,6 +59,9 @@ impl Step<'_> {
         Err(ErrorCode::Unimplemented)
     }
 }
+
+/// Type and length of a part of a multi.
+const PART_HEAD_BYTES: usize = 8;
 
 pub(super) fn validate(path: &str) -> Result<(), ErrorCode> {
     if path::is_valid(path) {

@@ -218,7 +218,7 @@ impl Txn {
         }
     }
 
-    fn body_len(&self) -> usize {
+    pub(crate) fn body_len(&self) -> usize {
         match self {
             Self::CreateSession { .. } | Self::Error { .. } => 4,
             Self::CloseSession { paths: None } => 0,
@@ -295,7 +295,7 @@ impl CreateTxn {
         }
     }
 
-    fn body_len(&self) -> usize {
+    pub(crate) fn body_len(&self) -> usize {
         let kind = match self.kind {
             CreateKind::Plain { .. } => 1,
             CreateKind::Container => 0,
@@ -433,7 +433,7 @@ impl SubTxn {
         }
     }
 
-    fn body_len(&self) -> usize {
+    pub(crate) fn body_len(&self) -> usize {
         match self {
             Self::Create(create) => create.body_len(),
             Self::Delete { path } | Self::DeleteContainer { path } => 4 + path.len(),

@@ -76,6 +76,7 @@ pub(super) fn peer(config: &Config) -> PeerOptions {
             enforce_quota: config.tree.enforce_quota,
             reconfig_enabled: config.tree.reconfig,
             close_session_txn: config.tree.close_session_txn,
+            record_bytes_max: field_bytes_max(config),
         },
         janitor: JanitorOptions {
             check_interval_ms: containers.check_interval_ms,

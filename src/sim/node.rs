@@ -476,7 +476,10 @@ fn peer_options(options: &Options, id: ServerId) -> PeerOptions {
     let tick_ms = options.server.tick_ms;
     let ticks = |count: u64| i32::try_from(count * tick_ms).unwrap();
     PeerOptions {
-        prep: PrepOptions::default(),
+        prep: PrepOptions {
+            record_bytes_max: FIELD_BYTES_MAX,
+            ..PrepOptions::default()
+        },
         tick_ms,
         session_timeout_min_ms: ticks(2),
         session_timeout_max_ms: ticks(20),

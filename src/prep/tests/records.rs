@@ -158,8 +158,8 @@ fn the_end_of_a_session_may_list_nothing() {
 
 #[test]
 fn the_end_of_a_session_lists_no_more_than_a_log_can_hold() {
-    let mut world = World::new();
-    let length = limits::CLOSED_PATH_BYTES / 4;
+    let mut world = World::with(|options| options.record_bytes_max = usize::MAX);
+    let length = limits::CLOSED_PATH_BYTES / 4 - 4;
     for name in ["a", "b", "c", "d", "e"] {
         world.done(ephemeral(&format!("/{}", name.repeat(length - 1))));
     }
@@ -169,6 +169,75 @@ fn the_end_of_a_session_lists_no_more_than_a_log_can_hold() {
     };
     assert_eq!(paths.len(), 4);
     assert_eq!(world.db.tree.ephemerals_count(), 0);
+}
+
+/// ZOOKEEPER-4306: a follower takes no longer payload, and its ensemble would never get past it.
+#[test]
+fn the_end_of_a_session_is_no_longer_than_a_follower_takes() {
+    for max in [150, 400, 401, 407, 408] {
+        let mut world = World::with(|options| options.record_bytes_max = max);
+        for number in 0..100 {
+            world.done(ephemeral(&format!("/e{number:03}")));
+        }
+        let record = world.done(WriteRequest::CloseSession);
+        let Txn::CloseSession { paths: Some(paths) } = &record.txn else {
+            panic!("{record:?}");
+        };
+        let length = record.encoded_len();
+        assert!(length <= max, "{length} of {max}");
+        assert!(length + 4 + 5 > max, "as many as fit: {length} of {max}");
+        assert!(!paths.is_empty() && paths.len() < 100);
+        assert_eq!(world.db.tree.ephemerals_count(), 0, "listed or not");
+    }
+}
+
+/// `auth` stands for all that the client is, so a request may be far shorter than what comes of it.
+#[test]
+fn no_record_is_longer_than_a_follower_takes() {
+    let mut world = World::with(|options| options.record_bytes_max = 700);
+    for user in 0..20 {
+        world.authenticate(&format!("user{user}:password"));
+    }
+    world.done(create("/a"));
+    let long = [acl(31, "auth", "")];
+    let refusals = [
+        world.run(create_with_acl("/b", &long)),
+        world.run(set_acl("/a", &long, 0)),
+        world.run(create_as_long("/b", 700)),
+    ];
+    for record in &refusals {
+        assert_eq!(code_of(record), Some(ErrorCode::MarshallingError));
+        assert!(record.encoded_len() <= 700);
+    }
+    let before = world.db.tree.digest();
+    let parts: Vec<_> = (0..20).map(|n| create(&format!("/c{n}")).into()).collect();
+    let record = world.run(parts);
+    assert_eq!(code_of(&record), Some(ErrorCode::MarshallingError));
+    assert_eq!(world.db.tree.digest(), before, "all or nothing");
+    for number in 0..60 {
+        world.done(create(&format!("/d{number:02}")));
+    }
+    let deletions = (0..60).map(|number| delete(&format!("/d{number:02}"), -1).into());
+    for parts in [
+        deletions.collect(),
+        vec![set_to("/a", &[7; 300], -1).into(); 3],
+        vec![check("/a", -1).into(); 40],
+    ] {
+        let code = code_of(&world.run(parts));
+        assert_eq!(code, Some(ErrorCode::MarshallingError));
+    }
+    world.done(vec![
+        create("/b").into(),
+        set_to("/a", &[7; 300], 0).into(),
+        delete("/b", 0).into(),
+    ]);
+}
+
+fn create_as_long(path: &str, bytes: usize) -> Create {
+    Create {
+        data: Some(vec![7; bytes].into()),
+        ..create(path)
+    }
 }
 
 #[test]
