@@ -50,3 +50,21 @@ fn wall_ms() -> i64 {
     let millis = since_1970.map_or(0, |passed| passed.as_millis());
     i64::try_from(millis).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::IdGenerator;
+
+    /// QP-109: ids of a process that comes later lie behind all that an earlier one can have given.
+    #[test]
+    fn session_ids_begin_with_the_time_of_day() {
+        let before = u64::try_from(wall_ms()).unwrap();
+        let clock = SystemClock::start();
+        assert!(clock.monotonic().0 >= before);
+        let earlier = IdGenerator::new(3, Monotonic(before - 1)).next_id();
+        let later = IdGenerator::new(3, clock.monotonic()).next_id();
+        assert_eq!(later.0 >> 56, 3);
+        assert!(later.0 - earlier.0 >= 1 << 16, "a millisecond is 65536 ids");
+    }
+}

@@ -56,6 +56,8 @@ pub(super) struct Cluster {
     /// What is to be fed to whom.
     pub(super) events: VecDeque<(usize, Input)>,
     pub(super) leader_serves: bool,
+    /// Where extended types are switched on, from the next start on.
+    pub(super) extended_types: Vec<usize>,
 }
 
 /// A client of one server.
@@ -102,6 +104,7 @@ impl Cluster {
             next_xid: 0,
             events: VecDeque::new(),
             leader_serves,
+            extended_types: Vec::new(),
         };
         for at in 0..voters + observers {
             let node = cluster.start(at, (Vec::new(), Zxid::ZERO), (Epoch(0), Epoch(0)));
@@ -144,6 +147,7 @@ impl Cluster {
             seed: 7,
         };
         let mut peer_options = options();
+        peer_options.prep.tree.extended_types = self.extended_types.contains(&at);
         peer_options.session_id_byte = u8::try_from(at).unwrap() + 1;
         let start = MemberStart {
             accepted_epoch: epochs.0,

@@ -8,6 +8,7 @@ mod ensemble;
 mod order;
 mod random;
 mod sessions;
+mod terms;
 mod time;
 
 use std::sync::Arc;

@@ -180,6 +180,30 @@ fn proposals_that_are_not_committed_are_logged_and_acknowledged_behind_newleader
     assert_eq!(bench.uncommitted(), ["5.2", "5.3", "5.4"]);
 }
 
+/// ZOOKEEPER-1784: an activation commits the oldest proposal, which has to be the one it names.
+#[test]
+fn an_activation_before_service_commits_its_own_proposal() {
+    let activate = |counter| ToLearner::CommitAndActivate {
+        zxid: zxid(5, counter),
+        leader: ServerId(1),
+    };
+    for start in [
+        ToLearner::Diff { zxid: zxid(4, 3) },
+        ToLearner::Snap { zxid: zxid(4, 3) },
+    ] {
+        for (counter, outcome) in [(1, "commit 5.1"), (2, "exit 12: ")] {
+            let mut bench = Bench::promised(LearnerKind::Follower);
+            bench.packet(start.clone());
+            bench.packets([1, 2].map(|counter| proposal(zxid(5, counter))));
+            let said = bench.packet(activate(counter));
+            assert!(
+                said.iter().any(|said| said.starts_with(outcome)),
+                "{counter}: {said:?}"
+            );
+        }
+    }
+}
+
 /// QP-081.
 #[test]
 fn commits_between_newleader_and_uptodate_come_before_service() {
