@@ -33,4 +33,6 @@ pub mod runtime;
 pub mod sim;
 
 #[cfg(test)]
+mod known_bugs;
+#[cfg(test)]
 mod tidy;

@@ -1,5 +1,6 @@
 //! Rounds of `kill -9` and of SIGSTOP and SIGCONT on members picked at random, under load, with the
-//! history checked at the end. `GAMEKEEPER_ROUNDS` makes it longer, `GAMEKEEPER_SEED` another story.
+//! history checked at the end (row QP-150). `GAMEKEEPER_ROUNDS` makes it longer, `GAMEKEEPER_SEED`
+//! another story.
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 

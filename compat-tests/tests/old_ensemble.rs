@@ -1,5 +1,5 @@
 //! Servers of older releases of Apache as peers: two of them and a newer one, once with the newer one as
-//! the leader and once with an old one.
+//! the leader and once with an old one. Rows QP-047 and QP-148.
 
 use compat_tests::{
     ensemble::{Ensemble, EnsembleOptions, can_run_or_skip, rounds},

@@ -82,6 +82,7 @@ fn who_may_do_what() {
     assert!(policy.permits(&stranger, None, perms::ALL));
 }
 
+/// QP-124.
 #[test]
 fn super_and_skip_acl_pass_every_list() {
     let closed = [acl(31, "digest", "nobody:x")];

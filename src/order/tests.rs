@@ -138,6 +138,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    /// QP-116.
     #[test]
     fn each_read_sees_exactly_the_writes_before_it(steps in steps()) {
         let mut world = World { room: true, ..World::default() };
@@ -168,6 +169,7 @@ fn nothing_follows_the_last_request() {
     assert!(order.next(true).is_none() && order.is_sealed());
 }
 
+/// QP-120: a throttled one among them.
 #[test]
 fn a_refused_write_still_waits_for_its_place() {
     let mut order = ConnectionOrder::<()>::default();

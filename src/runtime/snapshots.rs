@@ -218,3 +218,26 @@ impl SnapshotSource for LiveState<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a server has without a term may never be committed, and one that was begun before it lost
+    /// its term may take that in.
+    #[test]
+    fn a_snapshot_is_of_one_term() {
+        let gate = SnapshotGate::closed();
+        assert_eq!(gate.turn(), None, "no term has begun");
+        gate.open();
+        let turn = gate.turn();
+        assert!(turn.is_some());
+        gate.open();
+        assert_eq!(gate.turn(), turn, "it goes on");
+        gate.close();
+        assert_eq!(gate.turn(), None);
+        gate.open();
+        assert!(gate.turn().is_some_and(|next| Some(next) != turn));
+        assert!(SnapshotGate::always_open().turn().is_some());
+    }
+}

@@ -49,6 +49,7 @@ fn only_the_right_password_passes() {
     assert!(!is_password_of(none, Some(&password(none))));
 }
 
+/// QP-109.
 #[test]
 fn ids_are_server_then_time_then_counter() {
     let mut ids = IdGenerator::new(1, Monotonic(0xe_bfc3));

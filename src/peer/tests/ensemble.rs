@@ -61,7 +61,7 @@ fn a_write_is_answered_where_it_was_asked_for() {
 }
 
 /// The leader commits several transactions at once when an acknowledgement comes late; a sync that
-/// was asked for between them is answered between them.
+/// was asked for between them is answered between them (QP-119).
 #[test]
 fn syncs_between_writes_that_are_committed_together_keep_their_places() {
     for at in 0..4 {
@@ -85,6 +85,7 @@ fn syncs_between_writes_that_are_committed_together_keep_their_places() {
     }
 }
 
+/// QP-108.
 #[test]
 fn a_session_moves_to_another_server_and_its_old_one_is_refused() {
     let mut cluster = Cluster::new(3, 0);
@@ -373,7 +374,7 @@ fn a_request_is_not_answered_by_an_earlier_one_with_its_number_qp_118() {
     }
 }
 
-/// It takes snapshots like any other: its state is known to be committed.
+/// It takes snapshots like any other: its state is known to be committed (QP-124).
 #[test]
 fn a_leader_without_clients_is_in_its_term() {
     let mut cluster = Cluster::with(3, 0, false);

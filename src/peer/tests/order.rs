@@ -105,6 +105,7 @@ fn every_kind_of_reply() {
     assert_eq!(bench.settle(), expected);
 }
 
+/// QP-117.
 #[test]
 fn an_event_comes_before_the_reply_of_its_write() {
     let mut bench = Bench::new();

@@ -61,6 +61,17 @@ fn a_leader_stands_where_its_history_ends_until_a_quorum_has_it() {
     cluster.assert_same_state();
 }
 
+/// What tells a server that its term is over.
+fn end_of_term(cluster: &Cluster, at: usize) -> Input {
+    let reason = "closed".to_owned();
+    if let Role::Leading(_) = &cluster.nodes[at].peer.role {
+        return Input::QuorumPortFailed { reason };
+    }
+    let mut links = cluster.links.iter();
+    let (&link, _) = links.find(|(_, (_, learner))| *learner == at).unwrap();
+    Input::LeaderGone { link, reason }
+}
+
 /// ZOOKEEPER-2845, 4541 and 4712: what is in a server's log is in its state before it looks for
 /// another leader, and its vote speaks for all of it; also what was on its way to the disk.
 #[test]
@@ -86,19 +97,9 @@ fn a_server_looks_with_all_that_its_log_holds() {
             (committed.0 + 3, committed)
         );
         // The term ends while the disk still works.
+        let ends = end_of_term(&cluster, at);
         let node = &mut cluster.nodes[at];
         let (mut out, mut heard) = (Vec::new(), Vec::new());
-        let ends = match &node.peer.role {
-            Role::Leading(_) => Input::QuorumPortFailed {
-                reason: "closed".to_owned(),
-            },
-            _ => {
-                let learner = |(_, (_, learner)): &(_, &(_, usize))| *learner == at;
-                let (&link, _) = cluster.links.iter().find(learner).unwrap();
-                let reason = "closed".to_owned();
-                Input::LeaderGone { link, reason }
-            }
-        };
         node.peer
             .handle(cluster.now, &node.db, ends, &mut out, &mut heard);
         let is_drain = |output: &Output| matches!(output, Output::Drain);
@@ -171,13 +172,9 @@ fn a_learner_that_leaves_during_snap_has_what_its_disk_has() {
     assert!(installed(&cluster), "the snapshot has come");
     let node = &cluster.nodes[0];
     assert_eq!((node.log.len(), node.snapshot), (0, Zxid::ZERO));
-    let mut links = cluster.links.iter();
-    let (&link, _) = links.find(|(_, (_, learner))| *learner == 0).unwrap();
+    let ends = end_of_term(&cluster, 0);
     cluster.cut_links_of(0);
-    let reason = "closed".to_owned();
-    cluster
-        .events
-        .push_front((0, Input::LeaderGone { link, reason }));
+    cluster.events.push_front((0, ends));
     let is_read_back = |cluster: &Cluster| {
         let mut events = cluster.events.iter();
         !events.any(|(_, input)| matches!(input, Input::Reloaded { .. }))

@@ -53,6 +53,7 @@ fn the_check_of_a_version_carries_the_next_one() {
     assert_eq!(record.txn, Txn::Multi(vec![expected]));
 }
 
+/// QP-095.
 #[test]
 fn a_refused_part_refuses_all() {
     let mut world = World::new();

@@ -62,6 +62,7 @@ fn lists_are_stored_as_fixed() {
     assert_eq!(**world.db.tree.node("/a").unwrap().acl().unwrap(), expected);
 }
 
+/// QP-094.
 #[test]
 fn refusals_use_up_a_zxid_and_carry_no_digest() {
     let mut world = World::new();
@@ -147,6 +148,7 @@ fn the_end_of_a_session_lists_its_ephemerals_also_those_in_flight() {
     assert_eq!(world.db.tree.node("/p").unwrap().child_count(), 2);
 }
 
+/// QP-153.
 #[test]
 fn the_end_of_a_session_may_list_nothing() {
     let mut world = World::with(|options| options.close_session_txn = false);
@@ -307,6 +309,7 @@ fn a_new_list_holds_for_what_is_prepared_after_it() {
     world.apply_all();
 }
 
+/// QP-149.
 #[test]
 fn without_digests_records_have_none() {
     let mut world = World::with(|options| options.tree.digest_enabled = false);

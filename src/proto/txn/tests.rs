@@ -53,6 +53,7 @@ fn a_creation_of_before_3_4_has_no_parent_version() {
     assert_eq!(txn.parent_cversion, -1);
 }
 
+/// QP-153.
 #[test]
 fn close_session_has_a_list_or_none_and_a_digest_or_none() {
     let header = |txn: Txn, digest| TxnRecord {

@@ -22,6 +22,7 @@ fn passes(outcome: &Outcome) {
     );
 }
 
+/// QP-150.
 #[test]
 fn the_fixed_seeds_pass() {
     for seed in SEEDS {

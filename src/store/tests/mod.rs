@@ -3,6 +3,7 @@
 mod apache;
 mod crash;
 mod epoch;
+mod foreign;
 mod log;
 mod range;
 mod recovery;

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::base::{SessionId, WallMillis, Xid, Zxid};
-use crate::proto::{Txn, TxnRecord};
+use crate::base::Zxid;
+use crate::proto::TxnRecord;
 use crate::store::disk::Disk;
 use crate::store::layout::{Compression, DataDirs, snapshot_name};
-use crate::store::log_format::{RECORD_END, file_head, record_head};
 use crate::store::log_reader::{LogReadError, LogRemark};
 use crate::store::purge::purge;
 use crate::store::recover::{RecoverError, Recovered, Remark, StorageOptions, recover};
@@ -531,50 +530,6 @@ fn sf_092_the_newest_records_of_the_log_come_with_the_state() {
     let disk = sim_disk(1);
     history(&disk, 13, &[30]);
     assert_eq!(zxids(try_recover(&disk).unwrap()), [0; 0]);
-}
-
-/// Apache's leader gives a zxid a second time when it cannot read a request (H-01). The error behind
-/// the transaction that has it changes nothing, and the history goes on.
-#[test]
-fn an_error_under_a_zxid_that_is_taken_is_read_over() {
-    let put = |file: &mut Vec<u8>, payload: &[u8]| {
-        file.extend_from_slice(&record_head(payload));
-        file.extend_from_slice(payload);
-        file.push(RECORD_END);
-    };
-    let disk = sim_disk(1);
-    let mut random = Random(1);
-    let mut database = try_recover(&disk).unwrap().database;
-    let mut file = file_head().to_vec();
-    for number in 1..=6 {
-        let (zxid, payload) = random.apply_next(&mut database);
-        put(&mut file, &payload);
-        if number % 2 == 0 {
-            let error = TxnRecord {
-                session: SessionId(1),
-                cxid: Xid(1),
-                zxid,
-                time: WallMillis(0),
-                txn: Txn::Error { code: -5 },
-                digest: None,
-            };
-            let mut payload = Vec::new();
-            error.encode(&mut payload);
-            put(&mut file, &payload);
-        }
-    }
-    disk.put(&path("log.1"), &file);
-    let recovered = try_recover(&disk).unwrap();
-    assert_eq!(describe(&recovered.database), describe(&database));
-    let kept = recovered.recent.iter().map(|entry| {
-        let record = TxnRecord::decode(&entry.payload, 1 << 20).unwrap();
-        assert!(!matches!(record.txn, Txn::Error { code: -5 }), "the first");
-        entry.zxid.0
-    });
-    assert_eq!(kept.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
-    let is_told = |remark: &Remark| matches!(remark, Remark::Log(LogRemark::OutOfOrder { .. }));
-    assert_eq!(recovered.remarks.len(), 3);
-    assert!(recovered.remarks.iter().all(is_told));
 }
 
 #[test]

@@ -143,6 +143,7 @@ fn two_epochs(seed: u64) -> History {
     history
 }
 
+/// QP-088.
 #[test]
 fn sf_093_sf_095_every_transaction_can_become_the_last() {
     let all: Vec<Zxid> = two_epochs(1).states.into_keys().collect();

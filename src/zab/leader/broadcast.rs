@@ -189,7 +189,9 @@ impl Leader {
     }
 
     /// A learner's client asks for a sync. It is answered right behind the COMMIT of what was
-    /// proposed before: a learner matches answers and commits by their order.
+    /// proposed before: a learner matches answers and commits by their order. No quorum is asked, as
+    /// in Apache (ZOOKEEPER-1675, 2136): a leader that was replaced and has not noticed answers too,
+    /// until the next tick finds it without a quorum.
     pub fn sync_asked(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
         let Phase::Broadcasting(proposals) = &mut self.phase else {
             return;
