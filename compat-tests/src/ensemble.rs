@@ -6,6 +6,7 @@
 //! fails, the ends of all logs are shown and the directories stay.
 
 use std::{
+    collections::BTreeMap,
     env,
     fmt::Display,
     fs,
@@ -56,6 +57,8 @@ pub struct EnsembleOptions {
     server: ServerOptions,
     observers: usize,
     network: Option<Network>,
+    observer_masters: bool,
+    lines: BTreeMap<usize, String>,
     data_dirs: Vec<(usize, PathBuf)>,
 }
 
@@ -72,6 +75,8 @@ impl Default for EnsembleOptions {
             server,
             observers: 0,
             network: None,
+            observer_masters: false,
+            lines: BTreeMap::new(),
             data_dirs: Vec::new(),
         }
     }
@@ -107,6 +112,22 @@ impl EnsembleOptions {
     #[must_use]
     pub fn network(mut self, network: &Network) -> Self {
         self.network = Some(network.clone());
+        self
+    }
+
+    /// Have observers learn from followers. Each member has a loopback address of its own then, as all
+    /// of them listen on the same port for that.
+    #[must_use]
+    pub fn observer_masters(mut self) -> Self {
+        self.observer_masters = true;
+        self
+    }
+
+    /// What stands in the line of a member instead of what would; `{quorum}` and `{election}` are its
+    /// ports.
+    #[must_use]
+    pub fn line(mut self, member: usize, line: &str) -> Self {
+        self.lines.insert(member, line.to_owned());
         self
     }
 
@@ -165,6 +186,19 @@ impl Ensemble {
         ensemble.start_members(0..ensemble.len());
         ensemble.await_leader();
         ensemble.await_all();
+        ensemble
+    }
+
+    /// Starts all members at once and waits until so many say that they serve: for ensembles whose
+    /// leader serves nobody.
+    pub fn start_until_serving(kinds: &[Kind], options: &EnsembleOptions, count: usize) -> Self {
+        let mut ensemble = Self::prepare(kinds, options);
+        ensemble.start_members(0..ensemble.len());
+        eventually("enough members serve", ENSEMBLE_PATIENCE, || {
+            ensemble.expect_no_ends();
+            let serving = (0..ensemble.len()).filter(|member| ensemble.mode(*member).is_some());
+            (serving.count() >= count).then_some(())
+        });
         ensemble
     }
 
@@ -273,6 +307,14 @@ impl Ensemble {
         });
     }
 
+    /// A value of what `mntr` answers; `None` if there is none, or the member does not answer.
+    pub fn figure(&self, member: usize, key: &str) -> Option<String> {
+        let answer = four_letter_word(self.address(member), "mntr").ok()?;
+        let mut lines = answer.lines().filter_map(|line| line.split_once('\t'));
+        let (_, value) = lines.find(|(name, _)| *name == key)?;
+        Some(value.to_owned())
+    }
+
     /// A line of what `srvr` answers.
     fn status(&self, member: usize, key: &str) -> Option<String> {
         let answer = four_letter_word(self.address(member), "srvr").ok()?;
@@ -376,7 +418,7 @@ impl Ensemble {
             members: members.collect(),
             voters: kinds.len() - options.observers,
             options: options.clone(),
-            ports: Ports::reserve(PORTS_PER_MEMBER * small(kinds.len())),
+            ports: Ports::reserve(PORTS_PER_MEMBER * small(kinds.len()) + 1),
             dir: Some(dir),
         }
     }
@@ -401,6 +443,9 @@ impl Ensemble {
         if member >= self.voters {
             options = options.config("peerType", "observer");
         }
+        if self.options.observer_masters {
+            options = options.config("observerMasterPort", self.observer_master_port());
+        }
         for other in 0..self.len() {
             let role = if other < self.voters {
                 "participant"
@@ -409,10 +454,13 @@ impl Ensemble {
             };
             let host = self.host(other);
             let (quorum, election) = (self.port(other, QUORUM), self.port(other, ELECTION));
-            options = options.config(
-                &format!("server.{}", other + 1),
-                format!("{host}:{quorum}:{election}:{role}"),
-            );
+            let line = match self.options.lines.get(&other) {
+                None => format!("{host}:{quorum}:{election}:{role}"),
+                Some(line) => line
+                    .replace("{quorum}", &quorum.to_string())
+                    .replace("{election}", &election.to_string()),
+            };
+            options = options.config(&format!("server.{}", other + 1), line);
         }
         options
     }
@@ -421,9 +469,18 @@ impl Ensemble {
         self.ports.port(small(member) * PORTS_PER_MEMBER + which)
     }
 
+    /// One port that is no member's own.
+    fn observer_master_port(&self) -> u16 {
+        self.ports.port(PORTS_PER_MEMBER * small(self.len()))
+    }
+
     fn host(&self, member: usize) -> Ipv4Addr {
         match &self.options.network {
             Some(network) => network.host(member),
+            None if self.options.observer_masters => {
+                let number = u8::try_from(member + 1).expect("a few members");
+                Ipv4Addr::new(127, 0, 0, number)
+            }
             None => Ipv4Addr::LOCALHOST,
         }
     }

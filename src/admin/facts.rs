@@ -46,8 +46,13 @@ pub struct MemberFacts {
 #[derive(Debug, Clone)]
 pub enum RoleFacts {
     Leader(LeaderFacts),
-    Follower,
-    Observer { leader: ServerId },
+    Follower {
+        /// Observers that have got all from it; `None` without `observerMasterPort`.
+        synced_observers: Option<usize>,
+    },
+    Observer {
+        leader: ServerId,
+    },
 }
 
 /// What only a leader knows.
@@ -94,7 +99,7 @@ impl QuorumFacts {
             Self::NotServing => "",
             Self::Serving(member) => match member.role {
                 RoleFacts::Leader(_) => "leader",
-                RoleFacts::Follower => "follower",
+                RoleFacts::Follower { .. } => "follower",
                 RoleFacts::Observer { .. } => "observer",
             },
         }
@@ -120,7 +125,7 @@ impl QuorumFacts {
     pub fn proposals(&self) -> Option<ProposalSizes> {
         match &self.member()?.role {
             RoleFacts::Leader(leader) => Some(leader.proposals),
-            RoleFacts::Follower | RoleFacts::Observer { .. } => None,
+            RoleFacts::Follower { .. } | RoleFacts::Observer { .. } => None,
         }
     }
 }

@@ -39,8 +39,12 @@ pub fn mntr(facts: &MonitorFacts) -> String {
     lines.put("connection_drop_probability", drop_chance);
     if let Some(member) = &facts.member {
         lines.put("quorum_size", member.quorum_size);
-        if let RoleFacts::Leader(leader) = &member.role {
-            lines.put_leader(leader);
+        match &member.role {
+            RoleFacts::Leader(leader) => lines.put_leader(leader),
+            RoleFacts::Follower {
+                synced_observers: Some(count),
+            } => lines.put("synced_observers", count),
+            RoleFacts::Follower { .. } | RoleFacts::Observer { .. } => {}
         }
     }
     for (name, value) in &facts.counters {
@@ -65,7 +69,7 @@ impl Lines {
         // One that serves has left the other phases behind.
         match member.role {
             RoleFacts::Leader(_) => self.put("peer_state", "leading - broadcast"),
-            RoleFacts::Follower => self.put("peer_state", "following - broadcast"),
+            RoleFacts::Follower { .. } => self.put("peer_state", "following - broadcast"),
             RoleFacts::Observer { leader } => {
                 self.put("peer_state", "observing - broadcast");
                 self.put("observer_master_id", leader);
@@ -129,6 +133,10 @@ mod tests {
         added.map(str::to_owned).collect()
     }
 
+    const FOLLOWER: RoleFacts = RoleFacts::Follower {
+        synced_observers: None,
+    };
+
     fn serving(role: RoleFacts) -> QuorumFacts {
         QuorumFacts::Serving(MemberFacts {
             role,
@@ -156,7 +164,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            head(&serving(RoleFacts::Follower), 2),
+            head(&serving(FOLLOWER), 2),
             [
                 "zk_server_state\tfollower",
                 "zk_peer_state\tfollowing - broadcast"
@@ -177,7 +185,14 @@ mod tests {
 
     #[test]
     fn what_only_members_and_leaders_have() {
-        assert_eq!(added(&serving(RoleFacts::Follower)), ["zk_quorum_size\t3"]);
+        assert_eq!(added(&serving(FOLLOWER)), ["zk_quorum_size\t3"]);
+        let with_observers = RoleFacts::Follower {
+            synced_observers: Some(2),
+        };
+        assert_eq!(
+            added(&serving(with_observers)),
+            ["zk_quorum_size\t3", "zk_synced_observers\t2"]
+        );
         let leader = LeaderFacts {
             uptime_ms: 23_347,
             learners: 5,

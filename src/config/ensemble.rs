@@ -70,11 +70,18 @@ pub struct ElectionPortOptions {
     pub bind_retries_max: Option<u32>,
 }
 
-/// What only observers go by.
+/// What observers go by, and followers that serve them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObserverOptions {
     /// `observer.election.DelayMs`: the longest of the random pauses before it looks for a leader.
     pub election_delay_max_ms: u64,
+    /// `observer.reconnectDelayMs`: the longest of the random pauses before it dials the leader, or
+    /// the first of the followers.
+    pub reconnect_delay_max_ms: u64,
+    /// `observerMasterPort`: where followers serve observers, and observers dial followers.
+    pub master_port: Option<u16>,
+    /// `observerMaster.sizeLimit`: bytes that may wait for one observer of a follower. At least 1.
+    pub queue_bytes_max: usize,
     /// `observer.syncEnabled`, `syncEnabled`: it has a log and takes snapshots.
     pub keeps_log: bool,
 }
@@ -227,15 +234,30 @@ impl Values {
         }
     }
 
-    fn observer(&self) -> ObserverOptions {
+    fn observer(&mut self) -> ObserverOptions {
+        let master_port = self.observer_master_port();
+        let queue_bytes_max = self.at_least_or_error(&ensemble::OBSERVER_MASTER_SIZE_LIMIT, 1);
         let key = match self.setting(&ensemble::OBSERVER_SYNC_ENABLED) {
             Some(_) => &ensemble::OBSERVER_SYNC_ENABLED,
             None => &ensemble::SYNC_ENABLED,
         };
         ObserverOptions {
             election_delay_max_ms: natural(self.int(&ensemble::OBSERVER_ELECTION_DELAY)),
+            reconnect_delay_max_ms: natural(self.int(&ensemble::OBSERVER_RECONNECT_DELAY)),
+            master_port,
+            queue_bytes_max: usize::try_from(queue_bytes_max).unwrap_or(usize::MAX),
             keeps_log: self.bool(key),
         }
+    }
+
+    fn observer_master_port(&mut self) -> Option<u16> {
+        let port = positive(self.int(&ensemble::OBSERVER_MASTER_PORT))?;
+        let port = u16::try_from(port).ok();
+        if port.is_none() {
+            let text = "expected a port up to 65535, or 0 or less for none".to_owned();
+            self.error(&ensemble::OBSERVER_MASTER_PORT, text);
+        }
+        port
     }
 
     fn sync(&mut self) -> SyncOptions {

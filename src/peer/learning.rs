@@ -1,7 +1,7 @@
 //! The role of a follower or an observer: it takes over the leader's history, forwards what its
 //! clients write, and answers them when it hears of the commits.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -10,21 +10,26 @@ use crate::base::{
     ConnId, Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Xid, Zxid, limits,
 };
 use crate::peer::member::Member;
+use crate::peer::observers::Questions;
 use crate::peer::pipeline::Asked;
 use crate::peer::requests::{Ready, Requests};
 use crate::peer::seam::Write;
-use crate::peer::{ClientOutput, Mode, Output, Peer, Role};
+use crate::peer::{ClientOutput, Door, Mode, Output, Peer, Role};
 use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
 use crate::session::password;
 use crate::tree::Database;
-use crate::zab::{Learner, LearnerInput, LearnerKind, LearnerOutput, LearnerRequest};
+use crate::zab::{
+    Learner, LearnerInput, LearnerKind, LearnerOutput, LearnerRequest, ObserverMaster, Term,
+};
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Learning {
-    zab: Learner,
+    pub(super) zab: Learner,
     kind: LearnerKind,
-    leader: ServerId,
+    /// Whom this server learns from, and where it takes learners: the leader, or a follower that
+    /// serves observers, and is called the leader here.
+    master: (ServerId, Door),
     /// To the leader, once it has answered.
     link: Option<QuorumLink>,
     /// What was given to the log and is not committed, in order.
@@ -36,6 +41,10 @@ pub(super) struct Learning {
     pub(super) requests: Requests,
     /// Clients that came back with a session the leader is asked about.
     returning: HashMap<SessionId, Returning>,
+    /// Who is to hear the leader's answers.
+    pub(super) questions: Questions,
+    /// Those who learn from this follower, while it serves them.
+    pub(super) observers: Option<Box<ObserverMaster>>,
     /// What the disk is asked for waits among the steps: the state is to be written down when it
     /// is as far as the leader's history was.
     disk_waits: bool,
@@ -43,8 +52,8 @@ pub(super) struct Learning {
     serves: Option<Epoch>,
     /// Sessions heard of since then are told of with the next ping.
     pinged: Monotonic,
-    /// Sessions of clients that left since then.
-    departed: Vec<(SessionId, i32)>,
+    /// Those of clients that left since then, and those that observers have heard of.
+    touched_elsewhere: BTreeMap<SessionId, i32>,
     field_bytes_max: usize,
 }
 
@@ -68,7 +77,12 @@ struct Returning {
 
 impl Learning {
     /// `last_zxid` is where the leader is told that the log ends.
-    pub(super) fn new(member: &Member, leader: ServerId, last_zxid: Zxid, now: Now) -> Self {
+    pub(super) fn new(
+        member: &Member,
+        master: (ServerId, Door),
+        last_zxid: Zxid,
+        now: Now,
+    ) -> Self {
         let kind = member.learner_kind();
         let zab = Learner::new(
             member.options.me,
@@ -81,23 +95,39 @@ impl Learning {
         Self {
             zab,
             kind,
-            leader,
+            master,
             link: None,
             proposals: VecDeque::new(),
             known: last_zxid,
             steps: VecDeque::new(),
             requests: Requests::default(),
             returning: HashMap::new(),
+            questions: Questions::default(),
+            observers: None,
             disk_waits: false,
             serves: None,
             pinged: now.monotonic,
-            departed: Vec::new(),
+            touched_elsewhere: BTreeMap::new(),
             field_bytes_max: member.options.field_bytes_max,
         }
     }
 
-    pub(super) fn leader(&self) -> ServerId {
-        self.leader
+    /// Whom this server learns from.
+    pub(super) fn master(&self) -> ServerId {
+        self.master.0
+    }
+
+    pub(super) fn is_follower(&self) -> bool {
+        self.kind == LearnerKind::Follower
+    }
+
+    pub(super) fn push_step(&mut self, step: Step) {
+        self.steps.push_back(step);
+    }
+
+    /// Observers have heard of these sessions.
+    pub(super) fn touched_elsewhere(&mut self, sessions: Vec<(SessionId, i32)>) {
+        self.touched_elsewhere.extend(sessions);
     }
 
     pub(super) fn is_serving(&self) -> bool {
@@ -130,7 +160,12 @@ impl Learning {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Monotonic> {
-        self.zab.next_deadline()
+        let observers = self.observers.as_ref();
+        let observers = observers.map(|observers| observers.next_deadline());
+        [self.zab.next_deadline(), observers]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -169,7 +204,7 @@ impl Learning {
     fn on_departed(&mut self, session: SessionId, timeout_ms: i32, touched: Monotonic) {
         self.requests.forget(session);
         if touched >= self.pinged {
-            self.departed.push((session, timeout_ms));
+            self.touched_elsewhere.insert(session, timeout_ms);
         }
     }
 }
@@ -261,7 +296,8 @@ impl Peer {
                 Some(record) => {
                     role.known = role.known.max(zxid);
                     role.steps.push_back(Step::Apply(record));
-                    member.recent.push(zxid, payload);
+                    member.recent.push(zxid, payload.clone());
+                    self.inform_observers(zxid, payload, out);
                 }
                 None => self.leave(&NOT_UNDERSTOOD, out),
             },
@@ -270,9 +306,12 @@ impl Peer {
             LearnerOutput::Serve(epoch) => role.serves = Some(epoch),
             LearnerOutput::Ping { zxid } => self.answer_ping(now, zxid, out),
             LearnerOutput::Revalidated { session, is_valid } => {
-                self.on_revalidated(now, session, is_valid, client);
+                match role.questions.on_session(session) {
+                    Some(link) => self.answer_observer(link, session, is_valid, out),
+                    None => self.on_revalidated(now, session, is_valid, client),
+                }
             }
-            LearnerOutput::Synced => role.steps.push_back(Step::Synced),
+            LearnerOutput::Synced => self.on_synced(out),
             LearnerOutput::Leave(reason) => self.leave(&reason, out),
             LearnerOutput::Exit { code, reason } => out.push(Output::Exit { code, reason }),
         }
@@ -312,6 +351,7 @@ impl Peer {
         if let Some(earlier) = role.returning.insert(session, returning) {
             client.push(ClientOutput::Close { conn: earlier.conn });
         }
+        role.questions.ask_session(session, None);
         let mut asked = Vec::new();
         role.zab.revalidate(session, timeout_ms, &mut asked);
         self.send_to_leader(asked, out);
@@ -342,7 +382,10 @@ impl Peer {
                 role.requests.refuse(session, asked, code);
                 return self.answer_ready(session, db, client);
             }
-            WriteRequest::Sync { path } => role.requests.sync(session, asked, path),
+            WriteRequest::Sync { path } => {
+                role.questions.ask_sync(None);
+                role.requests.sync(session, asked, path);
+            }
             _ => role.requests.forward(session, asked, role.known),
         }
         let closes = write.op == Op::CloseSession;
@@ -384,12 +427,18 @@ impl Peer {
         };
         assert!(role.steps.is_empty(), "all that was decided is applied");
         role.disk_waits = false;
-        let mode = role.mode();
+        let (mode, master) = (role.mode(), role.master);
         if let Some(epoch) = role.serves.take() {
             self.tell_of_term(now, epoch);
             tracing::info!(%epoch, zxid = %db.last_zxid(), "serving as {}", mode.name());
             out.push(Output::Serve(mode));
+            if let ((master, Door::Follower), Some(member)) = (master, &mut self.member) {
+                member.on_served_by(master);
+            }
+            let committed = db.last_zxid();
+            self.open_for_observers(now, Term { epoch, committed }, out);
         }
+        self.resume_observers(now, db, out);
     }
 
     /// A connection of a learner's client is gone.
@@ -458,8 +507,9 @@ impl Peer {
         let Role::Learning(role) = &mut self.role else {
             return;
         };
-        let mut touched = std::mem::take(&mut role.departed);
+        let mut touched = std::mem::take(&mut role.touched_elsewhere);
         touched.extend(self.sessions.touched_since(role.pinged));
+        let touched: Vec<_> = touched.into_iter().collect();
         role.pinged = now.monotonic;
         let mut asked = Vec::new();
         role.zab.answer_ping(zxid, touched, &mut asked);
@@ -474,7 +524,7 @@ impl Peer {
         }
     }
 
-    fn send_to_leader(&self, asked: Vec<LearnerOutput>, out: &mut Vec<Output>) {
+    pub(super) fn send_to_leader(&self, asked: Vec<LearnerOutput>, out: &mut Vec<Output>) {
         let Role::Learning(role) = &self.role else {
             return;
         };

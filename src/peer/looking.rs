@@ -18,7 +18,7 @@ use crate::base::{Monotonic, Now, ServerId, Zxid};
 use crate::election::{self, Elected, Election, PeerState};
 use crate::peer::leading::Leading;
 use crate::peer::learning::Learning;
-use crate::peer::{Output, Peer, Role};
+use crate::peer::{Door, Output, Peer, Role};
 use crate::proto::TxnRecord;
 use crate::tree::Database;
 use crate::zab::{Leader, LeaderInput, NO_DATA};
@@ -230,7 +230,7 @@ impl Peer {
             &mut asked,
         );
         self.role = Role::Leading(Box::new(Leading::new(zab, db.last_zxid())));
-        out.push(Output::OpenQuorumPort);
+        out.push(Output::OpenQuorumPort(Door::Leader));
         self.carry_out_leader(now, db, asked, out);
     }
 
@@ -243,16 +243,19 @@ impl Peer {
     ) {
         let member = self.member.as_mut().expect("only a member learns");
         let needs_snapshot = std::mem::take(&mut member.needs_snapshot);
-        let known = member.options.membership.committed().members().get(&leader);
-        let addresses = known.map(|member| member.quorum_addresses().collect());
+        let (master, door, addresses) = member.next_master(leader);
         let last_zxid = if needs_snapshot {
             NO_DATA
         } else {
             db.last_zxid()
         };
-        self.role = Role::Learning(Box::new(Learning::new(member, leader, last_zxid, now)));
-        let addresses = addresses.unwrap_or_default();
-        out.push(Output::DialLeader { leader, addresses });
+        let learning = Learning::new(member, (master, door), last_zxid, now);
+        self.role = Role::Learning(Box::new(learning));
+        out.push(Output::DialLeader {
+            leader: master,
+            door,
+            addresses,
+        });
     }
 
     /// The term is over, or never came to be. Clients are let go, the disk finishes what it was
@@ -271,6 +274,10 @@ impl Peer {
             }
             Role::Learning(role) => {
                 out.push(Output::HangUp);
+                if role.observers.is_some() {
+                    out.push(Output::CloseQuorumPort);
+                    self.unpin_recent();
+                }
                 let memory_is_ahead = role.memory_is_ahead();
                 (self.tail_of(*role), None, memory_is_ahead)
             }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::base::{Epoch, Monotonic, ServerId, Zxid};
 use crate::election::{Election, ElectionOptions};
-use crate::quorum::{Membership, Role};
+use crate::peer::Door;
+use crate::peer::masters::Masters;
+use crate::quorum::{Address, Membership, Role};
 use crate::zab::{Committed, LearnerKind, Recent, Standing, ZabOptions};
 
 /// The settings of a member of an ensemble.
@@ -18,6 +20,13 @@ pub struct MemberOptions {
     /// `zookeeper.observer.election.DelayMs`: an observer that lost its leader rests for a random
     /// time below this before it looks for one.
     pub observer_rest_ms: u64,
+    /// `zookeeper.observer.reconnectDelayMs`: and for a random time below this before it dials the
+    /// leader, or the first of the followers.
+    pub observer_reconnect_ms: u64,
+    /// `observerMasterPort`: where followers serve observers.
+    pub observer_master_port: Option<u16>,
+    /// `zookeeper.observerMaster.sizeLimit`: bytes that may wait for one of them.
+    pub observer_queue_bytes_max: usize,
     /// `leaderServes`: clients may connect to the leader.
     pub leader_serves: bool,
     /// `commitLogCount`: committed transactions kept at hand for learners.
@@ -51,6 +60,7 @@ pub(super) struct Member {
     /// What is on disk does not lead to where the last leader wanted it cut: the next one is to send
     /// all.
     pub(super) needs_snapshot: bool,
+    masters: Masters,
     random: u64,
 }
 
@@ -63,6 +73,7 @@ impl Member {
             recent: Recent::new(options.commit_log_count),
             config_is_stale: true,
             needs_snapshot: false,
+            masters: Masters::default(),
             random: options.seed,
             options,
         };
@@ -124,17 +135,74 @@ impl Member {
 
     /// When an observer that lost its leader may look for another.
     pub(super) fn rest_until(&mut self, now: Monotonic) -> Monotonic {
-        let below = self.options.observer_rest_ms;
-        let rests = self.learner_kind() == LearnerKind::Observer && below > 0;
-        now.after(if rests { self.draw() % below } else { 0 })
+        if self.learner_kind() != LearnerKind::Observer {
+            return now;
+        }
+        let rest = self.draw_below(self.options.observer_rest_ms);
+        let begins_round = !self.uses_masters() || self.masters.is_new_round();
+        let delay = if begins_round {
+            self.draw_below(self.options.observer_reconnect_ms)
+        } else {
+            0
+        };
+        now.after(rest.saturating_add(delay))
     }
 
-    /// The next of the generator SplitMix64.
-    fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+    /// Whom to learn from in the term of `leader`, and where it is dialled.
+    pub(super) fn next_master(&mut self, leader: ServerId) -> (ServerId, Door, Vec<Address>) {
+        let membership = self.options.membership.clone();
+        let view = membership.committed();
+        let addresses = |server| {
+            let member = view.members().get(&server);
+            let addresses = member.map(|member| member.quorum_addresses().collect());
+            addresses.unwrap_or_default()
+        };
+        if let Some(port) = self.options.observer_master_port
+            && self.learner_kind() == LearnerKind::Observer
+        {
+            let random = &mut self.random;
+            let draw = || draw(random);
+            if let Some(master) = self
+                .masters
+                .next(view.voters().iter().copied(), leader, draw)
+            {
+                let mut addresses: Vec<Address> = addresses(master);
+                for address in &mut addresses {
+                    address.port = port;
+                }
+                addresses.dedup();
+                return (master, Door::Follower, addresses);
+            }
+        }
+        (leader, Door::Leader, addresses(leader))
     }
+
+    /// An observer has got all that a follower has.
+    pub(super) fn on_served_by(&mut self, master: ServerId) {
+        let membership = self.options.membership.clone();
+        let voters = membership.committed().voters().iter().copied();
+        let random = &mut self.random;
+        self.masters.on_served(voters, master, || draw(random));
+    }
+
+    fn uses_masters(&self) -> bool {
+        self.options.observer_master_port.is_some()
+    }
+
+    fn draw_below(&mut self, below: u64) -> u64 {
+        if below == 0 {
+            0
+        } else {
+            draw(&mut self.random) % below
+        }
+    }
+}
+
+/// The next of the generator SplitMix64.
+fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }

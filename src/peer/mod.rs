@@ -37,7 +37,9 @@ mod janitor;
 mod leading;
 mod learning;
 mod looking;
+mod masters;
 mod member;
+mod observers;
 mod options;
 mod pipeline;
 mod query;
@@ -54,7 +56,7 @@ pub use options::PeerOptions;
 pub use query::{
     Counters, InFlightReport, LeadingReport, ProposalSizes, QuorumReport, RoleReport, SessionReport,
 };
-pub use seam::{ClientOutput, ConnectAsk, Input, Mode, Output, Write};
+pub use seam::{ClientOutput, ConnectAsk, Door, Input, Mode, Output, Write};
 
 use std::sync::Arc;
 
@@ -65,7 +67,7 @@ use crate::proto::NodeEvent;
 use crate::session::{IdGenerator, Owner, SessionTable};
 use crate::tree::Database;
 use crate::watch::WatchTable;
-use crate::zab::{LeaderInput, LearnerInput, leader::StepDown};
+use crate::zab::{LeaderInput, LearnerInput, ObserverMasterInput, leader::StepDown};
 
 use connections::Connections;
 use looking::Looking;
@@ -183,21 +185,11 @@ impl Peer {
                     self.leave(&reason, out);
                 }
             }
-            Input::LearnerConnected { link } => {
-                self.feed_leader(now, db, LeaderInput::Connected { link }, out);
-            }
-            Input::FromLearner { link, packet } => {
-                self.feed_leader(now, db, LeaderInput::Received { link, packet }, out);
-            }
-            Input::LearnerGone { link } => {
-                self.feed_leader(now, db, LeaderInput::Gone { link }, out);
-            }
-            Input::Streamed { link } => {
-                self.feed_leader(now, db, LeaderInput::Streamed { link }, out);
-            }
-            Input::LogProbed { link, found } => {
-                self.feed_leader(now, db, LeaderInput::LogProbed { link, found }, out);
-            }
+            input @ (Input::LearnerConnected { .. }
+            | Input::FromLearner { .. }
+            | Input::LearnerGone { .. }
+            | Input::Streamed { .. }
+            | Input::LogProbed { .. }) => self.on_link(now, db, input, out),
             Input::LeaderConnected { link } => self.on_leader_connected(now, link, out, client),
             Input::LeaderSends { link } => {
                 if self.follows(link) {
@@ -304,7 +296,10 @@ impl Peer {
         match &self.role {
             Role::Standalone(_) => {}
             Role::Leading(_) => self.feed_leader(now, db, LeaderInput::Wake, out),
-            Role::Learning(_) => self.feed_learner(now, LearnerInput::Wake, out, client),
+            Role::Learning(_) => {
+                self.feed_learner(now, LearnerInput::Wake, out, client);
+                self.feed_observers(now, db, ObserverMasterInput::Wake, out);
+            }
             Role::Looking(_) => self.wake_looking(now, db, out),
         }
         self.wake_pipeline(now, db, out);

@@ -42,7 +42,12 @@ pub struct QuorumReport {
 pub enum RoleReport {
     Looking,
     Leading(LeadingReport),
-    Learning { leader: ServerId },
+    Learning {
+        /// Whom it learns from: the leader, or a follower that serves observers.
+        leader: ServerId,
+        /// Observers that have got all from this server; `None` where none are served.
+        synced_observers: Option<usize>,
+    },
 }
 
 /// What only a leader knows.
@@ -130,7 +135,8 @@ impl Peer {
             role: match &self.role {
                 Role::Leading(role) => RoleReport::Leading(role.report()),
                 Role::Learning(role) => RoleReport::Learning {
-                    leader: role.leader(),
+                    leader: role.master(),
+                    synced_observers: role.observers.as_ref().map(|master| master.synced_count()),
                 },
                 Role::Looking(_) | Role::Standalone(_) => RoleReport::Looking,
             },

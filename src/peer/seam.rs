@@ -172,8 +172,9 @@ pub enum Output {
     },
     /// Whether an election is on.
     Eager(bool),
-    OpenQuorumPort,
-    /// The port and the links of all learners.
+    /// Listen for learners there.
+    OpenQuorumPort(Door),
+    /// The port that is open and the links of all learners.
     CloseQuorumPort,
     /// Send packets to a learner, or to the leader.
     Send {
@@ -189,9 +190,11 @@ pub enum Output {
     CloseLink {
         link: QuorumLink,
     },
-    /// Dial until the leader answers or the budget of the configuration is used up.
+    /// Dial until the leader answers or the budget of the configuration is used up; a follower that
+    /// is to serve this observer is dialled for a short time only, as there are others.
     DialLeader {
         leader: ServerId,
+        door: Door,
         addresses: Vec<Address>,
     },
     /// Close the link to the leader, or stop dialling; no answer.
@@ -209,6 +212,15 @@ pub enum Output {
         code: u8,
         reason: String,
     },
+}
+
+/// Where a server takes learners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// The quorum port, while it leads.
+    Leader,
+    /// `observerMasterPort`, for observers only, while it follows.
+    Follower,
 }
 
 /// What a server is to its clients, as `srvr` names it.

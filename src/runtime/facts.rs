@@ -67,10 +67,15 @@ impl Facts {
             // The term ended a moment ago.
             (RoleReport::Looking, _) => return QuorumFacts::NotServing,
             (RoleReport::Leading(leading), _) => RoleFacts::Leader(self.leader(&leading)),
-            (RoleReport::Learning { leader }, Some(Mode::Observer)) => {
+            (RoleReport::Learning { leader, .. }, Some(Mode::Observer)) => {
                 RoleFacts::Observer { leader }
             }
-            (RoleReport::Learning { .. }, _) => RoleFacts::Follower,
+            (
+                RoleReport::Learning {
+                    synced_observers, ..
+                },
+                _,
+            ) => RoleFacts::Follower { synced_observers },
         };
         QuorumFacts::Serving(MemberFacts {
             role,

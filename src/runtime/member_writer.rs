@@ -199,13 +199,17 @@ impl MemberWriter {
             Output::ProbeLog { link, after, upto } => self.storage.probe(link, after, upto),
             Output::Notify { to, message } => self.election.notify(to, message),
             Output::Eager(eager) => self.election.eager(eager),
-            Output::OpenQuorumPort => self.quorum.open(),
+            Output::OpenQuorumPort(door) => self.quorum.open(door),
             Output::CloseQuorumPort => self.quorum.close(),
             Output::Send { link, packets } => self.quorum.send(link, packets),
             Output::Stream { link, item } => self.quorum.stream(link, item),
             Output::CloseLink { link } => self.quorum.close_link(link),
-            Output::DialLeader { leader, addresses } => {
-                self.quorum.dial(leader, addresses);
+            Output::DialLeader {
+                leader,
+                door,
+                addresses,
+            } => {
+                self.quorum.dial(leader, door, addresses);
             }
             Output::HangUp => self.quorum.hang_up(),
             Output::InstallSnapshot { .. } => {

@@ -126,6 +126,9 @@ pub(super) fn member(config: &Config, ensemble: &EnsembleOptions, seed: u64) -> 
         zab: ensemble.zab(),
         election: ensemble.election(),
         observer_rest_ms: ensemble.observer.election_delay_max_ms,
+        observer_reconnect_ms: ensemble.observer.reconnect_delay_max_ms,
+        observer_master_port: ensemble.observer.master_port,
+        observer_queue_bytes_max: ensemble.observer.queue_bytes_max,
         leader_serves: ensemble.leader_serves,
         commit_log_count: config.storage.commit_log_count as usize,
         field_bytes_max: field_bytes_max(config),
@@ -165,11 +168,25 @@ pub(super) fn quorum_port(config: &Config, ensemble: &EnsembleOptions) -> Quorum
     let own: Vec<_> = own_line(ensemble).quorum_addresses().collect();
     QuorumPortOptions {
         listen: listen_on(ensemble, &own),
+        listen_for_observers: listen_for_observers(ensemble, &own),
+        observer_queue_bytes_max: ensemble.observer.queue_bytes_max,
         field_bytes_max: field_bytes_max(config),
         dial_budget_ms: ensemble.connect_budget_ms(),
         dial_pause_max_ms: ensemble.connect_delay_ms,
         keep_alive: ensemble.election_port.keep_alive,
     }
+}
+
+/// `observerMasterPort` on each of the own hosts.
+fn listen_for_observers(ensemble: &EnsembleOptions, own: &[Address]) -> Vec<ListenAddress> {
+    let Some(port) = ensemble.observer.master_port else {
+        return Vec::new();
+    };
+    let own = own.iter().map(|address| Address {
+        host: address.host.clone(),
+        port,
+    });
+    listen_on(ensemble, &own.collect::<Vec<_>>())
 }
 
 fn own_line(ensemble: &EnsembleOptions) -> &Member {

@@ -510,6 +510,9 @@ fn member_options(
         },
         election: ElectionOptions::default(),
         observer_rest_ms: 200,
+        observer_reconnect_ms: server.observer_reconnect_ms,
+        observer_master_port: server.observer_masters.then_some(OBSERVER_MASTER_PORT),
+        observer_queue_bytes_max: 1024 * 1024,
         leader_serves: true,
         commit_log_count: server.recent_max,
         field_bytes_max: FIELD_BYTES_MAX,
@@ -518,3 +521,6 @@ fn member_options(
 }
 
 const FIELD_BYTES_MAX: usize = 1024 * 1024;
+
+/// The network here knows no numbers.
+const OBSERVER_MASTER_PORT: u16 = 2191;

@@ -42,6 +42,10 @@ pub struct ServerOptions {
     pub snapshots_kept: Option<usize>,
     /// `preAllocSize`.
     pub preallocation_bytes: u64,
+    /// `observerMasterPort`: observers learn from followers.
+    pub observer_masters: bool,
+    /// `observer.reconnectDelayMs`.
+    pub observer_reconnect_ms: u64,
 }
 
 /// How long the disk takes.
@@ -124,19 +128,27 @@ impl Options {
             // One participant is a server on its own.
             observers = 0;
         }
-        let server = ServerOptions::draw(prng);
+        let mut server = ServerOptions::draw(prng);
         let clients = ClientOptions::draw(prng, server.tick_ms);
+        let network = draw_network(prng);
+        let disk = DiskOptions::draw(prng);
+        let clock = ClockOptions {
+            rate_ppm_max: *prng.pick(&[0, 100, 10_000]),
+            wall_skew_ms: *prng.pick(&[0, 50, 100_000]),
+        };
+        let faults = FaultOptions::draw(prng);
+        // Drawn from a stream of its own: what a seed meant before it still means.
+        let own = &mut Prng::new(seed ^ 0x6f62_7365_7276_6572);
+        server.observer_masters = observers > 0 && own.per_mille(600);
+        server.observer_reconnect_ms = *own.pick(&[0, 0, 100, 1000]);
         Self {
             seed,
             voters,
             observers,
-            network: draw_network(prng),
-            disk: DiskOptions::draw(prng),
-            clock: ClockOptions {
-                rate_ppm_max: *prng.pick(&[0, 100, 10_000]),
-                wall_skew_ms: *prng.pick(&[0, 50, 100_000]),
-            },
-            faults: FaultOptions::draw(prng),
+            network,
+            disk,
+            clock,
+            faults,
             safety_ms: (prng.between(50, 200) * server.tick_ms).clamp(5000, 60_000),
             liveness_ms: 60_000 + 40 * server.tick_ms,
             server,
@@ -168,6 +180,8 @@ impl ServerOptions {
             snap_count: *prng.pick(&[10, 50, 200, 1000, 100_000]),
             snapshots_kept: *prng.pick(&[None, Some(3)]),
             preallocation_bytes: *prng.pick(&[1024, 16 * 1024, 64 * 1024]),
+            observer_masters: false,
+            observer_reconnect_ms: 0,
         }
     }
 }

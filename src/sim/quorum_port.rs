@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::base::{QuorumLink, ServerId, Zxid};
-use crate::peer::Input;
+use crate::peer::{Door, Input};
 use crate::sim::network::{End, Port};
 use crate::sim::node::NodeEvent;
 use crate::sim::scene::{Mail, Scene};
@@ -52,6 +52,7 @@ pub(super) struct QuorumPortOptions {
 struct Dialling {
     link: QuorumLink,
     leader: ServerId,
+    door: Door,
     end: Option<End>,
     pause_ms: u64,
     give_up_at: Micros,
@@ -97,15 +98,17 @@ impl QuorumPort {
     }
 
     /// Starts to listen for learners.
-    pub(super) fn open(&mut self, scene: &mut Scene<'_>) {
+    pub(super) fn open(&mut self, scene: &mut Scene<'_>, door: Door) {
         self.close(scene);
-        scene.stage.listen(scene.host(), Port::Quorum);
+        scene.stage.listen(scene.host(), port_of(door));
         self.learners_from = Some(QuorumLink(self.next_link));
     }
 
     /// Closes the port and the links of all learners, whatever they have not yet been sent.
     pub(super) fn close(&mut self, scene: &mut Scene<'_>) {
-        scene.stage.stop_listening(scene.host(), Port::Quorum);
+        for door in [Door::Leader, Door::Follower] {
+            scene.stage.stop_listening(scene.host(), port_of(door));
+        }
         if let Some(first) = self.learners_from.take() {
             let learners: Vec<QuorumLink> = self.links.range(first..).map(|(id, _)| *id).collect();
             for link in learners {
@@ -114,15 +117,20 @@ impl QuorumPort {
         }
     }
 
-    /// Dials a leader until it answers or the budget is used up.
-    pub(super) fn dial(&mut self, scene: &mut Scene<'_>, leader: ServerId) {
+    /// Dials a leader, or a follower that serves observers, until it answers or the budget is used up.
+    pub(super) fn dial(&mut self, scene: &mut Scene<'_>, leader: ServerId, door: Door) {
         self.hang_up(scene);
         let link = self.take_number();
-        let budget = Micros::from_millis(self.options.dial_budget_ms);
+        let budget_ms = match door {
+            Door::Leader => self.options.dial_budget_ms,
+            Door::Follower => FOLLOWER_PATIENCE_MS.min(self.options.dial_budget_ms),
+        };
+        let budget = Micros::from_millis(budget_ms);
         self.leader = Some(link);
         self.dialling = Some(Dialling {
             link,
             leader,
+            door,
             end: None,
             pause_ms: PAUSE_MIN_MS,
             give_up_at: scene.stage.now().after(budget),
@@ -151,7 +159,8 @@ impl QuorumPort {
             let reason = "it was not reached in time".to_owned();
             return scene.submit(Input::LeaderGone { link, reason });
         }
-        let end = scene.stage.dial(me, host_of(dialling.leader), Port::Quorum);
+        let port = port_of(dialling.door);
+        let end = scene.stage.dial(me, host_of(dialling.leader), port);
         dialling.end = Some(end);
     }
 
@@ -417,6 +426,16 @@ impl QuorumPort {
         });
     }
 }
+
+fn port_of(door: Door) -> Port {
+    match door {
+        Door::Leader => Port::Quorum,
+        Door::Follower => Port::Observers,
+    }
+}
+
+/// As `net::quorum_port` has it.
+const FOLLOWER_PATIENCE_MS: u64 = 500;
 
 impl Source {
     /// Appends the next part; whether there is more.

@@ -2,7 +2,8 @@
 //!
 //! Two state machines without I/O, [`Leader`] and [`Learner`]. In: packets of the other side, links
 //! that come and go, what the disk has done, time. Out: packets, what the disk is to do, and what is
-//! committed. What a transaction means is not known here: payloads are bytes.
+//! committed. What a transaction means is not known here: payloads are bytes. A third one,
+//! [`ObserverMaster`], has a follower bring observers up to date as a leader does.
 //!
 //! ```text
 //!             leader                                    learner
@@ -23,6 +24,7 @@
 
 pub mod leader;
 pub mod learner;
+pub mod observer_master;
 pub mod packet;
 mod recent;
 
@@ -34,6 +36,9 @@ pub use leader::{
     StepDown, StreamItem,
 };
 pub use learner::{Learner, LearnerInput, LearnerOutput, LeaveReason, NO_DATA};
+pub use observer_master::{
+    ObserverMaster, ObserverMasterInput, ObserverMasterOptions, ObserverMasterOutput, Term,
+};
 pub use packet::{
     LearnerIdentity, LearnerKind, LearnerRequest, PROTOCOL_VERSION, PacketError, ToLeader,
     ToLearner, packet_len,

@@ -87,6 +87,20 @@ impl Recent {
         self.entries.front().map(|entry| entry.zxid)
     }
 
+    /// The first of the newest that have no more than so many bytes together; the last in any case.
+    pub fn first_within(&self, bytes_max: usize) -> Option<Zxid> {
+        let mut first = self.last()?;
+        let mut bytes = 0;
+        for entry in self.entries.iter().rev() {
+            bytes += cost(&entry.payload);
+            if bytes > bytes_max {
+                break;
+            }
+            first = entry.zxid;
+        }
+        Some(first)
+    }
+
     pub fn last(&self) -> Option<Zxid> {
         self.entries.back().map(|entry| entry.zxid)
     }

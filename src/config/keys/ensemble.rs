@@ -79,14 +79,18 @@ rows! {
     /// Longest pause before an observer looks for a leader; it is a random one.
     OBSERVER_ELECTION_DELAY = long(i64::MIN, i64::MAX, MS), "observer.election.DelayMs", "200",
         quiet(ALONE), used_in_ensemble();
+    /// Longest pause before an observer dials the leader, or the first of the followers; it is a
+    /// random one.
+    OBSERVER_RECONNECT_DELAY = long(i64::MIN, i64::MAX, MS), "observer.reconnectDelayMs", "0",
+        quiet(ALONE), used_in_ensemble();
+    /// Port on which a follower serves observers, and on which observers dial followers; 0 or less for
+    /// none.
+    OBSERVER_MASTER_PORT = decimal(ANY, ""), "observerMasterPort", "0",
+        quiet(ALONE), used_in_ensemble();
+    /// What a follower keeps for an observer that does not take it; then it has to come again.
+    OBSERVER_MASTER_SIZE_LIMIT = int(ANY, BYTES), "observerMaster.sizeLimit", "33554432",
+        quiet(ALONE), used_in_ensemble();
     unnamed {
-        Key::new("observerMasterPort", decimal(ANY, ""), "0",
-            "Port on which a follower serves observers; 0 or less for none.").quiet(ALONE)
-            .refused_in_ensemble(NO_OBSERVER_MASTER);
-        Key::new("observerMaster.sizeLimit", int(ANY, BYTES), "33554432",
-            "Packets a follower keeps for observers.").quiet(NO_OBSERVER_MASTER);
-        Key::new("observer.reconnectDelayMs", long(i64::MIN, i64::MAX, MS), "0",
-            "Pause before an observer reconnects to a follower.").quiet(NO_OBSERVER_MASTER);
         Key::new("oraclePath", Kind::Text, "", "File that breaks ties between two servers.")
             .quiet(ALONE).refused_in_ensemble("an oracle is not supported by this version");
         Key::new("sslQuorum", Kind::Strict, "false", "TLS between servers.")
@@ -138,7 +142,6 @@ rows! {
 
 const TICKS: &str = "ticks";
 const ALONE: &str = "a standalone server has no peers";
-const NO_OBSERVER_MASTER: &str = "observers of followers are not supported by this version";
 const NO_SASL: &str = "SASL between servers is not supported by this version";
 const NO_TLS: &str = "TLS between servers is not supported by this version";
 const NEVER_WAITS: &str = "no thread waits for a socket here";

@@ -125,6 +125,28 @@ fn only_the_low_byte_of_a_server_id_gets_into_session_ids() {
 }
 
 #[test]
+fn where_observers_are_served() {
+    let observer = |lines: &str| member(&format!("{THREE}{lines}")).observer;
+    assert_eq!(observer("").master_port, None);
+    assert_eq!(observer("observerMasterPort=-1\n").master_port, None);
+    assert_eq!(
+        observer("observerMasterPort=65535\n").master_port,
+        Some(65535)
+    );
+    let lines = "observerMasterPort=65536\nobserverMaster.sizeLimit=0\n";
+    assert_eq!(
+        ZooCfg::member(&format!("{THREE}{lines}")).errors(&[]),
+        [
+            "zoo.cfg:7: observerMasterPort = \"65536\": expected a port up to 65535, or 0 or less for none",
+            "zoo.cfg:8: observerMaster.sizeLimit = \"0\": expected at least 1 in an ensemble",
+        ]
+    );
+    // A pause of less than nothing is none, as in Apache.
+    let lines = "observer.reconnectDelayMs=-5\n";
+    assert_eq!(observer(lines).reconnect_delay_max_ms, 0);
+}
+
+#[test]
 fn how_much_log_may_be_sent_instead_of_a_snapshot() {
     let factor = |value: &str| {
         let file = ZooCfg::member(&format!("{THREE}snapshotSizeFactor={value}\n"));
@@ -493,10 +515,6 @@ fn what_an_ensemble_cannot_have_yet_is_refused() {
         (
             "quorum.auth.serverRequireSasl=true",
             "SASL between servers is not supported by this version",
-        ),
-        (
-            "observerMasterPort=2191",
-            "observers of followers are not supported by this version",
         ),
         (
             "oraclePath=/oracle",

@@ -1,4 +1,5 @@
-//! Dialling the leader, with patience: a server that was just elected may not know it yet.
+//! Dialling the leader, with patience: a server that was just elected may not know it yet. Or a
+//! follower that serves observers, with less.
 
 use std::io;
 use std::sync::Arc;
@@ -10,23 +11,23 @@ use tokio::time::{sleep, timeout};
 use super::Shared;
 use super::link::Link;
 use super::serve::{Ending, Farewell, Side, serve};
-use crate::base::{QuorumLink, ServerId};
+use crate::base::{QuorumLink, ServerId, limits};
 use crate::net::sockets;
-use crate::peer::Input;
+use crate::peer::{Door, Input};
 use crate::quorum::Address;
 
 /// Dials until there is a link, and serves that until it ends.
 pub(super) async fn run(
     shared: Arc<Shared>,
     id: QuorumLink,
-    leader: ServerId,
+    (leader, door): (ServerId, Door),
     addresses: Vec<Address>,
 ) {
     let mut farewell = Farewell::new(shared.clone(), id, Side::Learner, None);
-    let reached = reach(&shared, &addresses).await;
+    let reached = reach(&shared, door, &addresses).await;
     match reached.and_then(|stream| Ok((stream.peer_addr()?, stream))) {
         Ok((peer, stream)) => {
-            let link = Arc::new(Link::new(id, peer, stream));
+            let link = Arc::new(Link::new(id, peer, stream, limits::QUORUM_LINK_BYTES));
             farewell.link = Some(link.clone());
             if take_up(&shared, &link) {
                 tracing::info!(%id, %leader, %peer, "connected to the leader");
@@ -49,33 +50,47 @@ fn take_up(shared: &Shared, link: &Arc<Link>) -> bool {
 }
 
 /// All addresses at once, again and again, with pauses that grow.
-async fn reach(shared: &Shared, addresses: &[Address]) -> io::Result<TcpStream> {
+async fn reach(shared: &Shared, door: Door, addresses: &[Address]) -> io::Result<TcpStream> {
     let options = &shared.options;
     let mut failure = io::Error::from(io::ErrorKind::TimedOut);
+    let patience_ms = match door {
+        Door::Leader => options.dial_budget_ms,
+        Door::Follower => FOLLOWER_PATIENCE_MS.min(options.dial_budget_ms),
+    };
     let attempts = async {
         let mut pause_ms = PAUSE_MIN_MS;
-        loop {
+        let mut waited_ms = 0;
+        while waited_ms < patience_ms {
             let resolver = &shared.parts.resolver;
             let attempt = sockets::connect(resolver, addresses.to_vec(), options.keep_alive);
             match timeout(ATTEMPT_TIMEOUT, attempt).await {
-                Ok(Ok(stream)) => return stream,
+                Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => failure = error,
-                Err(_) => failure = io::ErrorKind::TimedOut.into(),
+                Err(_) => {
+                    failure = io::ErrorKind::TimedOut.into();
+                    waited_ms += ATTEMPT_TIMEOUT_MS;
+                }
             }
             tracing::debug!(error = %failure, "the leader does not answer yet");
-            sleep(Duration::from_millis(
-                pause_ms.min(options.dial_pause_max_ms),
-            ))
-            .await;
+            let pause = pause_ms.min(options.dial_pause_max_ms);
+            sleep(Duration::from_millis(pause)).await;
+            // Attempts take time too.
+            waited_ms += pause.max(1);
             pause_ms = pause_ms.saturating_mul(2);
         }
+        Err(io::Error::from(io::ErrorKind::TimedOut))
     };
     let budget = Duration::from_millis(options.dial_budget_ms);
-    let reached = timeout(budget, attempts).await.ok();
-    reached.ok_or(failure)
+    let reached = timeout(budget, attempts).await;
+    reached.ok().and_then(Result::ok).ok_or(failure)
 }
 
 const PAUSE_MIN_MS: u64 = 5;
 
 /// A host that swallows the first packets may answer when it is asked anew, at another address.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(ATTEMPT_TIMEOUT_MS);
+const ATTEMPT_TIMEOUT_MS: u64 = 5000;
+
+/// How long a follower is dialled that does not listen for observers: about as long as Apache's
+/// observers take for their five attempts.
+const FOLLOWER_PATIENCE_MS: u64 = 500;

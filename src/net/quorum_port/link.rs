@@ -23,6 +23,8 @@ pub(super) struct Link {
     pub(super) id: QuorumLink,
     pub(super) peer: SocketAddr,
     pub(super) stream: TcpStream,
+    /// What may wait to be sent, what piled up behind a stream apart.
+    queue_bytes_max: usize,
     outbox: Mutex<Outbox>,
     /// Rung when the task has something to write, or is to end.
     bell: Notify,
@@ -35,6 +37,10 @@ struct Outbox {
     queue: VecDeque<Item>,
     /// Of the packets in the queue.
     bytes: usize,
+    /// Streams that are not sent yet.
+    streams: usize,
+    /// Bytes that piled up behind a stream and still wait: they are not held against the other side.
+    excused: usize,
     /// Something was queued since the last flush.
     is_touched: bool,
     /// Only the task may write.
@@ -67,11 +73,17 @@ pub(super) enum Step {
 }
 
 impl Link {
-    pub(super) fn new(id: QuorumLink, peer: SocketAddr, stream: TcpStream) -> Self {
+    pub(super) fn new(
+        id: QuorumLink,
+        peer: SocketAddr,
+        stream: TcpStream,
+        queue_bytes_max: usize,
+    ) -> Self {
         Self {
             id,
             peer,
             stream,
+            queue_bytes_max: queue_bytes_max.min(limits::QUORUM_LINK_BYTES),
             outbox: Mutex::new(Outbox::default()),
             bell: Notify::new(),
             closing: Notify::new(),
@@ -81,15 +93,19 @@ impl Link {
     /// Here and below: whether nothing was queued since the last flush.
     pub(super) fn send(&self, packets: Bytes) -> bool {
         let mut outbox = self.outbox.lock();
-        if outbox.bytes + packets.len() > limits::QUORUM_LINK_BYTES {
+        if outbox.would_overflow(packets.len(), self.queue_bytes_max) {
             outbox.has_overflowed = true;
             outbox.queue.clear();
             outbox.bytes = 0;
+            outbox.excused = 0;
             drop(outbox);
             self.cut();
             return false;
         }
         outbox.bytes += packets.len();
+        if outbox.streams > 0 {
+            outbox.excused += packets.len();
+        }
         outbox.queue.push_back(Item::Packets(packets));
         outbox.touch()
     }
@@ -97,6 +113,7 @@ impl Link {
     pub(super) fn stream(&self, item: StreamItem) -> bool {
         let mut outbox = self.outbox.lock();
         outbox.queue.push_back(Item::Stream(item));
+        outbox.streams += 1;
         outbox.touch()
     }
 
@@ -161,6 +178,11 @@ impl Link {
         })
     }
 
+    /// For the task: what [`Step::Stream`] asked for is sent.
+    pub(super) fn on_streamed(&self) {
+        self.outbox.lock().streams -= 1;
+    }
+
     /// For the task: there is a step to do.
     pub(super) async fn rung(&self) {
         self.bell.notified().await;
@@ -186,6 +208,14 @@ enum Written {
 impl Outbox {
     fn touch(&mut self) -> bool {
         !std::mem::replace(&mut self.is_touched, true)
+    }
+
+    /// Whether so many bytes more are more than may wait. One packet may whatever its size, as far as
+    /// there may be such packets at all.
+    fn would_overflow(&self, more: usize, queue_bytes_max: usize) -> bool {
+        let bytes = self.bytes + more;
+        let is_too_much = self.bytes > 0 && bytes - self.excused > queue_bytes_max;
+        bytes > limits::QUORUM_LINK_BYTES || is_too_much
     }
 
     /// Writes packets up to the next item that is none, many with one call.
@@ -224,6 +254,7 @@ impl Outbox {
     /// The first `count` bytes are sent.
     fn advance(&mut self, mut count: usize) {
         self.bytes -= count;
+        self.excused = self.excused.min(self.bytes);
         while let Some(Item::Packets(packets)) = self.queue.front_mut() {
             if packets.len() > count {
                 packets.advance(count);

@@ -1,10 +1,10 @@
-//! Listening for learners, while this server leads.
+//! Listening for learners while this server leads, or for observers while it follows.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
@@ -12,24 +12,51 @@ use super::Shared;
 use super::link::Link;
 use super::registry::{Opening, Refusal};
 use super::serve::{Farewell, Side, serve};
-use crate::base::limits;
+use crate::base::{QuorumLink, limits};
 use crate::net::sockets;
-use crate::peer::Input;
+use crate::peer::{Door, Input};
 
 /// Listens until the task is aborted. `previous` is the one that listened before: it still has the
 /// port until it has ended.
-pub(super) async fn run(shared: Arc<Shared>, opening: Opening, previous: Option<JoinHandle<()>>) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    door: Door,
+    opening: Opening,
+    previous: Option<JoinHandle<()>>,
+) {
     if let Some(previous) = previous {
         // It was aborted.
         let _ = previous.await;
     }
+    loop {
+        let reason = listen(&shared, door, opening).await;
+        if door == Door::Leader {
+            let failed = Input::QuorumPortFailed { reason };
+            return shared.parts.server.submissions.notify(failed);
+        }
+        // It follows all the same.
+        sleep(BIND_PAUSE).await;
+    }
+}
+
+/// Listens until that cannot go on, for the reason given back.
+async fn listen(shared: &Arc<Shared>, door: Door, opening: Opening) -> String {
     let mut accepting = JoinSet::new();
     let mut reason = String::from("there is no address to listen on");
-    for address in &shared.options.listen {
+    let options = &shared.options;
+    let (addresses, queue_bytes_max) = match door {
+        Door::Leader => (&options.listen, limits::QUORUM_LINK_BYTES),
+        Door::Follower => (
+            &options.listen_for_observers,
+            options.observer_queue_bytes_max,
+        ),
+    };
+    for address in addresses {
         match sockets::bind(address).await {
             Ok(listener) => {
                 tracing::info!("listening for learners on {address:?}");
-                accepting.spawn(accept(shared.clone(), opening, listener));
+                let accept = accept(shared.clone(), opening, queue_bytes_max, listener);
+                accepting.spawn(accept);
             }
             Err(error) => {
                 reason = format!("cannot listen for learners on {address:?}: {error}");
@@ -40,16 +67,23 @@ pub(super) async fn run(shared: Arc<Shared>, opening: Opening, previous: Option<
     if accepting.join_next().await.is_some() {
         reason = String::from("the task that accepts learners panicked");
     }
-    let failed = Input::QuorumPortFailed { reason };
-    shared.parts.server.submissions.notify(failed);
+    reason
 }
 
-async fn accept(shared: Arc<Shared>, opening: Opening, listener: TcpListener) {
+async fn accept(
+    shared: Arc<Shared>,
+    opening: Opening,
+    queue_bytes_max: usize,
+    listener: TcpListener,
+) {
     let mut links = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => admit(&shared, opening, stream, peer, &mut links),
+                Ok((stream, peer)) => {
+                    let build = |id, peer| Link::new(id, peer, stream, queue_bytes_max);
+                    admit(&shared, opening, peer, build, &mut links);
+                }
                 // Out of descriptors, most likely: what closes meanwhile makes room.
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a learner");
@@ -64,20 +98,20 @@ async fn accept(shared: Arc<Shared>, opening: Opening, listener: TcpListener) {
 fn admit(
     shared: &Arc<Shared>,
     opening: Opening,
-    stream: TcpStream,
     peer: SocketAddr,
+    build: impl FnOnce(QuorumLink, SocketAddr) -> Link,
     links: &mut JoinSet<()>,
 ) {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    if let Err(error) = sockets::set_options(&stream, shared.options.keep_alive) {
-        tracing::debug!(%peer, %error, "cannot set socket options");
-    }
     let mut registry = shared.registry.lock();
-    match registry.add_learner(opening, |id| Link::new(id, peer, stream)) {
+    match registry.add_learner(opening, |id| build(id, peer)) {
         Ok(link) => {
             let connected = Input::LearnerConnected { link: link.id };
             shared.parts.server.submissions.notify(connected);
             drop(registry);
+            if let Err(error) = sockets::set_options(&link.stream, shared.options.keep_alive) {
+                tracing::debug!(%peer, %error, "cannot set socket options");
+            }
             tracing::info!(id = %link.id, peer = %link.peer, "a learner has dialled in");
             let farewell = Farewell::new(shared.clone(), link.id, Side::Leader, Some(link.clone()));
             links.spawn(serve(farewell, link));
@@ -91,3 +125,6 @@ fn admit(
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Before a follower tries again to listen.
+const BIND_PAUSE: Duration = Duration::from_secs(1);

@@ -18,6 +18,7 @@
 //! | row | where |
 //! |---|---|
 //! | QP-017 | `listen`: open from [`QuorumPort::open`] to [`QuorumPort::close`] |
+//! | QP-142 | `link`: what may wait for an observer |
 //! | QP-019 | `dial`: names are looked up at each attempt |
 //! | QP-115 | `link`: writes never wait, what is left over is the link's task's |
 
@@ -43,7 +44,7 @@ use crate::net::Server;
 use crate::net::quorum_port::link::Link;
 use crate::net::quorum_port::registry::Registry;
 use crate::net::sockets::Resolver;
-use crate::peer::Input;
+use crate::peer::{Door, Input};
 use crate::quorum::Address;
 use crate::tree::Database;
 use crate::zab::StreamItem;
@@ -54,6 +55,11 @@ pub struct QuorumPortOptions {
     /// Where to listen while leading: the quorum addresses of the own `server.N` line, or, with
     /// `quorumListenOnAllIPs`, their ports on all of the machine's addresses.
     pub listen: Vec<ListenAddress>,
+    /// Where to listen for observers while following: `observerMasterPort` on the same hosts.
+    pub listen_for_observers: Vec<ListenAddress>,
+    /// `observerMaster.sizeLimit`: bytes that may wait for an observer of a follower, those behind
+    /// what is streamed to it apart. At the bound its link is closed: it has to come again.
+    pub observer_queue_bytes_max: usize,
     /// `jute.maxbuffer` and `jute.maxbuffer.extrasize` together: the longest field of a packet.
     pub field_bytes_max: usize,
     /// `tickTime` times `connectToLearnerMasterLimit`, or `initLimit`: how long a leader is dialled.
@@ -121,13 +127,14 @@ impl QuorumPort {
         }
     }
 
-    /// Starts to listen for learners; `Input::QuorumPortFailed` says if that cannot be.
-    pub fn open(&mut self) {
+    /// Starts to listen for learners. If a leader cannot, `Input::QuorumPortFailed` says so; a follower
+    /// tries again until it can.
+    pub fn open(&mut self, door: Door) {
         self.close();
         let (opening, first) = self.shared.registry.lock().open();
         self.learners_from = Some(first);
         let previous = self.listening.take();
-        let listen = listen::run(self.shared.clone(), opening, previous);
+        let listen = listen::run(self.shared.clone(), door, opening, previous);
         self.listening = Some(self.runtime.spawn(listen));
     }
 
@@ -145,12 +152,13 @@ impl QuorumPort {
     }
 
     /// Dials a leader until it answers or the budget is used up. The link's number is that of the
-    /// `Input::LeaderConnected` or `Input::LeaderGone` that follows.
-    pub fn dial(&mut self, leader: ServerId, addresses: Vec<Address>) -> QuorumLink {
+    /// `Input::LeaderConnected` or `Input::LeaderGone` that follows. A follower that is to serve an
+    /// observer is given up sooner: it listens already, or there are others.
+    pub fn dial(&mut self, leader: ServerId, door: Door, addresses: Vec<Address>) -> QuorumLink {
         self.hang_up();
         let link = self.shared.registry.lock().dial();
         self.leader = Some(link);
-        let dial = dial::run(self.shared.clone(), link, leader, addresses);
+        let dial = dial::run(self.shared.clone(), link, (leader, door), addresses);
         self.dialling = Some(self.runtime.spawn(dial));
         link
     }

@@ -134,7 +134,10 @@ async fn write(shared: &Arc<Shared>, link: &Arc<Link>) -> Ending {
             Ok(Step::AwaitSocket) => link.stream.writable().await.map_err(Ending::Io),
             Ok(Step::Stream(item)) => {
                 let streamed = stream::stream(shared, link, item).await;
-                streamed.map(|()| shared.on_streamed(link.id))
+                streamed.map(|()| {
+                    link.on_streamed();
+                    shared.on_streamed(link.id);
+                })
             }
             Ok(Step::Close) => Err(Ending::Closed),
             Err(error) => Err(error.into()),

@@ -16,7 +16,7 @@ use crate::net::{
     LogRange, LogRanges, QuorumPort, QuorumPortOptions, QuorumPortParts, Resolver,
     SnapshotReceiver, SystemResolver,
 };
-use crate::peer::Input;
+use crate::peer::{Door, Input};
 use crate::proto::txn::{CreateKind, CreateTxn};
 use crate::proto::{Txn, TxnRecord};
 use crate::quorum::{Address, Host};
@@ -32,9 +32,13 @@ struct Fixture {
 
 const LEADER: ServerId = ServerId(1);
 
+const DIAL_BUDGET_MS: u64 = 300_000;
+
+const OBSERVER_QUEUE_BYTES: usize = 1024 * 1024;
+
 impl Fixture {
     fn new() -> Self {
-        Self::with(Arc::new(SystemResolver), 20_000)
+        Self::with(Arc::new(SystemResolver), DIAL_BUDGET_MS)
     }
 
     fn with(resolver: Arc<dyn Resolver>, dial_budget_ms: u64) -> Self {
@@ -57,7 +61,9 @@ impl Fixture {
             logs: Arc::new(Numbered),
         };
         let options = QuorumPortOptions {
-            listen: vec![listen],
+            listen: vec![listen.clone()],
+            listen_for_observers: vec![listen],
+            observer_queue_bytes_max: OBSERVER_QUEUE_BYTES,
             field_bytes_max: 1000,
             dial_budget_ms,
             dial_pause_max_ms: 100,
@@ -72,10 +78,17 @@ impl Fixture {
         }
     }
 
+    /// One that follows, and serves observers.
+    fn following() -> Self {
+        let mut fixture = Self::new();
+        fixture.port.open(Door::Follower);
+        fixture
+    }
+
     /// One that leads.
     fn leading() -> Self {
         let mut fixture = Self::new();
-        fixture.port.open();
+        fixture.port.open(Door::Leader);
         fixture
     }
 
@@ -94,7 +107,7 @@ impl Fixture {
         let mut fixture = Self::new();
         let leader = TcpListener::bind(free_address()).unwrap();
         let at = to_address(leader.local_addr().unwrap());
-        let link = fixture.port.dial(LEADER, vec![at]);
+        let link = fixture.port.dial(LEADER, Door::Leader, vec![at]);
         let wire = Wire::accept(&leader);
         fixture.expect_connected(link);
         (fixture, wire, link)
@@ -215,7 +228,7 @@ fn qp_017_the_port_is_open_only_while_leading() {
     let mut fixture = Fixture::new();
     assert!(TcpStream::connect(fixture.at).is_err());
     for _ in 0..3 {
-        fixture.port.open();
+        fixture.port.open(Door::Leader);
         let (mut wire, _) = fixture.learner();
         fixture.port.close();
         wire.expect_closed();
@@ -227,7 +240,7 @@ fn qp_017_the_port_is_open_only_while_leading() {
 fn a_port_that_cannot_be_opened_says_so() {
     let mut fixture = Fixture::new();
     let _taken = TcpListener::bind(fixture.at).unwrap();
-    fixture.port.open();
+    fixture.port.open(Door::Leader);
     let reason = fixture.next_wanted(|input| match input {
         Input::QuorumPortFailed { reason } => Some(reason.clone()),
         _ => None,
@@ -243,7 +256,7 @@ fn a_port_on_all_addresses_serves_each_of_them() {
         port: at.port(),
     };
     let mut fixture = Fixture::build(Arc::new(SystemResolver), 20_000, at, all);
-    fixture.port.open();
+    fixture.port.open(Door::Leader);
     let (_wire, link) = fixture.learner();
     assert_eq!(link, QuorumLink(1));
 }
@@ -386,6 +399,80 @@ fn qp_115_a_slow_reader_holds_nobody_up_and_is_closed_at_the_bound() {
 }
 
 #[test]
+fn qp_142_an_observer_that_takes_nothing_is_closed_at_its_own_bound() {
+    let mut fixture = Fixture::following();
+    let (slow, slow_link) = fixture.learner();
+    let (mut quick, quick_link) = fixture.learner();
+    let large = Bytes::from(vec![7; 64 * 1024]);
+    let mut sent = 0;
+    // Sockets of this machine take a few MiB.
+    while sent < 64 * 1024 * 1024 {
+        fixture.port.send(slow_link, large.clone());
+        fixture.port.flush();
+        sent += large.len();
+    }
+    fixture.expect_learner_gone(slow_link);
+    // One packet may be larger than that.
+    let larger = Bytes::from(vec![8; 2 * OBSERVER_QUEUE_BYTES]);
+    fixture.port.send(quick_link, larger.clone());
+    fixture.port.flush();
+    assert!(quick.receive(larger.len()) == larger);
+    drop(slow);
+}
+
+#[test]
+fn qp_142_what_piles_up_behind_a_state_is_not_held_against_an_observer() {
+    let mut fixture = Fixture::following();
+    fill(&fixture, 1000);
+    let (mut wire, link) = fixture.learner();
+    let state_bytes = state_packets(&fixture).len();
+    fixture.port.stream(link, StreamItem::Snapshot);
+    let large = Bytes::from(vec![7; 64 * 1024]);
+    let count = 8 * OBSERVER_QUEUE_BYTES / large.len();
+    for _ in 0..count {
+        fixture.port.send(link, large.clone());
+        fixture.port.flush();
+    }
+    let state = wire.receive(state_bytes);
+    assert!(state.ends_with(b"BenWasHere"));
+    for number in 0..count {
+        assert!(wire.receive(large.len()) == large, "{number}");
+    }
+    let streamed = fixture.next_wanted(|input| match input {
+        Input::Streamed { link } => Some(*link),
+        _ => None,
+    });
+    assert_eq!(streamed, link);
+    // From then on it is.
+    for _ in 0..1024 {
+        fixture.port.send(link, large.clone());
+        fixture.port.flush();
+    }
+    fixture.expect_learner_gone(link);
+}
+
+#[test]
+fn a_follower_whose_port_for_observers_is_taken_opens_it_later() {
+    let mut fixture = Fixture::new();
+    let taken = TcpListener::bind(fixture.at).unwrap();
+    fixture.port.open(Door::Follower);
+    drop(taken);
+    let at = fixture.at;
+    eventually(|| TcpStream::connect(at).ok());
+}
+
+#[test]
+fn a_follower_that_does_not_serve_observers_is_given_up_soon() {
+    let mut fixture = Fixture::new();
+    let at = to_address(free_address());
+    // Sooner than a leader would be: nothing is waited for so long here.
+    assert!(DIAL_BUDGET_MS > 2 * u64::try_from(PATIENCE.as_millis()).unwrap());
+    let link = fixture.port.dial(LEADER, Door::Follower, vec![at]);
+    let (gone, _) = fixture.leader_gone();
+    assert_eq!(gone, link);
+}
+
+#[test]
 fn what_a_socket_did_not_take_at_once_follows_in_order() {
     let mut fixture = Fixture::leading();
     let (mut wire, link) = fixture.learner();
@@ -429,21 +516,24 @@ fn fill(fixture: &Fixture, nodes: i64) {
     }
 }
 
+/// The SNAP packet and the state of 1000 nodes, as they go over the wire.
+fn state_packets(fixture: &Fixture) -> Vec<u8> {
+    let snap = ToLearner::Snap { zxid: Zxid(1000) };
+    let mut bytes = snap.to_bytes().to_vec();
+    let database = fixture.stage.server.state.read();
+    let mut cursor = SnapshotCursor::new(&database);
+    while cursor.next_slice(&database, 1000, &mut bytes) {}
+    Some(&b"BenWasHere"[..]).encode(&mut bytes);
+    bytes
+}
+
 #[test]
 fn a_snapshot_goes_in_its_place_among_the_packets() {
     let mut fixture = Fixture::leading();
     fill(&fixture, 1000);
     let (mut wire, link) = fixture.learner();
-    let mut state = Vec::new();
-    {
-        let database = fixture.stage.server.state.read();
-        let mut cursor = SnapshotCursor::new(&database);
-        while cursor.next_slice(&database, 1000, &mut state) {}
-    }
+    let state = state_packets(&fixture);
     assert!(state.len() > 2 * limits::SNAPSHOT_SLICE_BYTES);
-    Some(&b"BenWasHere"[..]).encode(&mut state);
-    let snap = ToLearner::Snap { zxid: Zxid(1000) };
-
     fixture.port.send(link, ping(1).to_bytes());
     fixture.port.stream(link, StreamItem::Snapshot);
     fixture.port.send(link, ping(2).to_bytes());
@@ -452,7 +542,6 @@ fn a_snapshot_goes_in_its_place_among_the_packets() {
     fixture.port.flush();
     let expected = [
         &ping(1).to_bytes(),
-        &snap.to_bytes(),
         &state[..],
         &ping(2).to_bytes(),
         &ping(3).to_bytes(),
@@ -535,7 +624,9 @@ fn a_link_is_closed_behind_what_is_queued() {
 fn a_leader_whose_port_opens_late_is_reached() {
     let mut fixture = Fixture::new();
     let at = free_address();
-    let link = fixture.port.dial(LEADER, vec![to_address(at)]);
+    let link = fixture
+        .port
+        .dial(LEADER, Door::Leader, vec![to_address(at)]);
     // It is not there yet, for some attempts.
     let leader = TcpListener::bind(at).unwrap();
     let mut wire = Wire::accept(&leader);
@@ -582,7 +673,7 @@ fn qp_019_a_leader_is_looked_up_at_each_attempt() {
         host: Host::Name("leader.example".into()),
         port: 2888,
     };
-    let link = fixture.port.dial(LEADER, vec![name]);
+    let link = fixture.port.dial(LEADER, Door::Leader, vec![name]);
     let _wire = Wire::accept(&leader);
     fixture.expect_connected(link);
 }
@@ -590,7 +681,9 @@ fn qp_019_a_leader_is_looked_up_at_each_attempt() {
 #[test]
 fn a_leader_that_does_not_answer_is_given_up() {
     let mut fixture = Fixture::with(Arc::new(SystemResolver), 30);
-    let link = fixture.port.dial(LEADER, vec![to_address(free_address())]);
+    let link = fixture
+        .port
+        .dial(LEADER, Door::Leader, vec![to_address(free_address())]);
     let (gone, reason) = fixture.leader_gone();
     assert_eq!(gone, link);
     assert!(reason.contains("refused"), "{reason}");
@@ -603,7 +696,7 @@ fn of_several_addresses_of_a_leader_one_is_enough() {
     let addresses = [free_address(), leader.local_addr().unwrap(), free_address()];
     let link = fixture
         .port
-        .dial(LEADER, addresses.map(to_address).to_vec());
+        .dial(LEADER, Door::Leader, addresses.map(to_address).to_vec());
     let _wire = Wire::accept(&leader);
     fixture.expect_connected(link);
 }
@@ -615,11 +708,11 @@ fn nothing_is_heard_of_a_leader_after_hanging_up() {
     let at = to_address(leader.local_addr().unwrap());
     let mut last = QuorumLink(0);
     for _ in 0..20 {
-        last = fixture.port.dial(LEADER, vec![at.clone()]);
+        last = fixture.port.dial(LEADER, Door::Leader, vec![at.clone()]);
         // At any moment of the dial.
         fixture.port.hang_up();
     }
-    let link = fixture.port.dial(LEADER, vec![at]);
+    let link = fixture.port.dial(LEADER, Door::Leader, vec![at]);
     assert!(link > last);
     // Some of them may have come through, and were on their way when it was hung up.
     let connected = loop {

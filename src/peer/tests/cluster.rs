@@ -12,7 +12,7 @@ use crate::base::{
 };
 use crate::election::{ElectionOptions, LinkState, Received};
 use crate::peer::{
-    ClientOutput, ConnectAsk, Input, MemberOptions, MemberStart, Mode, Output, Peer, Write,
+    ClientOutput, ConnectAsk, Door, Input, MemberOptions, MemberStart, Mode, Output, Peer, Write,
 };
 use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
 use crate::quorum::{Membership, QuorumView, ViewRules};
@@ -36,8 +36,11 @@ pub(super) struct Node {
     pub(super) received: Option<(Database, usize)>,
     pub(super) epochs: (Epoch, Epoch),
     pub(super) mode: Option<Mode>,
-    pub(super) port_is_open: bool,
-    pub(super) dialling: Option<ServerId>,
+    pub(super) open_door: Option<Door>,
+    /// What its leader sends waits here, if that is to wait.
+    pub(super) held: Option<Vec<Input>>,
+    /// Whom, where, and since when.
+    pub(super) dialling: Option<(ServerId, Door, Monotonic)>,
     pub(super) is_up: bool,
     pub(super) client: Vec<ClientOutput>,
 }
@@ -58,6 +61,7 @@ pub(super) struct Cluster {
     pub(super) leader_serves: bool,
     /// Where extended types are switched on, from the next start on.
     pub(super) extended_types: Vec<usize>,
+    pub(super) observer_master_port: Option<u16>,
 }
 
 /// A client of one server.
@@ -68,6 +72,17 @@ pub(super) struct Client {
     pub(super) session: SessionId,
 }
 
+impl Node {
+    fn truncate(&mut self, zxid: Zxid) -> Input {
+        if zxid < self.snapshot {
+            return Input::NotTruncated { zxid };
+        }
+        self.log.retain(|record| record.zxid <= zxid);
+        let recent = behind(&self.log, self.snapshot);
+        Input::Truncated { zxid, recent }
+    }
+}
+
 impl Cluster {
     /// Servers with the numbers 1 to `voters`, then observers, all empty, settled.
     pub(super) fn new(voters: usize, observers: usize) -> Self {
@@ -75,6 +90,20 @@ impl Cluster {
     }
 
     pub(super) fn with(voters: usize, observers: usize, leader_serves: bool) -> Self {
+        Self::build(voters, observers, leader_serves, None)
+    }
+
+    /// With observers that learn from followers.
+    pub(super) fn with_masters(voters: usize, observers: usize) -> Self {
+        Self::build(voters, observers, true, Some(2191))
+    }
+
+    fn build(
+        voters: usize,
+        observers: usize,
+        leader_serves: bool,
+        observer_master_port: Option<u16>,
+    ) -> Self {
         let mut text = String::new();
         for number in 1..=voters + observers {
             let role = if number <= voters {
@@ -105,6 +134,7 @@ impl Cluster {
             events: VecDeque::new(),
             leader_serves,
             extended_types: Vec::new(),
+            observer_master_port,
         };
         for at in 0..voters + observers {
             let node = cluster.start(at, (Vec::new(), Zxid::ZERO), (Epoch(0), Epoch(0)));
@@ -141,6 +171,9 @@ impl Cluster {
             },
             election: ElectionOptions::default(),
             observer_rest_ms: 200,
+            observer_reconnect_ms: 0,
+            observer_master_port: self.observer_master_port,
+            observer_queue_bytes_max: 32 * 1024 * 1024,
             leader_serves: self.leader_serves,
             commit_log_count: 500,
             field_bytes_max: FIELD_MAX,
@@ -166,7 +199,8 @@ impl Cluster {
             received: None,
             epochs,
             mode: None,
-            port_is_open: false,
+            open_door: None,
+            held: None,
             dialling: None,
             is_up: true,
             client: Vec::new(),
@@ -190,7 +224,7 @@ impl Cluster {
     /// Kills a server; its disk stays.
     pub(super) fn kill(&mut self, at: usize) {
         self.nodes[at].is_up = false;
-        self.nodes[at].port_is_open = false;
+        self.nodes[at].open_door = None;
         self.events.retain(|(to, _)| *to != at);
         self.cut_links_of(at);
         self.reach(at, LinkState::Gone);
@@ -216,6 +250,24 @@ impl Cluster {
             .collect();
         for link in gone {
             self.cut(link, at);
+        }
+    }
+
+    /// What was held back comes now.
+    pub(super) fn release(&mut self, at: usize) {
+        let held = self.nodes[at].held.take();
+        let held = held.into_iter().flatten().map(|input| (at, input));
+        self.events.extend(held);
+        self.settle();
+    }
+
+    /// Cuts the links of those who learn from a follower.
+    pub(super) fn cut_links_of_observers(&mut self, at: usize) {
+        let of_observers = self.links.iter().filter(|(_, (master, _))| *master == at);
+        let of_observers: Vec<_> = of_observers.map(|(link, _)| *link).collect();
+        for link in of_observers {
+            self.cut(link, at);
+            self.events.push_back((at, Input::LearnerGone { link }));
         }
     }
 
@@ -278,6 +330,9 @@ impl Cluster {
         if !node.is_up {
             return;
         }
+        if let (Some(held), Input::FromLeader { .. }) = (&mut node.held, &input) {
+            return held.push(input);
+        }
         if let Input::Truncated { .. } | Input::Reloaded { .. } = &input {
             node.db = replayed(&node.log, node.snapshot);
         }
@@ -329,14 +384,9 @@ impl Cluster {
                     node.epochs.1 = epoch;
                     self.events.push_back((at, Input::CurrentEpochSaved(epoch)));
                 }
-                Output::Truncate { zxid } if zxid < node.snapshot => {
-                    self.events.push_back((at, Input::NotTruncated { zxid }));
-                }
                 Output::Truncate { zxid } => {
-                    node.log.retain(|record| record.zxid <= zxid);
-                    let recent = behind(&node.log, node.snapshot);
-                    self.events
-                        .push_back((at, Input::Truncated { zxid, recent }));
+                    let done = node.truncate(zxid);
+                    self.events.push_back((at, done));
                 }
                 Output::Reload => {
                     let recent = behind(&node.log, node.snapshot);
@@ -347,17 +397,21 @@ impl Cluster {
                 Output::Drain => self.events.push_back((at, Input::Drained)),
                 Output::Notify { to, message } => self.notify(at, to, &message),
                 Output::Eager(_) => {}
-                Output::OpenQuorumPort => node.port_is_open = true,
+                Output::OpenQuorumPort(door) => node.open_door = Some(door),
                 Output::CloseQuorumPort => {
-                    node.port_is_open = false;
+                    node.open_door = None;
                     self.cut_links_of(at);
                 }
                 Output::Send { link, packets } => self.send(at, link, packets),
                 Output::Stream { link, item } => self.stream(at, link, item),
                 Output::CloseLink { link } => self.cut(link, at),
-                Output::DialLeader { leader, addresses } => {
+                Output::DialLeader {
+                    leader,
+                    door,
+                    addresses,
+                } => {
                     assert_eq!(addresses.len(), 1, "the leader's address is known");
-                    node.dialling = Some(leader);
+                    node.dialling = Some((leader, door, self.now.monotonic));
                 }
                 Output::HangUp => {
                     node.dialling = None;
@@ -393,11 +447,20 @@ impl Cluster {
     }
 
     pub(super) fn dial(&mut self, at: usize) {
-        let Some(leader) = self.nodes[at].dialling else {
+        let Some((leader, door, since)) = self.nodes[at].dialling else {
             return;
         };
+        if door == Door::Follower && self.now.monotonic.since(since) >= 500 {
+            // Nobody listens there.
+            self.nodes[at].dialling = None;
+            let link = QuorumLink(self.next_link);
+            self.next_link += 1;
+            let reason = "it does not answer".to_owned();
+            let gone = Input::LeaderGone { link, reason };
+            return self.events.push_back((at, gone));
+        }
         let leader = usize::try_from(leader.0 - 1).unwrap();
-        if self.nodes[leader].is_up && self.nodes[leader].port_is_open {
+        if self.nodes[leader].is_up && self.nodes[leader].open_door == Some(door) {
             self.nodes[at].dialling = None;
             let link = QuorumLink(self.next_link);
             self.next_link += 1;

@@ -5,6 +5,7 @@
 mod apache;
 mod cluster;
 mod ensemble;
+mod observers;
 mod order;
 mod random;
 mod sessions;

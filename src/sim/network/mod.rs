@@ -42,6 +42,8 @@ pub enum Port {
     Client,
     Election,
     Quorum,
+    /// `observerMasterPort`.
+    Observers,
 }
 
 /// One end of a connection.

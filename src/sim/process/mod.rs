@@ -191,7 +191,7 @@ impl Process {
                         election.on_accepted(end);
                     }
                 }
-                Port::Quorum => self.quorum.on_accepted(scene, end),
+                Port::Quorum | Port::Observers => self.quorum.on_accepted(scene, end),
             },
             arrival if self.quorum.owns(end) => match arrival {
                 Arrival::Dialled => self.quorum.on_dialled(scene, end),
@@ -350,14 +350,14 @@ impl Process {
                     self.election().notify(scene, to, message);
                 }
                 Output::Eager(eager) => self.election().set_eager(scene, eager),
-                Output::OpenQuorumPort => self.quorum.open(scene),
+                Output::OpenQuorumPort(door) => self.quorum.open(scene, door),
                 Output::CloseQuorumPort => self.quorum.close(scene),
                 Output::Send { link, packets } => {
                     self.quorum.send(scene, &self.db, link, packets);
                 }
                 Output::Stream { link, item } => self.quorum.stream(scene, &self.db, link, item),
                 Output::CloseLink { link } => self.quorum.close_link(scene, link),
-                Output::DialLeader { leader, .. } => self.quorum.dial(scene, leader),
+                Output::DialLeader { leader, door, .. } => self.quorum.dial(scene, leader, door),
                 Output::HangUp => self.quorum.hang_up(scene),
                 Output::InstallSnapshot { zxid } => self.install(scene, zxid),
                 Output::Serve(mode) => self.serve(scene, mode),

@@ -59,7 +59,7 @@ pub(super) enum Stage {
 
 /// Where a learner's log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LastZxid {
+pub(in crate::zab) enum LastZxid {
     Known(Zxid),
     /// It did not say, or what it said is of no use: all it gets is a snapshot.
     Unknown,
@@ -67,7 +67,7 @@ pub(super) enum LastZxid {
 
 /// What a learner is brought up to date with; each kind has its own bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transfer {
+pub(in crate::zab) enum Transfer {
     Transactions,
     Snapshot,
 }

@@ -12,7 +12,7 @@ use crate::base::{Monotonic, ServerId, Zxid};
 
 /// The leader's clock.
 #[derive(Debug)]
-pub(super) struct Ticks {
+pub(in crate::zab) struct Ticks {
     beat_ms: u64,
     tick: u64,
     /// Whether the next beat begins a tick.
@@ -21,7 +21,7 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    pub(super) fn new(tick_ms: u64, now: Monotonic) -> Self {
+    pub(in crate::zab) fn new(tick_ms: u64, now: Monotonic) -> Self {
         let beat_ms = (tick_ms / 2).max(1);
         Self {
             beat_ms,
@@ -32,21 +32,21 @@ impl Ticks {
     }
 
     /// The number of the current tick.
-    pub(super) fn now(&self) -> u64 {
+    pub(in crate::zab) fn now(&self) -> u64 {
         self.tick
     }
 
     /// The number of the tick so many from now.
-    pub(super) fn after(&self, ticks: u64) -> u64 {
+    pub(in crate::zab) fn after(&self, ticks: u64) -> u64 {
         self.tick.saturating_add(ticks)
     }
 
-    pub(super) fn next_beat(&self) -> Monotonic {
+    pub(in crate::zab) fn next_beat(&self) -> Monotonic {
         self.next_beat
     }
 
     /// The beat that is due, if one is: whether it begins a tick.
-    fn beat(&mut self, now: Monotonic) -> Option<bool> {
+    pub(in crate::zab) fn beat(&mut self, now: Monotonic) -> Option<bool> {
         if now < self.next_beat {
             return None;
         }

@@ -41,14 +41,14 @@
 
 mod broadcast;
 mod discovery;
-mod learner;
-mod liveness;
-mod queue;
+pub(in crate::zab) mod learner;
+pub(in crate::zab) mod liveness;
+pub(in crate::zab) mod queue;
 mod sync;
-mod sync_plan;
+pub(in crate::zab) mod sync_plan;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::zab) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -173,17 +173,23 @@ pub enum StreamItem {
     LogRange { after: Zxid, upto: Zxid },
 }
 
-/// Why a leader closes the link of a learner.
+/// Why a leader, or a follower that serves observers, closes the link of a learner.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CloseReason {
     #[error("too many learners are connected")]
     TooMany,
     #[error("its first packet is neither FOLLOWERINFO nor OBSERVERINFO")]
     NotALearner,
-    #[error("it has the id of the leader")]
+    #[error("its first packet is not OBSERVERINFO")]
+    NotAnObserver,
+    #[error("it has the id of this server")]
     OwnId,
     #[error("it has promised the last epoch there is")]
     LastEpoch,
+    #[error("it has promised epoch {0}, which is later than this one")]
+    LaterEpoch(Epoch),
+    #[error("it has more of this term than has come here in time")]
+    Ahead,
     #[error("it knows a configuration that is newer than ours")]
     NewerConfig,
     #[error("it answered LEADERINFO with something other than ACKEPOCH")]

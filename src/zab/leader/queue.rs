@@ -1,6 +1,6 @@
 //! What goes to one learner at once: packets in pieces, and streams in their place between them.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::super::ToLearner;
 use super::sync_plan::{Opening, SyncPlan};
@@ -10,16 +10,32 @@ use crate::base::QuorumLink;
 /// A piece is sent when it has as many bytes.
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// How whoever brings a learner up to date asks for bytes to be sent.
+pub(in crate::zab) trait LinkOutput {
+    fn send(link: QuorumLink, packets: Bytes) -> Self;
+    fn stream(link: QuorumLink, item: StreamItem) -> Self;
+}
+
+impl LinkOutput for LeaderOutput {
+    fn send(link: QuorumLink, packets: Bytes) -> Self {
+        Self::Send { link, packets }
+    }
+
+    fn stream(link: QuorumLink, item: StreamItem) -> Self {
+        Self::Stream { link, item }
+    }
+}
+
 /// Packets for one learner, collected into pieces.
-pub(super) struct Queue<'a> {
+pub(in crate::zab) struct Queue<'a, O> {
     link: QuorumLink,
     piece: BytesMut,
     streams: usize,
-    out: &'a mut Vec<LeaderOutput>,
+    out: &'a mut Vec<O>,
 }
 
-impl<'a> Queue<'a> {
-    pub(super) fn new(link: QuorumLink, out: &'a mut Vec<LeaderOutput>) -> Self {
+impl<'a, O: LinkOutput> Queue<'a, O> {
+    pub(in crate::zab) fn new(link: QuorumLink, out: &'a mut Vec<O>) -> Self {
         Self {
             link,
             piece: BytesMut::new(),
@@ -29,7 +45,7 @@ impl<'a> Queue<'a> {
     }
 
     /// DIFF, TRUNC or a snapshot, and what comes from the log.
-    pub(super) fn open(&mut self, plan: SyncPlan) {
+    pub(in crate::zab) fn open(&mut self, plan: SyncPlan) {
         match plan.opening {
             Opening::Diff(zxid) => self.put(&ToLearner::Diff { zxid }),
             Opening::Trunc(zxid) => self.put(&ToLearner::Trunc { zxid }),
@@ -40,7 +56,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    pub(super) fn put(&mut self, packet: &ToLearner) {
+    pub(in crate::zab) fn put(&mut self, packet: &ToLearner) {
         packet.encode(&mut self.piece);
         if self.piece.len() >= PIECE_BYTES {
             self.flush();
@@ -50,20 +66,18 @@ impl<'a> Queue<'a> {
     fn stream(&mut self, item: StreamItem) {
         self.flush();
         self.streams += 1;
-        let link = self.link;
-        self.out.push(LeaderOutput::Stream { link, item });
+        self.out.push(O::stream(self.link, item));
     }
 
     fn flush(&mut self) {
         if !self.piece.is_empty() {
             let packets = self.piece.split().freeze();
-            let link = self.link;
-            self.out.push(LeaderOutput::Send { link, packets });
+            self.out.push(O::send(self.link, packets));
         }
     }
 
     /// How many streams there are among the packets.
-    pub(super) fn finish(mut self) -> usize {
+    pub(in crate::zab) fn finish(mut self) -> usize {
         self.flush();
         self.streams
     }

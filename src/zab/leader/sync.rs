@@ -117,6 +117,7 @@ impl Leader {
     fn circumstances<'a>(&self, history: &'a History<'_>) -> Circumstances<'a> {
         Circumstances {
             recent: history.recent,
+            first: history.recent.first(),
             applied: history.applied,
             force_snapshot: self.options.force_snapshot_sync,
             may_read_log: self.options.snapshot_size_factor.is_some(),

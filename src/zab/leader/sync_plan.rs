@@ -21,16 +21,18 @@ use super::learner::LastZxid;
 use crate::base::Zxid;
 
 /// What the decision goes by.
-pub(super) struct Circumstances<'a> {
-    pub(super) recent: &'a Recent,
+pub(in crate::zab) struct Circumstances<'a> {
+    pub(in crate::zab) recent: &'a Recent,
+    /// The first of the window that may be sent from there; what lies before it comes from the log.
+    pub(in crate::zab) first: Option<Zxid>,
     /// The last transaction in the state in memory.
-    pub(super) applied: Zxid,
-    pub(super) force_snapshot: bool,
-    pub(super) may_read_log: bool,
+    pub(in crate::zab) applied: Zxid,
+    pub(in crate::zab) force_snapshot: bool,
+    pub(in crate::zab) may_read_log: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(in crate::zab) enum Decision {
     Plan(SyncPlan),
     /// The window does not reach back to what the learner has; perhaps the log does, and goes on up
     /// to `upto`, where the window takes over.
@@ -41,16 +43,16 @@ pub(super) enum Decision {
 
 /// What to send, in order: the opening, a range of the log, and the window behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SyncPlan {
-    pub(super) opening: Opening,
+pub(in crate::zab) struct SyncPlan {
+    pub(in crate::zab) opening: Opening,
     /// Of the log: behind the first, up to the second.
-    pub(super) log: Option<(Zxid, Zxid)>,
+    pub(in crate::zab) log: Option<(Zxid, Zxid)>,
     /// What lies behind this in the window comes last.
-    pub(super) after: Zxid,
+    pub(in crate::zab) after: Zxid,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Opening {
+pub(in crate::zab) enum Opening {
     Diff(Zxid),
     Trunc(Zxid),
     Snap,
@@ -58,7 +60,7 @@ pub(super) enum Opening {
 
 impl Circumstances<'_> {
     /// Decides for a learner whose log ends with `last`. The order of the tests is Apache's.
-    pub(super) fn decide(&self, last: LastZxid) -> Decision {
+    pub(in crate::zab) fn decide(&self, last: LastZxid) -> Decision {
         let LastZxid::Known(last) = last else {
             return Decision::Plan(self.snapshot());
         };
@@ -71,7 +73,7 @@ impl Circumstances<'_> {
         if last > self.last() {
             return Decision::Plan(self.beyond(last));
         }
-        let Some(first) = self.recent.first() else {
+        let Some(first) = self.first else {
             return self.before(last, self.applied);
         };
         if last.next() == first {
@@ -85,7 +87,12 @@ impl Circumstances<'_> {
     }
 
     /// Decides when the log was asked. `found` is what lies around `last` in it.
-    pub(super) fn decide_with_log(&self, last: Zxid, upto: Zxid, found: LogProbe) -> SyncPlan {
+    pub(in crate::zab) fn decide_with_log(
+        &self,
+        last: Zxid,
+        upto: Zxid,
+        found: LogProbe,
+    ) -> SyncPlan {
         let LogProbe { floor, next } = found;
         assert!(
             floor <= last && last < next && next <= upto,
@@ -105,12 +112,12 @@ impl Circumstances<'_> {
     }
 
     /// A snapshot, and what is in the window but perhaps not in the snapshot.
-    pub(super) fn snapshot(&self) -> SyncPlan {
+    pub(in crate::zab) fn snapshot(&self) -> SyncPlan {
         SyncPlan::new(Opening::Snap, self.applied)
     }
 
     /// Where the own history ends.
-    pub(super) fn last(&self) -> Zxid {
+    pub(in crate::zab) fn last(&self) -> Zxid {
         self.recent.last().unwrap_or(self.applied)
     }
 

@@ -26,14 +26,23 @@ impl Learner {
         self.tell(&ask, out);
     }
 
-    /// Answers [`LearnerOutput::Ping`] with the sessions heard of since the last one.
+    /// Answers [`LearnerOutput::Ping`] with the sessions heard of since the last one; with several
+    /// packets if they are more than a leader of Apache's reads from one.
     pub fn answer_ping(
         &mut self,
         zxid: Zxid,
         touched: Vec<(SessionId, i32)>,
         out: &mut Vec<LearnerOutput>,
     ) {
-        self.tell(&ToLeader::Ping { zxid, touched }, out);
+        let mut rest = touched;
+        loop {
+            let more = rest.split_off(rest.len().min(TOUCHED_MAX));
+            let touched = std::mem::replace(&mut rest, more);
+            self.tell(&ToLeader::Ping { zxid, touched }, out);
+            if rest.is_empty() {
+                return;
+            }
+        }
     }
 
     fn tell(&self, packet: &ToLeader, out: &mut Vec<LearnerOutput>) {
@@ -42,6 +51,9 @@ impl Learner {
         }
     }
 }
+
+/// Sessions in one answer to a ping: 12 bytes each, and a buffer has less than 1 MiB by default.
+const TOUCHED_MAX: usize = 64 * 1024;
 
 pub(super) fn on_packet(
     history: &mut History,

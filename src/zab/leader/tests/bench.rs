@@ -12,12 +12,12 @@ use crate::zab::{
     packet_len,
 };
 
-pub(in crate::zab::leader) const RULES: ViewRules = ViewRules {
+pub(in crate::zab) const RULES: ViewRules = ViewRules {
     multi_address_enabled: true,
     standalone_enabled: true,
 };
 
-pub(in crate::zab::leader) const OPTIONS: ZabOptions = ZabOptions {
+pub(in crate::zab) const OPTIONS: ZabOptions = ZabOptions {
     tick_ms: 2000,
     init_limit: 10,
     sync_limit: 5,
@@ -28,17 +28,17 @@ pub(in crate::zab::leader) const OPTIONS: ZabOptions = ZabOptions {
     wait_for_epoch_max_ms: None,
 };
 
-pub(in crate::zab::leader) struct Bench {
-    pub(in crate::zab::leader) now: Monotonic,
-    pub(in crate::zab::leader) leader: Leader,
-    pub(in crate::zab::leader) recent: Recent,
-    pub(in crate::zab::leader) applied: Zxid,
+pub(in crate::zab) struct Bench {
+    pub(in crate::zab) now: Monotonic,
+    pub(in crate::zab) leader: Leader,
+    pub(in crate::zab) recent: Recent,
+    pub(in crate::zab) applied: Zxid,
     /// Whether what is committed is applied at once.
-    pub(in crate::zab::leader) applies: bool,
+    pub(in crate::zab) applies: bool,
 }
 
 impl Bench {
-    pub(in crate::zab::leader) fn new(
+    pub(in crate::zab) fn new(
         me: ServerId,
         options: ZabOptions,
         view: &str,
@@ -58,7 +58,7 @@ impl Bench {
     }
 
     /// As the peer does: what is committed is in the window before the next input.
-    pub(in crate::zab::leader) fn handle(&mut self, input: LeaderInput) -> Vec<LeaderOutput> {
+    pub(in crate::zab) fn handle(&mut self, input: LeaderInput) -> Vec<LeaderOutput> {
         let mut out = Vec::new();
         let (now, applied) = (self.now, self.applied);
         self.leader
@@ -67,11 +67,7 @@ impl Bench {
         out
     }
 
-    pub(in crate::zab::leader) fn propose(
-        &mut self,
-        zxid: Zxid,
-        payload: Bytes,
-    ) -> Vec<LeaderOutput> {
+    pub(in crate::zab) fn propose(&mut self, zxid: Zxid, payload: Bytes) -> Vec<LeaderOutput> {
         let mut out = Vec::new();
         self.leader.propose(self.now, zxid, payload, &mut out);
         self.take_commits(&out);
@@ -90,7 +86,7 @@ impl Bench {
     }
 
     /// Lets time pass, waking the leader when it asks for it.
-    pub(in crate::zab::leader) fn pass(&mut self, millis: u64) -> Vec<(Monotonic, LeaderOutput)> {
+    pub(in crate::zab) fn pass(&mut self, millis: u64) -> Vec<(Monotonic, LeaderOutput)> {
         let end = self.now.after(millis);
         let mut passed = Vec::new();
         while let Some(deadline) = self.leader.next_deadline().filter(|at| *at <= end) {
@@ -104,7 +100,7 @@ impl Bench {
 }
 
 /// The committed view, and behind a line of dashes the one that is to replace it.
-pub(in crate::zab::leader) fn membership(text: &str) -> Arc<Membership> {
+pub(in crate::zab) fn membership(text: &str) -> Arc<Membership> {
     let view = |text: &str| Arc::new(QuorumView::parse(text, RULES).unwrap());
     Arc::new(match text.split_once("--\n") {
         None => Membership::new(view(text)),
@@ -113,7 +109,7 @@ pub(in crate::zab::leader) fn membership(text: &str) -> Arc<Membership> {
 }
 
 /// `epoch.counter`, both in decimal.
-pub(in crate::zab::leader) fn zxid(text: &str) -> Zxid {
+pub(in crate::zab) fn zxid(text: &str) -> Zxid {
     if let Some(raw) = text.strip_prefix('=') {
         return Zxid(raw.parse().unwrap());
     }
@@ -122,7 +118,7 @@ pub(in crate::zab::leader) fn zxid(text: &str) -> Zxid {
     Zxid(start.0 + counter.parse::<i64>().unwrap())
 }
 
-pub(in crate::zab::leader) fn show(zxid: Zxid) -> String {
+pub(in crate::zab) fn show(zxid: Zxid) -> String {
     if zxid < Zxid::ZERO {
         return format!("={}", zxid.0);
     }
@@ -130,12 +126,12 @@ pub(in crate::zab::leader) fn show(zxid: Zxid) -> String {
 }
 
 /// A payload that tells its zxid.
-pub(in crate::zab::leader) fn payload(zxid: Zxid) -> Bytes {
+pub(in crate::zab) fn payload(zxid: Zxid) -> Bytes {
     Bytes::from(show(zxid))
 }
 
 /// The packets in `bytes`.
-pub(in crate::zab::leader) fn packets(bytes: &Bytes) -> Vec<ToLearner> {
+pub(in crate::zab) fn packets(bytes: &Bytes) -> Vec<ToLearner> {
     let mut rest = bytes.clone();
     let mut packets = Vec::new();
     while !rest.is_empty() {
@@ -146,9 +142,7 @@ pub(in crate::zab::leader) fn packets(bytes: &Bytes) -> Vec<ToLearner> {
 }
 
 /// One line for each output; packets to one link are on one line.
-pub(in crate::zab::leader) fn describe<'a>(
-    out: impl IntoIterator<Item = &'a LeaderOutput>,
-) -> String {
+pub(in crate::zab) fn describe<'a>(out: impl IntoIterator<Item = &'a LeaderOutput>) -> String {
     let mut text = String::new();
     let mut open: Option<QuorumLink> = None;
     for output in out {

@@ -98,6 +98,7 @@ fn each_branch_qp_063_to_qp_069_qp_072() {
         let recent = window(ranges);
         let circumstances = Circumstances {
             recent: &recent,
+            first: recent.first(),
             applied: zxid(applied),
             force_snapshot: false,
             may_read_log: true,
@@ -115,6 +116,7 @@ fn switches_qp_070_qp_073() {
         let applied = zxid("5.9");
         let circumstances = Circumstances {
             recent: &recent,
+            first: recent.first(),
             applied,
             force_snapshot,
             may_read_log,
@@ -145,6 +147,7 @@ fn with_the_log_qp_066_qp_067_qp_069() {
     for (last, floor, next, expected) in LOG_TABLE {
         let circumstances = Circumstances {
             recent: &recent,
+            first: recent.first(),
             applied: zxid("5.9"),
             force_snapshot: false,
             may_read_log: true,
@@ -264,6 +267,7 @@ proptest! {
         }
         let circumstances = Circumstances {
             recent: &recent,
+            first: recent.first(),
             applied: own.last().copied().unwrap_or_default(),
             force_snapshot: false,
             may_read_log: true,

@@ -1,0 +1,247 @@
+//! Bringing an observer up to date: the plan a leader would make, from what this server knows to be
+//! committed.
+//!
+//! The plan is made and queued within one call, and what is committed behind it goes to the observer
+//! from then on. NEWLEADER comes right behind history, except behind a snapshot, whose end it waits
+//! for: see `leader::sync`.
+
+use super::super::leader::learner::{LastZxid, Transfer};
+use super::super::leader::queue::Queue;
+use super::super::leader::sync_plan::{Circumstances, Decision, Opening, SyncPlan};
+use super::super::{CloseReason, LogProbe, PROTOCOL_VERSION, Recent, ToLeader, ToLearner};
+use super::{History, Observer, ObserverMaster, ObserverMasterOutput, Stage, send};
+use crate::base::{QuorumLink, Zxid};
+
+impl ObserverMaster {
+    /// Takes every observer that is ready and does not have to wait: for the state in memory, which a
+    /// snapshot would be made of, or for what it has and this server does not.
+    pub(super) fn sync_ready(
+        &mut self,
+        history: &mut History<'_>,
+        out: &mut Vec<ObserverMasterOutput>,
+    ) {
+        let is_ready = |observer: &Observer| matches!(observer.stage, Stage::Ready { .. });
+        if !self.observers.values().any(is_ready) {
+            return;
+        }
+        self.check_window(history);
+        if !self.goes_on_from(history.recent, history.applied) {
+            return;
+        }
+        let ready = self.observers.iter().filter_map(|(link, observer)| {
+            let Stage::Ready { last } = observer.stage else {
+                return None;
+            };
+            (!self.is_ahead(last)).then_some((*link, last))
+        });
+        let ready: Vec<_> = ready.collect();
+        for (link, last) in ready {
+            match self.circumstances(history).decide(last) {
+                Decision::Plan(plan) => self.carry_out(link, plan, history, out),
+                Decision::Probe { upto } => self.probe(link, last, upto, history, out),
+            }
+        }
+    }
+
+    /// Whether an observer has more of this term than has come here.
+    fn is_ahead(&self, last: LastZxid) -> bool {
+        matches!(last, LastZxid::Known(last) if last.epoch() == self.epoch && last > self.committed)
+    }
+
+    fn probe(
+        &mut self,
+        link: QuorumLink,
+        last: LastZxid,
+        upto: Zxid,
+        history: &mut History<'_>,
+        out: &mut Vec<ObserverMasterOutput>,
+    ) {
+        let (LastZxid::Known(last_zxid), Some(observer)) = (last, self.observers.get_mut(&link))
+        else {
+            return;
+        };
+        observer.stage = Stage::Probing { last_zxid, upto };
+        observer.silent_until = None;
+        // The window keeps `upto` itself, by which it is seen that the two meet.
+        history.recent.pin(Zxid(upto.0 - 1));
+        self.has_pinned = true;
+        let after = last_zxid;
+        out.push(ObserverMasterOutput::ProbeLog { link, after, upto });
+    }
+
+    pub(super) fn on_log_probed(
+        &mut self,
+        link: QuorumLink,
+        found: Option<LogProbe>,
+        history: &History<'_>,
+        out: &mut Vec<ObserverMasterOutput>,
+    ) {
+        let Some(observer) = self.observers.get_mut(&link) else {
+            return;
+        };
+        let Stage::Probing { last_zxid, upto } = observer.stage else {
+            return;
+        };
+        // If the log does not serve, it is not asked again.
+        let last = LastZxid::Unknown;
+        observer.stage = Stage::Ready { last };
+        if let Some(found) = found.filter(|_| self.goes_on_from(history.recent, upto)) {
+            self.check_window(history);
+            let circumstances = self.circumstances(history);
+            let plan = circumstances.decide_with_log(last_zxid, upto, found);
+            self.carry_out(link, plan, history, out);
+        }
+    }
+
+    /// Whether the window has all that lies behind `zxid`, a transaction of the own history.
+    fn goes_on_from(&self, recent: &Recent, zxid: Zxid) -> bool {
+        let Some(first) = recent.first() else {
+            return true;
+        };
+        let follows_initial = zxid == self.initial && first == Zxid::start_of(self.epoch).next();
+        first <= zxid || first == zxid.next() || follows_initial
+    }
+
+    fn circumstances<'a>(&self, history: &'a History<'_>) -> Circumstances<'a> {
+        Circumstances {
+            recent: history.recent,
+            first: history
+                .recent
+                .first_within(self.options.queue_bytes_max / 2),
+            applied: history.applied,
+            force_snapshot: self.options.zab.force_snapshot_sync,
+            may_read_log: self.options.zab.snapshot_size_factor.is_some(),
+        }
+    }
+
+    /// What is sent hangs on where the window ends.
+    fn check_window(&self, history: &History<'_>) {
+        let last = history.recent.last().unwrap_or(history.applied);
+        assert!(
+            last == self.committed,
+            "the window ends with {last}, the commits with {}",
+            self.committed
+        );
+        assert!(
+            history.applied <= self.committed,
+            "{} is applied and not committed",
+            history.applied
+        );
+    }
+
+    fn carry_out(
+        &mut self,
+        link: QuorumLink,
+        plan: SyncPlan,
+        history: &History<'_>,
+        out: &mut Vec<ObserverMasterOutput>,
+    ) {
+        let transfer = match plan.opening {
+            Opening::Diff(_) | Opening::Trunc(_) => Transfer::Transactions,
+            Opening::Snap => Transfer::Snapshot,
+        };
+        if self.is_busy(transfer) {
+            return self.close(link, CloseReason::Busy, out);
+        }
+        let turn_ends = self.ticks.after(self.options.zab.init_limit);
+        let Some(observer) = self.observers.get(&link) else {
+            return;
+        };
+        tracing::info!(%link, sid = %observer.sid, ?plan, "bringing an observer up to date");
+        let new_leader = self.new_leader(observer.protocol_version);
+        let mut queue = Queue::new(link, out);
+        queue.open(plan);
+        for committed in history.recent.after(plan.after) {
+            let zxid = committed.zxid;
+            let payload = committed.payload.clone();
+            queue.put(&ToLearner::Proposal { zxid, payload });
+            queue.put(&ToLearner::Commit { zxid });
+        }
+        if transfer == Transfer::Transactions {
+            queue.put(&new_leader);
+        }
+        let streams = queue.finish();
+        if let Some(observer) = self.observers.get_mut(&link) {
+            observer.stage = Stage::Syncing { transfer, streams };
+            observer.silent_until = (streams == 0).then_some(turn_ends);
+        }
+    }
+
+    fn new_leader(&self, protocol_version: i32) -> ToLearner {
+        let last_seen = self.membership.views().last().map(ToString::to_string);
+        let config = last_seen.filter(|_| protocol_version >= PROTOCOL_VERSION);
+        ToLearner::NewLeader {
+            zxid: Zxid::start_of(self.epoch),
+            config: config.map(Into::into),
+        }
+    }
+
+    /// Whether as many observers as may are being brought up to date this way.
+    fn is_busy(&self, transfer: Transfer) -> bool {
+        let max = match transfer {
+            Transfer::Transactions => self.options.zab.diff_syncs_max,
+            Transfer::Snapshot => self.options.zab.snap_syncs_max,
+        };
+        let same = |observer: &&Observer| matches!(observer.stage, Stage::Syncing { transfer: other, .. } if other == transfer);
+        self.observers.values().filter(same).count() >= max
+    }
+
+    /// From the last one on the observer is expected to acknowledge.
+    pub(super) fn on_streamed(&mut self, link: QuorumLink, out: &mut Vec<ObserverMasterOutput>) {
+        let turn_ends = self.ticks.after(self.options.zab.init_limit);
+        let Some(observer) = self.observers.get_mut(&link) else {
+            return;
+        };
+        let Stage::Syncing { transfer, streams } = &mut observer.stage else {
+            return;
+        };
+        let is_last = *streams == 1;
+        *streams = streams.saturating_sub(1);
+        if !is_last {
+            return;
+        }
+        let is_behind_snapshot = *transfer == Transfer::Snapshot;
+        let protocol_version = observer.protocol_version;
+        observer.silent_until = Some(turn_ends);
+        if is_behind_snapshot {
+            let new_leader = self.new_leader(protocol_version);
+            send(link, &new_leader, out);
+        }
+    }
+
+    /// A packet of an observer that has not acknowledged NEWLEADER.
+    pub(super) fn on_sync_packet(
+        &mut self,
+        link: QuorumLink,
+        packet: &ToLeader,
+        out: &mut Vec<ObserverMasterOutput>,
+    ) {
+        let start = Zxid::start_of(self.epoch);
+        let limit = self.ticks.after(self.options.zab.sync_limit);
+        let Some(observer) = self.observers.get_mut(&link) else {
+            return;
+        };
+        let awaits_new_leader = matches!(
+            observer.stage,
+            Stage::Syncing { transfer: Transfer::Snapshot, streams, .. } if streams > 0
+        );
+        match packet {
+            ToLeader::Ack { zxid } if *zxid == start && !awaits_new_leader => {
+                observer.stage = Stage::Synced;
+                observer.silent_until = Some(limit);
+                tracing::debug!(%link, sid = %observer.sid, "an observer is up to date");
+                send(link, &ToLearner::UpToDate, out);
+            }
+            _ => self.close(link, CloseReason::OutOfTurn(packet.name()), out),
+        }
+    }
+
+    /// Lets go of the window when nobody reads up to it any more.
+    pub(super) fn maybe_unpin(&mut self, recent: &mut Recent) {
+        let probes = |observer: &Observer| matches!(observer.stage, Stage::Probing { .. });
+        if self.has_pinned && !self.observers.values().any(probes) {
+            self.has_pinned = false;
+            recent.unpin();
+        }
+    }
+}
