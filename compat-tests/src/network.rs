@@ -102,6 +102,31 @@ impl Network {
         ip(&["-n", &own, "link", "set", "lo", "up"])
     }
 
+    /// Gives each host an address in a second network, which [`Self::cut`] does not touch.
+    pub fn add_second_addresses(&self) {
+        let clients = self.clients();
+        let add = |host: usize| {
+            let (own, port) = (self.namespace(host), format!("second{host}"));
+            let address = format!("{}/24", self.second_host(host));
+            ip(&[
+                "-n", &clients, "link", "add", &port, "type", "veth", "peer", "name", "eth1",
+                "netns", &own,
+            ])?;
+            ip(&[
+                "-n", &clients, "link", "set", &port, "master", "bridge", "up",
+            ])?;
+            ip(&["-n", &own, "addr", "add", &address, "dev", "eth1"])?;
+            ip(&["-n", &own, "link", "set", "eth1", "up"])
+        };
+        for host in 0..self.0.hosts {
+            add(host).expect("a second address");
+        }
+    }
+
+    pub fn second_host(&self, host: usize) -> Ipv4Addr {
+        Ipv4Addr::new(10, 78, 0, u8::try_from(host + 1).expect("a few hosts"))
+    }
+
     /// Moves this thread into the namespace of the clients.
     pub fn enter(&self) {
         let namespace =

@@ -160,6 +160,9 @@ pub(super) fn election_port(ensemble: &EnsembleOptions) -> ElectionPortOptions {
         connect_timeout_ms: port.dial_timeout_ms,
         handshake_timeout_ms: port.introduction_timeout_ms,
         bind_attempts_max: port.bind_retries_max,
+        unacknowledged_max_ms: ensemble
+            .reachability_check_ms
+            .map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)),
         keep_alive: port.keep_alive,
     }
 }

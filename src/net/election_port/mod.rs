@@ -23,6 +23,7 @@
 //! | QP-012 | nothing is dropped: a link is not read while the writer is behind |
 //! | QP-014 | own votes never get here |
 //! | QP-016 | `accept` |
+//! | 1.5 | `sockets`: all addresses at once; `owner`: a link over a dead one is left |
 //! | QP-019 | `sockets`: names are looked up at each dial |
 
 mod accept;
@@ -67,6 +68,10 @@ pub struct ElectionPortOptions {
     /// `electionPortBindRetry`: how often binding is tried, with a second in between; `None` for
     /// ever.
     pub bind_attempts_max: Option<u32>,
+    /// `multiAddress.reachabilityCheckTimeoutMs`: how long what is sent to a server with several
+    /// addresses may stay unacknowledged, until its link is closed and all of them are dialled. `None`:
+    /// as long as the system waits.
+    pub unacknowledged_max_ms: Option<u32>,
     /// `tcpKeepAlive`.
     pub keep_alive: bool,
 }

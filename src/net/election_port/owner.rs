@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -215,6 +216,7 @@ impl Owner {
         let Some(Socket::New(stream, received)) = socket else {
             panic!("a link is kept once");
         };
+        self.limit_unacknowledged(peer, &stream);
         let kept = KeptLink {
             shared: self.shared.clone(),
             link,
@@ -225,6 +227,19 @@ impl Owner {
             events: self.events.clone(),
         };
         self.spawn(link::serve(kept), Event::Closed(link));
+    }
+
+    /// A server with several addresses may be there while the one that this link goes to is dead:
+    /// the system then drops the link as soon as something was sent on it in vain. Apache's server
+    /// asks whether the address still answers, each time it has something to send.
+    fn limit_unacknowledged(&self, peer: ServerId, stream: &TcpStream) {
+        let options = &self.shared.options;
+        let has_several = options.peers.get(&peer).is_some_and(|all| all.len() > 1);
+        if let Some(limit_ms) = options.unacknowledged_max_ms.filter(|_| has_several)
+            && let Err(error) = set_tcp_user_timeout(stream, limit_ms)
+        {
+            tracing::debug!(sid = %peer, %error, "cannot set socket options");
+        }
     }
 
     fn spawn(&mut self, task: impl Future<Output = Event> + Send + 'static, if_panicked: Event) {

@@ -8,7 +8,9 @@ use std::sync::{Arc, mpsc};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::{PATIENCE, Stage, Wire, eventually, free_address, to_address, to_listen};
+use super::{
+    PATIENCE, SilentAddress, Stage, Wire, eventually, free_address, to_address, to_listen,
+};
 use crate::base::{Epoch, ServerId, Zxid, limits};
 use crate::election::{Candidate, LinkState, PeerState, Round};
 use crate::net::{
@@ -58,6 +60,7 @@ impl Fixture {
                 (GREATER, address_of(&greater)),
             ]),
             multi_address_enabled: false,
+            unacknowledged_max_ms: None,
             connect_timeout_ms: 5000,
             handshake_timeout_ms: 20_000,
             bind_attempts_max: Some(3),
@@ -424,6 +427,23 @@ fn of_several_addresses_the_one_that_answers_is_taken() {
     fixture.port.notify(SMALLER, Bytes::from_static(b"vote"));
     let mut wire = Wire::accept(&fixture.smaller);
     wire.receive(fixture.initial_message().len() + 8);
+    fixture.wait_for(SMALLER, LinkState::Up);
+}
+
+#[test]
+fn a_silent_address_holds_up_no_other() {
+    let silent = SilentAddress::new();
+    let mut fixture = Fixture::start_with(|options| {
+        let addresses = options.peers.get_mut(&SMALLER).unwrap();
+        addresses.insert(0, to_address(silent.at));
+        options.unacknowledged_max_ms = Some(1000);
+        // Nothing is waited for so long here.
+        options.connect_timeout_ms = 10 * u64::try_from(PATIENCE.as_millis()).unwrap();
+    });
+    fixture.port.notify(SMALLER, Bytes::from_static(b"vote"));
+    let mut wire = Wire::accept(&fixture.smaller);
+    let expected = [fixture.initial_message(), frame(b"vote")].concat();
+    assert_eq!(wire.receive(expected.len()), expected);
     fixture.wait_for(SMALLER, LinkState::Up);
 }
 

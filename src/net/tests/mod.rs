@@ -185,6 +185,31 @@ impl Wire {
     }
 }
 
+/// An address that answers nobody, as that of a host that is gone: what dials it waits.
+struct SilentAddress {
+    at: SocketAddr,
+    _listener: rustix::fd::OwnedFd,
+    _callers: Vec<TcpStream>,
+}
+
+impl SilentAddress {
+    fn new() -> Self {
+        use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&listener, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        listen(&listener, 0).unwrap();
+        let at: SocketAddr = getsockname(&listener).unwrap().try_into().unwrap();
+        // Until those that nobody accepts are as many as may wait.
+        let call = || TcpStream::connect_timeout(&at, Duration::from_millis(200)).ok();
+        let callers = std::iter::from_fn(call).collect();
+        Self {
+            at,
+            _listener: listener,
+            _callers: callers,
+        }
+    }
+}
+
 /// Asks again and again, giving way to others in between.
 fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use jute::Encode;
 use parking_lot::Mutex;
 
-use super::{PATIENCE, Stage, Wire, eventually, free_address, to_address, to_listen};
+use super::{
+    PATIENCE, SilentAddress, Stage, Wire, eventually, free_address, to_address, to_listen,
+};
 use crate::base::{Epoch, QuorumLink, ServerId, SessionId, WallMillis, Xid, Zxid, limits};
 use crate::config::{ListenAddress, ListenHost};
 use crate::net::{
@@ -697,6 +699,18 @@ fn of_several_addresses_of_a_leader_one_is_enough() {
     let link = fixture
         .port
         .dial(LEADER, Door::Leader, addresses.map(to_address).to_vec());
+    let _wire = Wire::accept(&leader);
+    fixture.expect_connected(link);
+}
+
+#[test]
+fn a_silent_address_of_a_leader_holds_up_no_other() {
+    let silent = SilentAddress::new();
+    let mut fixture = Fixture::new();
+    let leader = TcpListener::bind(free_address()).unwrap();
+    let addresses = [silent.at, leader.local_addr().unwrap()];
+    let addresses = addresses.map(to_address).to_vec();
+    let link = fixture.port.dial(LEADER, Door::Leader, addresses);
     let _wire = Wire::accept(&leader);
     fixture.expect_connected(link);
 }
