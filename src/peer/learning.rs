@@ -127,7 +127,9 @@ impl Learning {
 
     /// Observers have heard of these sessions.
     pub(super) fn touched_elsewhere(&mut self, sessions: Vec<(SessionId, i32)>) {
-        self.touched_elsewhere.extend(sessions);
+        let room = TOUCHED_MAX.saturating_sub(self.touched_elsewhere.len());
+        self.touched_elsewhere
+            .extend(sessions.into_iter().take(room));
     }
 
     pub(super) fn is_serving(&self) -> bool {
@@ -535,5 +537,9 @@ impl Peer {
         }
     }
 }
+
+/// Sessions of observers that the leader is told of with one ping: far more than there are. At the
+/// bound the others have to wait for the next.
+const TOUCHED_MAX: usize = 4 * 1024 * 1024;
 
 const NOT_UNDERSTOOD: &str = "the leader sent a transaction that cannot be understood";

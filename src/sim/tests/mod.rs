@@ -49,6 +49,18 @@ fn an_ensemble_without_faults_serves_and_becomes_equal() {
 }
 
 #[test]
+fn observers_behind_followers_miss_nothing() {
+    for seed in 1..=6 {
+        let mut options = Options::new(seed);
+        options.make_small();
+        options.voters = 3;
+        options.observers = 2;
+        options.server.observer_masters = true;
+        passes(&run_with(options, None, 60));
+    }
+}
+
+#[test]
 fn one_seed_gives_one_run() {
     for seed in [3, 4] {
         let (first, again) = (run(seed, None, 10), run(seed, None, 10));
