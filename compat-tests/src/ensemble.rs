@@ -283,7 +283,8 @@ impl Ensemble {
         }
     }
 
-    /// What the member says it is; `None` if it does not run, is paused, or serves nobody now.
+    /// What the member says it is; `None` if it does not run, is paused, or serves nobody or only
+    /// readers now.
     pub fn mode(&self, member: usize) -> Option<Mode> {
         if !self.is_running(member) || self.is_paused(member) {
             return None;
@@ -292,6 +293,8 @@ impl Ensemble {
             "leader" => Some(Mode::Leader),
             "follower" => Some(Mode::Follower),
             "observer" => Some(Mode::Observer),
+            // It has no leader, and clients that want to write go elsewhere.
+            "read-only" => None,
             other => panic!("{} has the mode {other}", self.name(member)),
         }
     }

@@ -20,6 +20,8 @@ pub struct ServerFacts {
     pub node_count: usize,
     /// Of a leader.
     pub proposals: Option<ProposalSizes>,
+    /// It has no leader, and lets clients read.
+    pub is_read_only: bool,
 }
 
 /// What a server is in its ensemble at the moment.
@@ -31,6 +33,8 @@ pub enum QuorumFacts {
     /// It takes no clients: it looks for a leader, or catches up with one, or leads and leaves them
     /// to others.
     NotServing,
+    /// It has no leader, and lets clients read.
+    ReadOnly,
     Serving(MemberFacts),
 }
 
@@ -97,6 +101,7 @@ impl QuorumFacts {
             Self::Standalone => "standalone",
             // Nobody is told.
             Self::NotServing => "",
+            Self::ReadOnly => "read-only",
             Self::Serving(member) => match member.role {
                 RoleFacts::Leader(_) => "leader",
                 RoleFacts::Follower { .. } => "follower",
@@ -112,14 +117,20 @@ impl QuorumFacts {
     pub fn member(&self) -> Option<&MemberFacts> {
         match self {
             Self::Serving(member) => Some(member),
-            Self::Standalone | Self::NotServing => None,
+            Self::Standalone | Self::NotServing | Self::ReadOnly => None,
         }
     }
 
     /// Whether another server decides when sessions expire.
     pub fn is_learner(&self) -> bool {
-        self.member()
-            .is_some_and(|member| !matches!(member.role, RoleFacts::Leader(_)))
+        self.is_read_only()
+            || self
+                .member()
+                .is_some_and(|member| !matches!(member.role, RoleFacts::Leader(_)))
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::ReadOnly)
     }
 
     pub fn proposals(&self) -> Option<ProposalSizes> {
@@ -200,13 +211,16 @@ pub struct EnsembleFacts {
     pub election_ports: Vec<u16>,
     pub quorum_ports: Vec<u16>,
     pub is_observer: bool,
-    /// The text of the configuration.
-    pub membership: String,
+    /// The text of the configuration, which a server without a leader keeps to itself.
+    pub membership: Option<String>,
 }
 
 /// Sessions, and the ephemeral nodes.
 #[derive(Debug, Clone)]
 pub struct SessionDump {
+    /// When sessions expire that only this server knows; `None` where there are none by
+    /// configuration.
+    pub local: Option<Vec<ExpiryFacts>>,
     pub sessions: SessionFacts,
     /// Sessions that own nodes, with those.
     pub ephemerals: Vec<(SessionId, Vec<String>)>,
@@ -239,7 +253,8 @@ pub struct MonitorFacts {
     pub watch_count: usize,
     pub ephemerals_count: usize,
     pub approximate_data_size: u64,
-    pub sessions: usize,
+    pub global_sessions: usize,
+    pub local_sessions: usize,
     pub open_files: i64,
     pub open_files_max: i64,
     pub connection_drop_chance: f64,

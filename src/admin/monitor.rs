@@ -31,8 +31,8 @@ pub fn mntr(facts: &MonitorFacts) -> String {
     lines.put("watch_count", facts.watch_count);
     lines.put("ephemerals_count", facts.ephemerals_count);
     lines.put("approximate_data_size", facts.approximate_data_size);
-    lines.put("global_sessions", facts.sessions);
-    lines.put("local_sessions", 0);
+    lines.put("global_sessions", facts.global_sessions);
+    lines.put("local_sessions", facts.local_sessions);
     lines.put("open_file_descriptor_count", facts.open_files);
     lines.put("max_file_descriptor_count", facts.open_files_max);
     let drop_chance = java::double(facts.connection_drop_chance);

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use crate::admin::VERSION;
 use crate::admin::facts::{
-    ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ServerFacts, SessionDump, SessionFacts,
+    ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ExpiryFacts, ServerFacts, SessionDump,
+    SessionFacts,
 };
 use crate::admin::java;
 use crate::base::{SessionId, WallMillis, Zxid};
@@ -15,20 +16,29 @@ use crate::proto::Op;
 
 /// `srvr`.
 pub fn srvr(facts: &ServerFacts) -> String {
-    let mut out = format!("Zookeeper version: {VERSION}\n");
+    let mut out = head(facts);
     server(facts, &mut out);
     out
 }
 
 /// `stat`.
 pub fn stat(facts: &ServerFacts, connections: &[ConnFacts]) -> String {
-    let mut out = format!("Zookeeper version: {VERSION}\nClients:\n");
+    let mut out = head(facts);
+    out.push_str("Clients:\n");
     for connection in connections {
         conn_head(connection, &mut out);
         out.push_str(")\n");
     }
     out.push('\n');
     server(facts, &mut out);
+    out
+}
+
+fn head(facts: &ServerFacts) -> String {
+    let mut out = format!("Zookeeper version: {VERSION}\n");
+    if facts.is_read_only {
+        out.push_str("READ-ONLY mode; serving only read-only clients\n");
+    }
     out
 }
 
@@ -164,19 +174,20 @@ pub fn conf(facts: &ConfFacts) -> String {
     out
 }
 
-/// What a member of an ensemble adds; without a newline at the end.
+/// What a member of an ensemble adds; without a newline behind the membership.
 fn conf_of_member(facts: &EnsembleFacts, out: &mut String) {
     let _ = write!(
         out,
-        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\n\
-         membership: \n{}",
+        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\n",
         facts.init_limit,
         facts.sync_limit,
         ports(&facts.election_ports),
         ports(&facts.quorum_ports),
         u8::from(facts.is_observer),
-        facts.membership,
     );
+    if let Some(membership) = &facts.membership {
+        let _ = write!(out, "membership: \n{membership}");
+    }
 }
 
 /// Each port once.
@@ -198,7 +209,11 @@ pub fn dirs(snapshot_bytes: u64, log_bytes: u64) -> String {
 /// `dump`.
 pub fn dump(facts: &SessionDump) -> String {
     let mut out = String::from("SessionTracker dump:\n");
-    sessions(&facts.sessions, &mut out);
+    if let Some(local) = &facts.local {
+        out.push_str("Local ");
+        session_sets(local, &mut out);
+    }
+    sessions(&facts.sessions, facts.local.is_some(), &mut out);
     let _ = writeln!(
         out,
         "ephemeral nodes dump:\nSessions with Ephemerals ({}):",
@@ -225,15 +240,22 @@ pub fn dump(facts: &SessionDump) -> String {
     out
 }
 
-/// As `SessionTrackerImpl.dumpSessions`, and that of `LearnerSessionTracker`.
-fn sessions(facts: &SessionFacts, out: &mut String) {
+/// As `SessionTrackerImpl.dumpSessions`.
+fn session_sets(sets: &[ExpiryFacts], out: &mut String) {
+    let texts = |sessions: &[SessionId]| sessions.iter().map(SessionId::to_string).collect();
+    let sets = sets.iter().map(|set| (set.at, texts(&set.sessions)));
+    out.push_str("Session ");
+    expiry_sets(sets.collect(), out);
+}
+
+/// As `LeaderSessionTracker.dumpSessions`, and that of `LearnerSessionTracker`.
+fn sessions(facts: &SessionFacts, beside_local: bool, out: &mut String) {
     match facts {
         SessionFacts::Expiring(sets) => {
-            let texts =
-                |sessions: &[SessionId]| sessions.iter().map(SessionId::to_string).collect();
-            let sets = sets.iter().map(|set| (set.at, texts(&set.sessions)));
-            out.push_str("Session ");
-            expiry_sets(sets.collect(), out);
+            if beside_local {
+                out.push_str("Global ");
+            }
+            session_sets(sets, out);
         }
         SessionFacts::Known(sessions) => {
             let _ = writeln!(out, "Global Sessions({}):", sessions.len());
@@ -307,7 +329,7 @@ pub fn hash(digests: &[(Zxid, u64)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::admin::facts::{ExpiryFacts, Latency, ProposalSizes};
+    use crate::admin::facts::{Latency, ProposalSizes};
 
     use super::*;
 
@@ -366,6 +388,7 @@ mod tests {
             zxid: Zxid(0x2_0000_0002),
             node_count: 6,
             proposals: None,
+            is_read_only: false,
         }
     }
 
@@ -425,6 +448,7 @@ mod tests {
             sessions: vec![session],
         }]);
         let facts = |sessions| SessionDump {
+            local: None,
             sessions,
             ephemerals: vec![(session, vec!["/app/lock-0000000001".to_owned()])],
             connections: vec![connection_with_session(), connection()],
@@ -444,6 +468,55 @@ mod tests {
         let sessions = "SessionTracker dump:\nGlobal Sessions(2):\n\
             0x10000a1b2c30000\t30000ms\n0x400000000000000\t6000ms\n";
         assert_eq!(dump(&facts(known)), format!("{sessions}{rest}"));
+    }
+
+    /// As running Apache servers answer that have local sessions.
+    #[test]
+    fn sessions_of_this_server_only_come_first() {
+        let (local, global) = (SessionId(0x0100_00a1_b2c3_0000), SessionId(0x1a));
+        let expiring = |sessions: &[SessionId]| ExpiryFacts {
+            at: WallMillis(1_773_480_446_000),
+            sessions: sessions.to_vec(),
+        };
+        let head = |sessions| {
+            let facts = SessionDump {
+                local: Some(vec![expiring(&[local])]),
+                sessions,
+                ephemerals: Vec::new(),
+                connections: Vec::new(),
+            };
+            let text = dump(&facts);
+            let (head, _) = text.split_once("ephemeral nodes dump:").unwrap();
+            head.to_owned()
+        };
+        let of_local = "SessionTracker dump:\nLocal Session Sets (1)/(1):\n\
+            1 expire at Sat Mar 14 09:27:26 UTC 2026:\n\t0x10000a1b2c30000\n";
+        assert_eq!(
+            head(SessionFacts::Expiring(vec![expiring(&[global])])),
+            format!(
+                "{of_local}Global Session Sets (1)/(1):\n\
+                 1 expire at Sat Mar 14 09:27:26 UTC 2026:\n\t0x1a\n"
+            )
+        );
+        assert_eq!(
+            head(SessionFacts::Known(vec![(global, 6000)])),
+            format!("{of_local}Global Sessions(1):\n0x1a\t6000ms\n")
+        );
+    }
+
+    #[test]
+    fn a_server_without_a_leader_says_so() {
+        let facts = ServerFacts {
+            mode: "read-only",
+            is_read_only: true,
+            ..server_facts()
+        };
+        let head = format!(
+            "Zookeeper version: {VERSION}\nREAD-ONLY mode; serving only read-only clients\n"
+        );
+        let lines = SERVER_LINES.replace("standalone", "read-only");
+        assert_eq!(srvr(&facts), format!("{head}{lines}"));
+        assert_eq!(stat(&facts, &[]), format!("{head}Clients:\n\n{lines}"));
     }
 
     #[test]
@@ -510,7 +583,7 @@ mod tests {
                 election_ports: election_ports.to_vec(),
                 quorum_ports: quorum_ports.to_vec(),
                 is_observer,
-                membership: membership.to_owned(),
+                membership: Some(membership.to_owned()),
             }),
             ..conf_facts()
         };
@@ -528,5 +601,9 @@ mod tests {
             conf(&member(true, &[3888, 3889], &[2888, 2888])),
             expected("electionPort=3888|3889\nquorumPort=2888", 1)
         );
+        let mut without_leader = member(false, &[3888], &[2888]);
+        without_leader.ensemble.as_mut().unwrap().membership = None;
+        let text = conf(&without_leader);
+        assert!(text.ends_with("quorumPort=2888\npeerType=0\n"), "{text}");
     }
 }

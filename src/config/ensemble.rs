@@ -14,6 +14,7 @@ use super::{
 use crate::{
     base::ServerId,
     election::ElectionOptions,
+    peer::LocalSessions,
     quorum::{QuorumView, Role, ViewRules},
     zab::ZabOptions,
 };
@@ -54,6 +55,10 @@ pub struct EnsembleOptions {
     pub notification_interval_max_ms: u64,
     pub observer: ObserverOptions,
     pub sync: SyncOptions,
+    /// `localSessionsEnabled`, `localSessionsUpgradingEnabled`.
+    pub local_sessions: LocalSessions,
+    /// `readonlymode.enabled`: serve reads while there is no leader.
+    pub read_only: bool,
 }
 
 /// The connections of the election port.
@@ -128,6 +133,12 @@ impl EnsembleOptions {
         }
     }
 
+    /// How long this server looks for a leader before it serves reads without one; `None` for ever.
+    pub fn read_only_after_ms(&self) -> Option<u64> {
+        let after_ms = READ_ONLY_AFTER_MS_MIN.max(u64::from(self.tick_ms));
+        self.read_only.then_some(after_ms)
+    }
+
     /// How long a learner tries to reach its leader.
     pub fn connect_budget_ms(&self) -> u64 {
         u64::from(self.tick_ms) * u64::from(self.connect_limit)
@@ -165,6 +176,8 @@ impl Values {
         let max_ms = self.at_least_or_error(&ensemble::MAX_NOTIFICATION_INTERVAL, 1);
         let observer = self.observer();
         let sync = self.sync();
+        let local_sessions = self.local_sessions();
+        let read_only = self.read_only(local_sessions);
         let (view, me) = (membership.view?, membership.me?);
         Some(EnsembleOptions {
             me,
@@ -184,7 +197,28 @@ impl Values {
             notification_interval_max_ms: max_ms.max(min_ms),
             observer,
             sync,
+            local_sessions,
+            read_only,
         })
+    }
+
+    fn local_sessions(&self) -> LocalSessions {
+        let upgrades = self.bool(&client::LOCAL_SESSIONS_UPGRADING);
+        match (self.bool(&client::LOCAL_SESSIONS), upgrades) {
+            (false, _) => LocalSessions::Off,
+            (true, false) => LocalSessions::Fixed,
+            (true, true) => LocalSessions::Upgradable,
+        }
+    }
+
+    fn read_only(&mut self, local_sessions: LocalSessions) -> bool {
+        let read_only = self.bool(&client::READ_ONLY_MODE);
+        if read_only && !local_sessions.are_on() {
+            let text = "a server without a leader can open no sessions unless localSessionsEnabled \
+                is true";
+            self.warn(&client::READ_ONLY_MODE, text.to_owned());
+        }
+        read_only
     }
 
     /// A number of ticks that an ensemble must have.
@@ -290,3 +324,6 @@ impl Values {
 }
 
 const SNAPSHOT_SIZE_FACTOR_DEFAULT: f64 = 0.33;
+
+/// What Apache's server waits at least.
+const READ_ONLY_AFTER_MS_MIN: u64 = 2000;

@@ -299,6 +299,7 @@ impl Dialogue {
                 timeout_ms: request.time_out,
                 session: SessionId(request.session_id),
                 password: request.passwd.map(Bytes::copy_from_slice),
+                read_only: request.read_only == Some(true),
             },
         });
     }

@@ -157,6 +157,7 @@ impl Outbox {
         session: Arc<SessionHandle>,
         timeout_ms: i32,
         password: &[u8],
+        is_read_only: bool,
     ) -> bool {
         self.put(|inner| {
             let response = ConnectResponse {
@@ -164,7 +165,7 @@ impl Outbox {
                 time_out: timeout_ms,
                 session_id: session.id().0,
                 passwd: Some(password),
-                read_only: inner.knows_read_only.then_some(false),
+                read_only: inner.knows_read_only.then_some(is_read_only),
             };
             reply::frame_length(response.encoded_len(), &mut inner.bytes);
             response.encode(&mut inner.bytes);
@@ -172,11 +173,11 @@ impl Outbox {
         })
     }
 
-    pub(super) fn put_session_invalid(&self) -> bool {
+    pub(super) fn put_session_invalid(&self, is_read_only: bool) -> bool {
         self.put(|inner| {
             let response = ConnectResponse {
                 passwd: Some(&[0; 16]),
-                read_only: inner.knows_read_only.then_some(false),
+                read_only: inner.knows_read_only.then_some(is_read_only),
                 ..ConnectResponse::default()
             };
             reply::frame_length(response.encoded_len(), &mut inner.bytes);

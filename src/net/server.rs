@@ -132,6 +132,10 @@ impl Server {
         *self.mode.read()
     }
 
+    fn is_read_only(&self) -> bool {
+        self.mode() == Some(Mode::ReadOnly)
+    }
+
     /// Puts what the writer has for clients into their outboxes, in order. The caller holds the
     /// state exclusively, and calls [`Woken::wake`] when it has let go.
     pub fn deliver(&self, outputs: &mut Vec<ClientOutput>, woken: &mut Woken) {
@@ -163,8 +167,8 @@ impl Server {
                 timeout_ms,
                 password,
                 ..
-            } => outbox.put_connected(session, timeout_ms, &password),
-            ClientOutput::SessionInvalid { .. } => outbox.put_session_invalid(),
+            } => outbox.put_connected(session, timeout_ms, &password, self.is_read_only()),
+            ClientOutput::SessionInvalid { .. } => outbox.put_session_invalid(self.is_read_only()),
             ClientOutput::Reply {
                 xid, zxid, reply, ..
             } => outbox.put_reply(xid, zxid, &reply),

@@ -28,6 +28,7 @@ impl Peer {
             Task::Sync { path } => {
                 self.reply(asked, db.last_zxid(), WriteReply::Synced(path), client);
             }
+            Task::CloseLocal(session) => self.on_closed(session, asked, db.last_zxid(), client),
             Task::Apply(record) => {
                 let zxid = record.zxid;
                 self.apply_record(record, asked, db, watches, client);
@@ -53,9 +54,14 @@ impl Peer {
         match step {
             Step::Apply(record) => {
                 let (session, xid, zxid) = (record.session, record.cxid, record.zxid);
-                requests.overtake(session, xid, zxid);
-                self.answer_ready(session, db, client);
-                let asked = self.answered_by(session, xid, zxid);
+                // An opening is no request of a client's, and one of its own may have the number 0.
+                let is_opening = matches!(record.txn, Txn::CreateSession { .. });
+                let mut asked = None;
+                if !is_opening {
+                    requests.overtake(session, xid, zxid);
+                    self.answer_ready(session, db, client);
+                    asked = self.answered_by(session, xid, zxid);
+                }
                 self.apply_record(record, asked, db, watches, client);
                 self.answer_ready(session, db, client);
             }
@@ -123,8 +129,9 @@ impl Peer {
             Txn::CreateSession { timeout_ms } => self.on_opened(session, timeout_ms, out),
             Txn::CloseSession { .. } => self.on_closed(session, asked, zxid, out),
             txn => {
-                if asked.is_some() {
-                    self.reply(asked, zxid, reply::of(&txn, applied.outcome), out);
+                if let Some(by) = asked {
+                    let reply = by.named(reply::of(&txn, applied.outcome));
+                    self.reply(asked, zxid, reply, out);
                 }
             }
         }
@@ -149,6 +156,10 @@ impl Peer {
 
     fn on_opened(&mut self, session: SessionId, timeout_ms: i32, out: &mut Vec<ClientOutput>) {
         self.sessions.commit(session);
+        if matches!(self.role, Role::Learning(_)) && self.connections.holder_of(session).is_none() {
+            // Its client left while it was being upgraded; the leader sees to its expiry.
+            self.sessions.remove(session);
+        }
         let conn = self.connections.opened(session);
         let handle = self.sessions.handle(session);
         // The client may have left; its session then waits for its expiry.
@@ -163,7 +174,7 @@ impl Peer {
     }
 
     /// Whoever holds the session is cut off; one who asked for it is answered first.
-    fn on_closed(
+    pub(super) fn on_closed(
         &mut self,
         session: SessionId,
         asked: Option<Asked>,
@@ -188,7 +199,7 @@ impl Peer {
         reply: WriteReply,
         out: &mut Vec<ClientOutput>,
     ) {
-        let Some(Asked { conn, xid, op }) = asked else {
+        let Some(Asked { conn, xid, op, .. }) = asked else {
             return;
         };
         if !self.connections.contains(conn) {

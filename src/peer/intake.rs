@@ -4,9 +4,9 @@ use crate::base::{ConnId, Now, SessionId};
 use crate::peer::pipeline::Asked;
 use crate::peer::seam::Write;
 use crate::peer::{ClientOutput, ConnectAsk, OWN_CLIENTS, Output, Peer, Role};
-use crate::prep::{Caller, Prepared};
-use crate::proto::WriteRequest;
-use crate::session::{is_password_of, password};
+use crate::prep::{Caller, Prepared, wants_global_session};
+use crate::proto::{Op, WriteRequest};
+use crate::session::{Scope, is_password_of, password};
 use crate::tree::Database;
 
 impl Peer {
@@ -20,23 +20,41 @@ impl Peer {
         out: &mut Vec<Output>,
         client: &mut Vec<ClientOutput>,
     ) {
+        if self.is_read_only() {
+            return self.connect_read_only(now, db, conn, ask, client);
+        }
         if !self.is_serving() {
             client.push(ClientOutput::Close { conn });
             return;
         }
-        if ask.last_zxid_seen > db.last_zxid() {
-            tracing::info!(%conn, seen = %ask.last_zxid_seen, applied = %db.last_zxid(),
-                "refused a client that has seen what is not yet here");
+        if has_seen_more(conn, ask, db) {
             client.push(ClientOutput::Close { conn });
             return;
         }
+        let timeout_ms = self.negotiated_ms(ask);
+        if ask.session != SessionId::NONE {
+            self.take_over(now, conn, ask, timeout_ms, out, client);
+        } else if self.options.local_sessions.are_on() {
+            self.open_local(now, db, conn, timeout_ms, client);
+        } else {
+            self.open_session(now, db, conn, timeout_ms, out);
+        }
+    }
+
+    /// What becomes of the timeout that the client asked for, in milliseconds.
+    pub(super) fn negotiated_ms(&self, ask: &ConnectAsk) -> i32 {
         let min_ms = self.options.session_timeout_min_ms;
         let max_ms = self.options.session_timeout_max_ms;
-        let timeout_ms = ask.timeout_ms.min(max_ms).max(min_ms);
-        if ask.session == SessionId::NONE {
-            self.open_session(now, db, conn, timeout_ms, out);
-        } else {
-            self.take_over(now, conn, ask, timeout_ms, out, client);
+        ask.timeout_ms.min(max_ms).max(min_ms)
+    }
+
+    /// An id that no session has which this server knows of.
+    pub(super) fn unused_session_id(&mut self, db: &Database) -> SessionId {
+        loop {
+            let session = self.session_ids.next_id();
+            if !self.sessions.contains(session) && !db.sessions.contains_key(&session) {
+                return session;
+            }
         }
     }
 
@@ -49,13 +67,22 @@ impl Peer {
         timeout_ms: i32,
         out: &mut Vec<Output>,
     ) {
-        let mut session = self.session_ids.next_id();
-        while self.sessions.contains(session) || db.sessions.contains_key(&session) {
-            session = self.session_ids.next_id();
-        }
+        let session = self.unused_session_id(db);
         self.sessions.track(session, timeout_ms, now.monotonic);
         self.sessions.set_owner(session, OWN_CLIENTS);
         self.connections.open(conn, session);
+        self.ask_for_opening(now, db, session, timeout_ms, out);
+    }
+
+    /// Sees to the transaction that opens a session.
+    pub(super) fn ask_for_opening(
+        &mut self,
+        now: Now,
+        db: &Database,
+        session: SessionId,
+        timeout_ms: i32,
+        out: &mut Vec<Output>,
+    ) {
         match self.pipeline_mut() {
             Some(pipeline) => {
                 let record = pipeline
@@ -80,24 +107,44 @@ impl Peer {
     ) {
         let session = ask.session;
         let is_right = is_password_of(session, ask.password.as_deref());
-        if is_right && matches!(self.role, Role::Learning(_)) {
+        let is_local = self.sessions.scope(session) == Some(Scope::Local);
+        if is_right && !is_local && matches!(self.role, Role::Learning(_)) {
             return self.ask_for_session(conn, session, timeout_ms, out, client);
         }
-        let handle = self.sessions.returning(session).filter(|_| is_right);
-        let Some(handle) = handle.cloned() else {
-            self.counters.sessions_refused += 1;
-            client.push(ClientOutput::SessionInvalid { conn });
-            return;
-        };
+        if is_right && self.sessions.returning(session).is_some() {
+            self.give_back(now, conn, session, timeout_ms, client);
+        } else {
+            self.refuse_session(conn, client);
+        }
+    }
+
+    pub(super) fn refuse_session(&mut self, conn: ConnId, client: &mut Vec<ClientOutput>) {
+        self.counters.sessions_refused += 1;
+        client.push(ClientOutput::SessionInvalid { conn });
+    }
+
+    /// Gives an open session to a connection; who held it is cut off.
+    pub(super) fn give_back(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        session: SessionId,
+        timeout_ms: i32,
+        client: &mut Vec<ClientOutput>,
+    ) {
+        if let Role::Learning(role) = &mut self.role {
+            role.requests.forget(session);
+        }
         if let Some(old) = self.connections.attach(conn, session) {
             client.push(ClientOutput::Close { conn: old });
         }
         let is_open = self.sessions.touch(session, timeout_ms, now.monotonic);
         assert!(is_open, "only an open session is taken over");
         self.sessions.set_owner(session, OWN_CLIENTS);
+        let handle = self.sessions.handle(session).cloned();
         client.push(ClientOutput::Connected {
             conn,
-            session: handle,
+            session: handle.expect("it is open"),
             timeout_ms,
             password: password(session),
         });
@@ -116,22 +163,36 @@ impl Peer {
             self.counters.writes_dropped += 1;
             return;
         }
-        if matches!(self.role, Role::Learning(_)) {
-            return self.forward(db, write, out, client);
+        let mut asked = Asked {
+            conn: write.conn,
+            xid: write.xid,
+            op: write.op,
+            refused_as: None,
+        };
+        if self.is_read_only() {
+            return self.answer_read_only(db, write.session, asked, client);
         }
+        if self.sessions.scope(write.session) == Some(Scope::Local) {
+            if write.op == Op::CloseSession {
+                return self.close_local(db, write.session, asked, client);
+            }
+            if wants_global_session(&write.request) {
+                asked.refused_as = self.upgrade(now, db, write.session, out).err();
+            }
+        }
+        if matches!(self.role, Role::Learning(_)) {
+            return self.forward(db, write, asked, out, client);
+        }
+        let (standing, ephemerals) = self.standings(write.session, OWN_CLIENTS);
         let caller = Caller {
             session: write.session,
             xid: write.xid,
             op: write.op,
             ids: &write.ids,
-            standing: self.sessions.check(write.session, OWN_CLIENTS),
+            standing,
+            ephemerals: asked.refused_as.map_or(ephemerals, Err),
         };
-        let asked = Some(Asked {
-            conn: write.conn,
-            xid: write.xid,
-            op: write.op,
-        });
-        self.prepare(now, db, &caller, write.request, asked, out);
+        self.prepare(now, db, &caller, write.request, Some(asked), out);
     }
 
     /// Prepares a write, whoever asks, and proposes what comes of it.
@@ -157,14 +218,22 @@ impl Peer {
     }
 
     /// Time has passed: ends sessions that expired, deletes nodes whose time has come.
-    pub(super) fn wake_pipeline(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
+    pub(super) fn wake_pipeline(
+        &mut self,
+        now: Now,
+        db: &Database,
+        out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
+    ) {
         let policy = self.policy.clone();
         while self.pipeline_has_room()
             && let Some(session) = self.sessions.next_expired(now.monotonic)
         {
-            let timeout_ms = db.sessions.get(&session).copied().unwrap_or_default();
-            tracing::info!("Expiring session {session}, timeout of {timeout_ms}ms exceeded");
-            self.counters.sessions_expired += 1;
+            self.count_expiry(session);
+            if self.sessions.scope(session) == Some(Scope::Local) {
+                self.on_closed(session, None, db.last_zxid(), client);
+                continue;
+            }
             let pipeline = self.pipeline_mut().expect("it has room");
             let record = pipeline.prep.expire_session(db, &policy, now.wall, session);
             self.propose(now, Prepared::Logged(record), None, out);
@@ -178,4 +247,15 @@ impl Peer {
             self.propose(now, Prepared::Logged(record), None, out);
         }
     }
+}
+
+/// The tree here is behind what the client knows.
+pub(super) fn has_seen_more(conn: ConnId, ask: &ConnectAsk, db: &Database) -> bool {
+    let seen = ask.last_zxid_seen;
+    let has = seen > db.last_zxid();
+    if has {
+        tracing::info!(%conn, %seen, applied = %db.last_zxid(),
+            "refused a client that has seen what is not yet here");
+    }
+    has
 }

@@ -16,7 +16,7 @@ use crate::peer::query::{LeadingReport, ProposalSizes};
 use crate::peer::{Mode, Output, Peer, Role};
 use crate::prep::{Caller, Prepared};
 use crate::proto::{ErrorCode, Op, OpClass, TxnRecord, WriteRequest};
-use crate::session::{Owner, SessionTable};
+use crate::session::{Owner, Scope, SessionTable};
 use crate::tree::Database;
 use crate::zab::{Leader, LeaderInput, LeaderOutput, LearnerRequest};
 
@@ -226,12 +226,14 @@ impl Peer {
             Some(Op::CreateSession) => self.open_for_learner(now, db, link, session, &body, out),
             Some(Op::Sync) => self.on_learner_sync(link, out),
             _ => {
+                let (standing, ephemerals) = self.standings(session, owner(link));
                 let caller = Caller {
                     session,
                     xid,
                     op: op.unwrap_or(Op::Error),
                     ids: &ids,
-                    standing: self.sessions.check(session, owner(link)),
+                    standing,
+                    ephemerals,
                 };
                 let request = match op.filter(|op| op.class() == OpClass::Write) {
                     Some(op) => WriteRequest::decode(op, &body),
@@ -282,7 +284,9 @@ impl Peer {
         timeout_ms: i32,
         out: &mut Vec<Output>,
     ) {
-        let is_valid = self.sessions.returning(session).is_some();
+        // Its opening may still be on its way: the client of one that is being upgraded knows it.
+        let is_open = self.sessions.open(session).is_some();
+        let is_valid = is_open && self.sessions.scope(session) != Some(Scope::Local);
         if is_valid {
             self.sessions.touch(session, timeout_ms, now.monotonic);
             self.sessions.set_owner(session, owner(link));

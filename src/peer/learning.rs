@@ -16,7 +16,7 @@ use crate::peer::requests::{Ready, Requests};
 use crate::peer::seam::Write;
 use crate::peer::{ClientOutput, Door, Mode, Output, Peer, Role};
 use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
-use crate::session::password;
+use crate::session::{Scope, password};
 use crate::tree::Database;
 use crate::zab::{
     Learner, LearnerInput, LearnerKind, LearnerOutput, LearnerRequest, ObserverMaster, Term,
@@ -204,7 +204,6 @@ impl Learning {
 
     /// A client has left; the leader hears of its session once more.
     fn on_departed(&mut self, session: SessionId, timeout_ms: i32, touched: Monotonic) {
-        self.requests.forget(session);
         if touched >= self.pinged {
             self.touched_elsewhere.insert(session, timeout_ms);
         }
@@ -364,6 +363,7 @@ impl Peer {
         &mut self,
         db: &Database,
         write: Write,
+        asked: Asked,
         out: &mut Vec<Output>,
         client: &mut Vec<ClientOutput>,
     ) {
@@ -371,11 +371,6 @@ impl Peer {
             return;
         };
         let session = write.session;
-        let asked = Asked {
-            conn: write.conn,
-            xid: write.xid,
-            op: write.op,
-        };
         match write.request {
             WriteRequest::Malformed {
                 code,
@@ -417,6 +412,10 @@ impl Peer {
             let reply = match ready {
                 Ready::Synced(path) => WriteReply::Synced(path),
                 Ready::Refused(code) => WriteReply::Error(code),
+                Ready::Closed => {
+                    self.on_closed(session, Some(asked), db.last_zxid(), client);
+                    return;
+                }
             };
             self.reply(Some(asked), db.last_zxid(), reply, client);
         }
@@ -445,17 +444,35 @@ impl Peer {
 
     /// A connection of a learner's client is gone.
     pub(super) fn on_client_left(&mut self, conn: ConnId, session: Option<SessionId>) {
-        let Role::Learning(role) = &mut self.role else {
-            return;
-        };
-        role.returning.retain(|_, returning| returning.conn != conn);
+        if let Role::Learning(role) = &mut self.role {
+            role.returning.retain(|_, returning| returning.conn != conn);
+        }
         let Some(session) = session else {
             return;
         };
-        if let Some(handle) = self.sessions.handle(session) {
-            role.on_departed(session, handle.timeout_ms(), handle.touched());
+        let scope = self.sessions.scope(session);
+        let role = match &mut self.role {
+            Role::Learning(role) => Some(role),
+            Role::Looking(_) => None,
+            Role::Standalone(_) | Role::Leading(_) => return,
+        };
+        if let Some(role) = role {
+            role.requests.forget(session);
+            let handle = self.sessions.handle(session);
+            if let Some(handle) = handle.filter(|_| scope != Some(Scope::Local)) {
+                role.on_departed(session, handle.timeout_ms(), handle.touched());
+            }
         }
-        self.sessions.remove(session);
+        // A local session stays for as long as it has, one that is being upgraded until it is
+        // known that the leader has it. What waited to close one is forgotten with its client.
+        let stays = match scope {
+            Some(Scope::Local) => self.sessions.open(session).is_some(),
+            Some(Scope::Upgrading) => true,
+            Some(Scope::Global) | None => false,
+        };
+        if !stays {
+            self.sessions.remove(session);
+        }
     }
 
     /// What the log has beyond the state when this learner leaves.
@@ -487,9 +504,7 @@ impl Peer {
             return;
         };
         if !is_valid {
-            self.counters.sessions_refused += 1;
-            client.push(ClientOutput::SessionInvalid { conn });
-            return;
+            return self.refuse_session(conn, client);
         }
         role.requests.forget(session);
         if let Some(old) = self.connections.attach(conn, session) {

@@ -18,6 +18,7 @@ use crate::base::{Monotonic, Now, ServerId, Zxid};
 use crate::election::{self, Elected, Election, PeerState};
 use crate::peer::leading::Leading;
 use crate::peer::learning::Learning;
+use crate::peer::read_only::ReadOnly;
 use crate::peer::{Door, Output, Peer, Role};
 use crate::proto::TxnRecord;
 use crate::tree::Database;
@@ -31,6 +32,7 @@ pub(super) struct Looking {
     tail: VecDeque<(TxnRecord, Bytes)>,
     /// The last transaction before the term of a leader, and where that term's zxids began.
     led: Option<(Zxid, Zxid)>,
+    pub(super) read_only: ReadOnly,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +54,12 @@ impl Looking {
         tail: VecDeque<(TxnRecord, Bytes)>,
         led: Option<(Zxid, Zxid)>,
     ) -> Self {
-        let phase = Phase::Draining;
-        Self { phase, tail, led }
+        Self {
+            phase: Phase::Draining,
+            tail,
+            led,
+            read_only: ReadOnly::No,
+        }
     }
 
     /// The start of a server: its state is what its log holds.
@@ -62,6 +68,7 @@ impl Looking {
             phase: Phase::CatchingUp,
             tail: VecDeque::new(),
             led: None,
+            read_only: ReadOnly::No,
         }
     }
 
@@ -102,7 +109,8 @@ impl Looking {
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         match self.phase {
             Phase::Resting { until } => Some(until),
-            Phase::Draining | Phase::CatchingUp | Phase::Electing => None,
+            Phase::Electing => self.read_only.deadline(),
+            Phase::Draining | Phase::CatchingUp => None,
         }
     }
 
@@ -122,8 +130,10 @@ impl Peer {
             && role.starts_at(now.monotonic)
         {
             role.phase = Phase::Electing;
+            self.await_read_only(now);
             self.look(now, db, out);
         }
+        self.wake_read_only(now, out);
     }
 
     fn look(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
@@ -208,6 +218,7 @@ impl Peer {
         let member = self.member.as_ref().expect("only a member is elected");
         tracing::info!(sid = %member.options.me, leader = %leader, round = %elected.vote.round, "{}", elected.state);
         out.push(Output::Eager(false));
+        self.end_read_only(out);
         match elected.state {
             PeerState::Leading => self.become_leading(now, db, out),
             PeerState::Following | PeerState::Observing => {

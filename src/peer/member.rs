@@ -29,6 +29,9 @@ pub struct MemberOptions {
     pub observer_queue_bytes_max: usize,
     /// `leaderServes`: clients may connect to the leader.
     pub leader_serves: bool,
+    /// `readonlymode.enabled`: how long this server looks for a leader before it lets clients read
+    /// that ask for no more; `None` for ever.
+    pub read_only_after_ms: Option<u64>,
     /// `commitLogCount`: committed transactions kept at hand for learners.
     pub commit_log_count: usize,
     /// `jute.maxbuffer` and its extra size together: the longest text or buffer of a transaction.

@@ -36,6 +36,7 @@ mod intake;
 mod janitor;
 mod leading;
 mod learning;
+mod local_sessions;
 mod looking;
 mod masters;
 mod member;
@@ -43,6 +44,7 @@ mod observers;
 mod options;
 mod pipeline;
 mod query;
+mod read_only;
 mod reply;
 mod requests;
 mod role;
@@ -52,7 +54,7 @@ mod tests;
 
 pub use janitor::JanitorOptions;
 pub use member::{MemberOptions, MemberStart};
-pub use options::PeerOptions;
+pub use options::{LocalSessions, PeerOptions};
 pub use query::{
     Counters, InFlightReport, LeadingReport, ProposalSizes, QuorumReport, RoleReport, SessionReport,
 };
@@ -80,7 +82,8 @@ use role::Role;
 pub struct Peer {
     options: PeerOptions,
     policy: Arc<Policy>,
-    /// Of a leader or a server on its own all sessions; of a learner those of its clients.
+    /// Of a leader or a server on its own all global sessions; of a learner those of its clients. Of
+    /// every server its local ones.
     sessions: SessionTable,
     session_ids: IdGenerator,
     connections: Connections,
@@ -144,7 +147,10 @@ impl Peer {
     ) -> Self {
         Self {
             policy,
-            sessions: SessionTable::new(options.tick_ms),
+            sessions: match role {
+                Role::Standalone(_) => SessionTable::new(options.tick_ms),
+                _ => SessionTable::of_local_expiry(options.tick_ms),
+            },
             session_ids: IdGenerator::new(options.session_id_byte, now.monotonic),
             connections: Connections::default(),
             member,
@@ -275,6 +281,10 @@ impl Peer {
             Role::Learning(role) => role.next_deadline(),
             Role::Looking(role) => role.deadline(),
         };
+        let local = match self.role.pipeline() {
+            Some(_) => None,
+            None => self.sessions.next_due(),
+        };
         // What it would bring needs room.
         let pipeline = self.role.pipeline().filter(|pipeline| pipeline.has_room());
         let own = pipeline.map(|pipeline| {
@@ -282,7 +292,7 @@ impl Peer {
             let sessions = self.sessions.next_due();
             sessions.map_or(janitor, |due| due.min(janitor))
         });
-        [election, role, own].into_iter().flatten().min()
+        [election, role, own, local].into_iter().flatten().min()
     }
 
     fn wake(
@@ -302,7 +312,8 @@ impl Peer {
             }
             Role::Looking(_) => self.wake_looking(now, db, out),
         }
-        self.wake_pipeline(now, db, out);
+        self.wake_local_sessions(now, db, client);
+        self.wake_pipeline(now, db, out, client);
     }
 
     /// The disk has done something.
@@ -411,7 +422,7 @@ impl Peer {
     /// The term is over: connections, and what was known of their sessions, go with it.
     fn forget_clients(&mut self) {
         self.connections = Connections::default();
-        self.sessions = SessionTable::new(self.options.tick_ms);
+        self.sessions = SessionTable::of_local_expiry(self.options.tick_ms);
     }
 
     /// Whether clients can be served.

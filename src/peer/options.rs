@@ -16,6 +16,27 @@ pub struct PeerOptions {
     pub session_timeout_max_ms: i32,
     /// The top byte of session ids: the low byte of the server's id, 1 for a standalone server.
     pub session_id_byte: u8,
+    pub local_sessions: LocalSessions,
+}
+
+/// `localSessionsEnabled`, `localSessionsUpgradingEnabled`: sessions that only the server knows
+/// which opened them. A server on its own has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LocalSessions {
+    /// Every session is opened by a transaction.
+    #[default]
+    Off,
+    /// New sessions are local and stay so.
+    Fixed,
+    /// New sessions are local until they ask for an ephemeral node.
+    Upgradable,
+}
+
+impl LocalSessions {
+    /// Whether new sessions are local.
+    pub fn are_on(self) -> bool {
+        self != Self::Off
+    }
 }
 
 impl Default for PeerOptions {
@@ -27,6 +48,7 @@ impl Default for PeerOptions {
             session_timeout_min_ms: 6000,
             session_timeout_max_ms: 60_000,
             session_id_byte: 1,
+            local_sessions: LocalSessions::Off,
         }
     }
 }

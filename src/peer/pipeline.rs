@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::{ConnId, Now, Xid, Zxid, limits};
+use crate::base::{ConnId, Now, SessionId, Xid, Zxid, limits};
 use crate::peer::PeerOptions;
 use crate::peer::janitor::Janitor;
 use crate::prep::{Prep, Prepared};
@@ -47,6 +47,8 @@ pub(super) enum Task {
     Sync {
         path: Option<Box<str>>,
     },
+    /// The end of a session that no transaction opened.
+    CloseLocal(SessionId),
 }
 
 /// A client's request that is to be answered.
@@ -55,6 +57,8 @@ pub(super) struct Asked {
     pub(super) conn: ConnId,
     pub(super) xid: Xid,
     pub(super) op: Op,
+    /// What a refusal is to be called, whatever the transaction says.
+    pub(super) refused_as: Option<ErrorCode>,
 }
 
 impl Pipeline {
@@ -91,6 +95,15 @@ impl Pipeline {
         logged
     }
 
+    /// Queues the end of a session that no transaction opened.
+    pub(super) fn queue_local_close(&mut self, session: SessionId, asked: Asked) {
+        self.in_flight.push_back(InFlight {
+            task: Task::CloseLocal(session),
+            asked: Some(asked),
+            bytes: 0,
+        });
+    }
+
     /// Everything up to this may be applied.
     pub(super) fn settle(&mut self, zxid: Zxid) {
         assert!(zxid >= self.settled, "what is settled stays so");
@@ -111,7 +124,7 @@ impl Pipeline {
             .front()
             .is_some_and(|first| match &first.task {
                 Task::Apply(record) => record.zxid <= self.settled,
-                Task::Refuse { .. } | Task::Sync { .. } => true,
+                Task::Refuse { .. } | Task::Sync { .. } | Task::CloseLocal(_) => true,
             })
     }
 
@@ -131,7 +144,7 @@ impl Pipeline {
             .into_iter()
             .filter_map(|waiting| match waiting.task {
                 Task::Apply(record) => Some(record),
-                Task::Refuse { .. } | Task::Sync { .. } => None,
+                Task::Refuse { .. } | Task::Sync { .. } | Task::CloseLocal(_) => None,
             })
     }
 

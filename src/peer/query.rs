@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::{ConnId, Epoch, Monotonic, ServerId, SessionId, Zxid};
 use crate::peer::pipeline::Pipeline;
 use crate::peer::{Peer, Role};
-use crate::session::SessionView;
+use crate::session::{Scope, SessionView};
 use crate::zab::LearnerReport;
 
 /// A session and who holds it.
@@ -103,10 +103,22 @@ impl Peer {
         self.sessions.len()
     }
 
-    /// Open sessions by when they expire if they are not touched again, as `dump` shows them.
-    pub fn expiry_buckets(&self) -> BTreeMap<Monotonic, Vec<SessionId>> {
+    /// How many only this server knows.
+    pub fn local_session_count(&self) -> usize {
+        self.sessions.local_count()
+    }
+
+    /// Whether new sessions are local.
+    pub fn local_sessions_are_on(&self) -> bool {
+        self.options.local_sessions.are_on()
+    }
+
+    /// Open sessions that only this server knows, or those that others know too, by when they
+    /// expire here if they are not touched again, as `dump` shows them.
+    pub fn expiry_buckets(&self, local: bool) -> BTreeMap<Monotonic, Vec<SessionId>> {
         let mut buckets: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for view in self.sessions.views() {
+        let views = self.sessions.views().into_iter();
+        for view in views.filter(|view| (view.scope == Scope::Local) == local) {
             if let Some(expires) = view.expires {
                 buckets.entry(expires).or_default().push(view.id);
             }

@@ -1,8 +1,19 @@
 //! What a client is answered once its write is applied.
 
+use crate::peer::pipeline::Asked;
 use crate::proto::txn::{CreateKind, SubTxn};
 use crate::proto::{ErrorCode, MultiResult, Txn, WriteReply};
 use crate::tree::Outcome;
+
+impl Asked {
+    /// The reply under the name that its client is to hear.
+    pub(super) fn named(self, reply: WriteReply) -> WriteReply {
+        match (reply, self.refused_as) {
+            (WriteReply::Error(_), Some(code)) => WriteReply::Error(code),
+            (reply, _) => reply,
+        }
+    }
+}
 
 /// The reply to a transaction that a client asked for and that did `outcome`.
 ///

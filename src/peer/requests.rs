@@ -38,6 +38,7 @@ enum Kind {
         is_answered: bool,
     },
     Refused(ErrorCode),
+    CloseLocal,
 }
 
 /// What can be answered without a transaction.
@@ -45,6 +46,8 @@ enum Kind {
 pub(super) enum Ready {
     Synced(Option<Box<str>>),
     Refused(ErrorCode),
+    /// The session, which only this server knows, is to end.
+    Closed,
 }
 
 impl Requests {
@@ -75,6 +78,12 @@ impl Requests {
     /// Nobody is asked: it is refused when all before it is answered, see [`Requests::next_ready`].
     pub(super) fn refuse(&mut self, session: SessionId, asked: Asked, code: ErrorCode) {
         self.push(session, asked, Kind::Refused(code));
+    }
+
+    /// Nobody is asked: the session, which only this server knows, ends when all before this is
+    /// answered.
+    pub(super) fn close_local(&mut self, session: SessionId, asked: Asked) {
+        self.push(session, asked, Kind::CloseLocal);
     }
 
     /// A transaction of this session with this request's number is about to be applied. Syncs that were asked
@@ -129,13 +138,14 @@ impl Requests {
         let is_ready = |(_, kind): &mut (Asked, Kind)| match kind {
             Kind::Forwarded { .. } => false,
             Kind::Sync { is_answered, .. } => *is_answered,
-            Kind::Refused(_) => true,
+            Kind::Refused(_) | Kind::CloseLocal => true,
         };
         let (asked, kind) = waiting.pop_front_if(is_ready)?;
         self.on_answered(session);
         match kind {
             Kind::Sync { path, .. } => Some((asked, Ready::Synced(path))),
             Kind::Refused(code) => Some((asked, Ready::Refused(code))),
+            Kind::CloseLocal => Some((asked, Ready::Closed)),
             Kind::Forwarded { .. } => unreachable!("it is not ready"),
         }
     }

@@ -118,6 +118,8 @@ pub struct ConnectAsk {
     /// [`SessionId::NONE`] for a new one.
     pub session: SessionId,
     pub password: Option<Bytes>,
+    /// The client makes do with reads.
+    pub read_only: bool,
 }
 
 /// A client's write or sync, read from its connection.
@@ -230,6 +232,8 @@ pub enum Mode {
     Leader,
     Follower,
     Observer,
+    /// It has no leader, and serves reads from the state it has.
+    ReadOnly,
 }
 
 impl Mode {
@@ -240,6 +244,7 @@ impl Mode {
             Self::Leader => "leader",
             Self::Follower => "follower",
             Self::Observer => "observer",
+            Self::ReadOnly => "read-only",
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::prep::overlay::PendingNode;
 use crate::prep::step::{Step, parent_of, validate};
 use crate::proto::request::Create;
 use crate::proto::txn::{CreateKind, CreateTxn};
-use crate::proto::{ErrorCode, Op};
+use crate::proto::{ErrorCode, MultiOp, Op, WriteRequest};
 use crate::tree::{CONTAINER_OWNER, Owner, ttl_owner};
 
 /// The longest time to live: five bytes of milliseconds.
@@ -31,11 +31,39 @@ impl Mode {
     }
 }
 
+/// Whether all servers must know the session of who asks this, as
+/// `QuorumZooKeeperServer.checkUpgradeSession`: it makes an ephemeral node by `create` or `create2`.
+/// What stands behind a part of a multi that cannot be done is not looked at.
+pub fn wants_global_session(request: &WriteRequest) -> bool {
+    let mode_of = |create: &Create| {
+        let decides = matches!(create.op, Op::Create | Op::Create2);
+        decides.then(|| Mode::from_flags(create.flags))
+    };
+    match request {
+        WriteRequest::Create(create) => {
+            mode_of(create).flatten().is_some_and(|mode| mode.ephemeral)
+        }
+        WriteRequest::Multi(ops) => {
+            let creates = ops.iter().filter_map(|op| match op {
+                MultiOp::Create(create) => mode_of(create),
+                _ => None,
+            });
+            let known = creates.map_while(|mode| mode);
+            known.into_iter().any(|mode| mode.ephemeral)
+        }
+        _ => false,
+    }
+}
+
 impl Step<'_> {
     pub(super) fn create(&mut self, request: Create) -> Result<CreateTxn, ErrorCode> {
         let mode = Mode::from_flags(request.flags).ok_or(ErrorCode::BadArguments)?;
         self.check_ttl(&request, mode)?;
-        self.caller.standing?;
+        if mode.ephemeral {
+            self.caller.ephemerals?;
+        } else {
+            self.caller.standing?;
+        }
         let parent_path = parent_of(&request.path)?;
         let acl = self
             .policy

@@ -31,6 +31,8 @@ use crate::base::{Identity, SessionId, WallMillis, Xid, Zxid};
 use crate::proto::{ErrorCode, Op, Txn, TxnRecord, WriteRequest};
 use crate::tree::{Database, TreeOptions};
 
+pub use create::wants_global_session;
+
 use overlay::Overlay;
 use quota::QuotaLog;
 use step::Step;
@@ -74,6 +76,8 @@ pub struct Caller<'a> {
     pub ids: &'a [Identity],
     /// What the check of the session says. Where in the order it counts depends on the operation.
     pub standing: Result<(), ErrorCode>,
+    /// What it says where an ephemeral node is asked for, whose session all servers must know.
+    pub ephemerals: Result<(), ErrorCode>,
 }
 
 /// What becomes of a write.
@@ -271,6 +275,7 @@ impl Caller<'_> {
             op,
             ids: &[],
             standing: Ok(()),
+            ephemerals: Ok(()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Gathers what answers to operators are made of.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
@@ -57,8 +58,10 @@ impl Facts {
 
     /// What the server is in its ensemble.
     pub(super) fn quorum(&self, server: &Server) -> QuorumFacts {
-        if server.mode().is_none() {
-            return QuorumFacts::NotServing;
+        match server.mode() {
+            None => return QuorumFacts::NotServing,
+            Some(Mode::ReadOnly) => return QuorumFacts::ReadOnly,
+            Some(_) => {}
         }
         let Some(report) = self.peer.lock().quorum() else {
             return QuorumFacts::Standalone;
@@ -125,6 +128,7 @@ impl Facts {
             zxid,
             node_count,
             proposals: quorum.proposals(),
+            is_read_only: quorum.is_read_only(),
         }
     }
 
@@ -160,13 +164,17 @@ impl Facts {
         }
     }
 
-    pub(super) fn conf(&self) -> ConfFacts {
+    pub(super) fn conf(&self, quorum: &QuorumFacts) -> ConfFacts {
         let (snapshot_dir_bytes, log_dir_bytes) = self.dir_bytes();
-        ConfFacts {
+        let mut facts = ConfFacts {
             snapshot_dir_bytes,
             log_dir_bytes,
             ..self.conf.clone()
+        };
+        if let Some(ensemble) = facts.ensemble.as_mut().filter(|_| quorum.is_read_only()) {
+            ensemble.membership = None;
         }
+        facts
     }
 
     /// Bytes of all files in the snapshots' and in the logs' directory.
@@ -191,7 +199,13 @@ impl Facts {
         let owners = state.tree.sessions_with_ephemerals();
         let ephemerals = owners.map(with_nodes).collect();
         drop(state);
+        let local = {
+            let peer = self.peer.lock();
+            let is_on = peer.local_sessions_are_on();
+            is_on.then(|| peer.expiry_buckets(true))
+        };
         SessionDump {
+            local: local.map(|buckets| self.expiry(buckets)),
             sessions: self.known_sessions(server, quorum),
             ephemerals,
             connections: self.connections(server),
@@ -204,23 +218,28 @@ impl Facts {
             let sessions = state.sessions.iter().map(|(id, timeout)| (*id, *timeout));
             return SessionFacts::Known(sessions.collect());
         }
-        let buckets = self.peer.lock().expiry_buckets();
+        let buckets = self.peer.lock().expiry_buckets(false);
+        SessionFacts::Expiring(self.expiry(buckets))
+    }
+
+    fn expiry(&self, buckets: BTreeMap<Monotonic, Vec<SessionId>>) -> Vec<ExpiryFacts> {
         let expiry = buckets.into_iter().map(|(at, sessions)| ExpiryFacts {
             at: self.clock.wall_at(at),
             sessions,
         });
-        SessionFacts::Expiring(expiry.collect())
+        expiry.collect()
     }
 
     pub(super) fn monitor(&self, server: &Server, quorum: &QuorumFacts) -> MonitorFacts {
         let figures = self.reports.figures();
         let clients = server.figures();
         let events = clients.events;
-        let (counters, sessions) = {
+        let (counters, sessions, local_sessions) = {
             let peer = self.peer.lock();
-            (peer.counters(), peer.session_count())
+            let local = peer.local_session_count();
+            (peer.counters(), peer.session_count() - local, local)
         };
-        let sessions = match quorum.is_learner() {
+        let global_sessions = match quorum.is_learner() {
             true => server.state.read().sessions.len(),
             false => sessions,
         };
@@ -242,7 +261,8 @@ impl Facts {
             watch_count,
             ephemerals_count,
             approximate_data_size,
-            sessions,
+            global_sessions,
+            local_sessions,
             open_files,
             open_files_max,
             connection_drop_chance: server.connection_drop_chance(),
@@ -311,7 +331,7 @@ fn ensemble_facts(ensemble: &EnsembleOptions) -> EnsembleFacts {
         election_ports: addresses.iter().map(|part| part.election_port).collect(),
         quorum_ports: addresses.iter().map(|part| part.quorum_port).collect(),
         is_observer: ensemble.role == Role::Observer,
-        membership: ensemble.view.to_string(),
+        membership: Some(ensemble.view.to_string()),
     }
 }
 

@@ -291,6 +291,7 @@ mod tests {
                 timeout_ms: 1,
                 session: SessionId::NONE,
                 password: None,
+                read_only: false,
             },
         }
     }

@@ -9,7 +9,7 @@ use crate::config::{
     Config, DigestAlgorithm, EnsembleOptions, ListenAddress, ListenHost, SnapshotCompression,
 };
 use crate::net::{ElectionPortOptions, NetOptions, QuorumPortOptions};
-use crate::peer::{JanitorOptions, MemberOptions, PeerOptions};
+use crate::peer::{JanitorOptions, LocalSessions, MemberOptions, PeerOptions};
 use crate::prep::PrepOptions;
 use crate::quorum::{Address, Host, Member, Membership};
 use crate::runtime::Failure;
@@ -49,12 +49,24 @@ pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
 }
 
 pub(super) fn net(config: &Config, seed: u64) -> NetOptions {
+    let mut throttle = config.throttle.clone();
+    if let Some(connections) = &mut throttle.connections
+        && local_sessions(config).are_on()
+    {
+        // That is what new ones are.
+        connections.weights.global = connections.weights.local;
+    }
     NetOptions {
         listen: config.listen.clone(),
         wire: config.wire.clone(),
-        throttle: config.throttle.clone(),
+        throttle,
         seed,
     }
+}
+
+fn local_sessions(config: &Config) -> LocalSessions {
+    let ensemble = config.ensemble.as_ref();
+    ensemble.map_or(LocalSessions::Off, |ensemble| ensemble.local_sessions)
 }
 
 pub(super) fn tree(config: &Config) -> TreeOptions {
@@ -88,6 +100,7 @@ pub(super) fn peer(config: &Config) -> PeerOptions {
         session_timeout_max_ms: millis(config.session.timeout_max_ms),
         session_id_byte: ensemble
             .map_or(STANDALONE_SESSION_ID_BYTE, EnsembleOptions::session_id_byte),
+        local_sessions: local_sessions(config),
     }
 }
 
@@ -130,6 +143,7 @@ pub(super) fn member(config: &Config, ensemble: &EnsembleOptions, seed: u64) -> 
         observer_master_port: ensemble.observer.master_port,
         observer_queue_bytes_max: ensemble.observer.queue_bytes_max,
         leader_serves: ensemble.leader_serves,
+        read_only_after_ms: ensemble.read_only_after_ms(),
         commit_log_count: config.storage.commit_log_count as usize,
         field_bytes_max: field_bytes_max(config),
         seed,

@@ -95,8 +95,9 @@ impl Sources {
             Word::Envi => admin::envi(&facts::environment()),
             Word::Gtmk => self.trace_mask.load(Ordering::Relaxed).to_string(),
             Word::Stmk => self.set_trace_mask(mask.unwrap_or_default()),
+            Word::Isro if quorum.is_read_only() => "ro".to_owned(),
             Word::Isro => "rw".to_owned(),
-            Word::Conf => admin::conf(&facts.conf()),
+            Word::Conf => admin::conf(&facts.conf(&quorum)),
             Word::Cons => admin::cons(&facts.connections(server)),
             Word::Crst => {
                 server.reset_connection_figures();

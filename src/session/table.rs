@@ -14,23 +14,39 @@ use crate::session::SessionHandle;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner(pub i64);
 
+/// Which servers know a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All: a transaction opens it and one closes it.
+    Global,
+    /// Only this one, which also says when it expires.
+    Local,
+    /// It was local, and the transaction that makes it global is on its way.
+    Upgrading,
+}
+
 /// The book of sessions. See the module for their states.
 #[derive(Debug)]
 pub struct SessionTable {
     /// Width of a bucket: the tick.
     bucket_ms: u64,
+    /// Whether this server says when global sessions expire.
+    expires_global: bool,
     entries: HashMap<SessionId, Entry>,
-    /// Every open session under the time its bucket comes due.
+    /// Every open session that expires here, under the time its bucket comes due.
     due: BTreeSet<(Monotonic, SessionId)>,
 }
 
 #[derive(Debug)]
 struct Entry {
     handle: Arc<SessionHandle>,
-    /// Where `due` has it; `None` when closing.
+    /// Where `due` has it; `None` when closing, and when it expires elsewhere.
     bucket: Option<Monotonic>,
     owner: Option<Owner>,
     committed: bool,
+    scope: Scope,
+    /// What it was opened with, which a later connection may not change.
+    opened_with_ms: i32,
 }
 
 /// A session as operators see it.
@@ -38,19 +54,35 @@ struct Entry {
 pub struct SessionView {
     pub id: SessionId,
     pub timeout_ms: i32,
-    /// When its bucket comes due if it is not touched again; `None` when closing.
+    pub scope: Scope,
+    /// When its bucket comes due if it is not touched again; `None` when closing, and when it
+    /// expires elsewhere.
     pub expires: Option<Monotonic>,
 }
 
 impl SessionTable {
+    /// The book of a server that says when sessions expire: it leads, or is alone.
+    ///
     /// # Panics
     /// When the tick is zero, which the configuration does not let through.
     pub fn new(tick_ms: u64) -> Self {
         assert!(tick_ms > 0, "buckets need a width");
         Self {
             bucket_ms: tick_ms,
+            expires_global: true,
             entries: HashMap::new(),
             due: BTreeSet::new(),
+        }
+    }
+
+    /// The book of a server where only local sessions expire: it learns, or has no leader.
+    ///
+    /// # Panics
+    /// As [`SessionTable::new`].
+    pub fn of_local_expiry(tick_ms: u64) -> Self {
+        Self {
+            expires_global: false,
+            ..Self::new(tick_ms)
         }
     }
 
@@ -63,14 +95,52 @@ impl SessionTable {
         self.entries.is_empty()
     }
 
-    /// Starts to watch over a session, with its full timeout from now; a known one is touched.
+    /// How many only this server knows.
+    pub fn local_count(&self) -> usize {
+        let scopes = self.entries.values().map(|entry| entry.scope);
+        scopes.filter(|scope| *scope == Scope::Local).count()
+    }
+
+    /// Starts to watch over a global session, with its full timeout from now; a known one is touched.
     pub fn track(&mut self, id: SessionId, timeout_ms: i32, now: Monotonic) -> Arc<SessionHandle> {
+        self.add(id, Scope::Global, timeout_ms, now)
+    }
+
+    /// Opens a session that only this server knows. `id` is not in use.
+    pub fn open_local(
+        &mut self,
+        id: SessionId,
+        timeout_ms: i32,
+        owner: Owner,
+        now: Monotonic,
+    ) -> Arc<SessionHandle> {
+        assert!(!self.contains(id), "a new session has an id of its own");
+        let handle = self.add(id, Scope::Local, timeout_ms, now);
+        self.set_owner(id, owner);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.committed = true;
+        }
+        handle
+    }
+
+    fn add(
+        &mut self,
+        id: SessionId,
+        scope: Scope,
+        timeout_ms: i32,
+        now: Monotonic,
+    ) -> Arc<SessionHandle> {
         let entry = self.entries.entry(id).or_insert_with(|| Entry {
             handle: Arc::new(SessionHandle::new(id, timeout_ms, now)),
             bucket: None,
             owner: None,
             committed: false,
+            scope,
+            opened_with_ms: timeout_ms,
         });
+        if scope == Scope::Global {
+            entry.scope = scope;
+        }
         let handle = entry.handle.clone();
         if handle.is_open() {
             self.touch(id, timeout_ms, now);
@@ -78,11 +148,39 @@ impl SessionTable {
         handle
     }
 
-    /// Notes that the transaction which opens the session is applied.
-    pub fn commit(&mut self, id: SessionId) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.committed = true;
+    /// A local session is to become global. The timeout it was opened with, which is that of the
+    /// transaction; `None` when it is no open local session.
+    pub fn start_upgrade(&mut self, id: SessionId) -> Option<i32> {
+        let expires_global = self.expires_global;
+        let entry = self.entries.get_mut(&id)?;
+        if entry.scope != Scope::Local || !entry.handle.is_open() {
+            return None;
         }
+        entry.scope = Scope::Upgrading;
+        if !expires_global && let Some(bucket) = entry.bucket.take() {
+            self.due.remove(&(bucket, id));
+        }
+        Some(entry.opened_with_ms)
+    }
+
+    /// Notes that the transaction which opens the session is applied, or that another server says
+    /// so; it is global from here on.
+    pub fn commit(&mut self, id: SessionId) {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
+        entry.committed = true;
+        entry.scope = Scope::Global;
+        if !self.expires_global
+            && let Some(bucket) = entry.bucket.take()
+        {
+            self.due.remove(&(bucket, id));
+        }
+    }
+
+    /// Who knows the session; `None` when this server does not.
+    pub fn scope(&self, id: SessionId) -> Option<Scope> {
+        self.entries.get(&id).map(|entry| entry.scope)
     }
 
     /// Whether the session is known, in whatever state.
@@ -122,6 +220,9 @@ impl SessionTable {
         }
         entry.handle.set_timeout(timeout_ms);
         entry.handle.touch(now);
+        if !self.expires_global && entry.scope != Scope::Local {
+            return true;
+        }
         let bucket = bucket_of(&entry.handle, bucket_ms);
         if let Some(old) = entry.bucket.replace(bucket) {
             self.due.remove(&(old, id));
@@ -131,7 +232,8 @@ impl SessionTable {
     }
 
     /// Whether a write of the session may go ahead: it is open, and came through the server it is
-    /// attached to. One that is attached nowhere takes the first that asks.
+    /// attached to. One that is attached nowhere takes the first that asks. An unknown one has
+    /// expired, unless it is another server's own, see [`SessionTable::contains`].
     pub fn check(&mut self, id: SessionId, asking: Owner) -> Result<(), ErrorCode> {
         let entry = self
             .entries
@@ -195,9 +297,12 @@ impl SessionTable {
         None
     }
 
-    /// The open sessions that were touched at `since` or later, with their timeouts, by id.
+    /// The open sessions that were touched at `since` or later, with their timeouts, by id; not
+    /// those that only this server knows.
     pub fn touched_since(&self, since: Monotonic) -> Vec<(SessionId, i32)> {
-        let handles = self.entries.values().map(|entry| &entry.handle);
+        let shared = self.entries.values();
+        let shared = shared.filter(|entry| entry.scope != Scope::Local);
+        let handles = shared.map(|entry| &entry.handle);
         let touched = handles.filter(|handle| handle.is_open() && handle.touched() >= since);
         let mut touched: Vec<_> = touched
             .map(|handle| (handle.id(), handle.timeout_ms()))
@@ -211,6 +316,7 @@ impl SessionTable {
         let view = |entry: &Entry| SessionView {
             id: entry.handle.id(),
             timeout_ms: entry.handle.timeout_ms(),
+            scope: entry.scope,
             expires: entry
                 .bucket
                 .map(|_| bucket_of(&entry.handle, self.bucket_ms)),

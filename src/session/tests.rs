@@ -7,7 +7,7 @@ use proptest::test_runner::RngSeed;
 
 use crate::base::{Monotonic, SessionId};
 use crate::proto::ErrorCode;
-use crate::session::{IdGenerator, Owner, SessionTable, is_password_of, password};
+use crate::session::{IdGenerator, Owner, Scope, SessionTable, is_password_of, password};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -123,6 +123,69 @@ fn states_and_owners() {
     assert!(table.open(id).is_none() && table.returning(id).is_none());
     let views = table.views();
     assert_eq!((views.len(), views[0].expires), (1, None));
+}
+
+#[test]
+fn a_session_of_this_server_only_becomes_every_servers() {
+    for expires_global in [true, false] {
+        let mut table = match expires_global {
+            true => SessionTable::new(TICK),
+            false => SessionTable::of_local_expiry(TICK),
+        };
+        let (here, id) = (Owner(0), SessionId(9));
+        let handle = table.open_local(id, 4000, here, Monotonic(0));
+        assert!(
+            table.returning(id).is_some(),
+            "there is nothing to wait for"
+        );
+        assert_eq!(table.next_due(), Some(Monotonic(6000)));
+        assert_eq!((table.local_count(), table.len()), (1, 1));
+        assert_eq!(
+            table.touched_since(Monotonic(0)),
+            [],
+            "others need not hear of it"
+        );
+        assert!(table.touch(id, 8000, Monotonic(100)));
+        assert_eq!(
+            table.start_upgrade(id),
+            Some(4000),
+            "what it was opened with"
+        );
+        assert_eq!(table.scope(id), Some(Scope::Upgrading));
+        assert_eq!(table.start_upgrade(id), None);
+        assert_eq!(table.local_count(), 0);
+        assert_eq!(table.touched_since(Monotonic(0)), [(id, 8000)]);
+        let due = expires_global.then_some(Monotonic(10_000));
+        assert_eq!(table.next_due(), due, "who says when it expires");
+        table.commit(id);
+        assert_eq!(table.scope(id), Some(Scope::Global));
+        assert!(table.touch(id, 4000, Monotonic(4000)));
+        assert_eq!(
+            table.next_due(),
+            expires_global.then_some(Monotonic(10_000))
+        );
+        assert_eq!(table.check(id, here), Ok(()));
+        table.start_closing(id);
+        assert!(!handle.is_open() && table.next_due().is_none());
+    }
+}
+
+#[test]
+fn only_an_open_local_session_is_upgraded() {
+    let mut table = SessionTable::of_local_expiry(TICK);
+    let (global, local) = (SessionId(1), SessionId(2));
+    table.track(global, 4000, Monotonic(0));
+    table.open_local(local, 4000, Owner(0), Monotonic(0));
+    assert_eq!(table.next_expired(Monotonic(5999)), None);
+    assert_eq!(table.next_expired(Monotonic(6000)), Some(local));
+    assert_eq!(
+        table.next_expired(Monotonic(90_000)),
+        None,
+        "the leader says when"
+    );
+    for id in [global, local, SessionId(3)] {
+        assert_eq!(table.start_upgrade(id), None);
+    }
 }
 
 /// Apache's queue: a session moves at every touch, and a poll takes whole buckets in order.

@@ -514,6 +514,7 @@ fn member_options(
         observer_master_port: server.observer_masters.then_some(OBSERVER_MASTER_PORT),
         observer_queue_bytes_max: 1024 * 1024,
         leader_serves: true,
+        read_only_after_ms: None,
         commit_log_count: server.recent_max,
         field_bytes_max: FIELD_BYTES_MAX,
         seed,

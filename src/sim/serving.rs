@@ -207,6 +207,7 @@ impl ClientConn {
                 timeout_ms: request.time_out,
                 session: SessionId(request.session_id),
                 password: request.passwd.map(Bytes::copy_from_slice),
+                read_only: request.read_only == Some(true),
             },
         });
     }

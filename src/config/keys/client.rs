@@ -38,7 +38,14 @@ rows! {
     FOUR_LETTER_WORDS = Kind::Text, "4lw.commands.whitelist", "srvr";
     /// Serve reads without a quorum; a standalone server only answers isro for it.
     READ_ONLY_MODE = Kind::Switch { on: "true", off: "false" }, "readonlymode.enabled", "false",
-        bare(), refused_in_ensemble("read-only servers are not supported by this version");
+        bare();
+    /// New sessions are known to the server only that opened them.
+    LOCAL_SESSIONS = Kind::Strict, "localSessionsEnabled", "false",
+        quiet(ENSEMBLES_ONLY), used_in_ensemble();
+    /// A local session becomes global when it asks for an ephemeral node, which it is refused
+    /// otherwise.
+    LOCAL_SESSIONS_UPGRADING = Kind::Strict, "localSessionsUpgradingEnabled", "false",
+        quiet(ENSEMBLES_ONLY), used_in_ensemble();
     /// Requests in flight above which connections with a request in flight are not read.
     GLOBAL_OUTSTANDING_LIMIT = int(0, "requests"), "globalOutstandingLimit", "1000";
     /// Size above which a request counts as large; -1 for never.
@@ -120,15 +127,10 @@ rows! {
             "Replies of getData kept encoded.").quiet(NO_RESPONSE_CACHE);
         Key::new("maxGetChildrenResponseCacheSize", int(ANY, "replies"), "400",
             "Replies of getChildren kept encoded.").quiet(NO_RESPONSE_CACHE);
-        Key::new("localSessionsEnabled", Kind::Strict, "false",
-            "Sessions known to one server only.").quiet("only an ensemble has local sessions")
-            .refused_in_ensemble("local sessions are not supported by this version");
-        Key::new("localSessionsUpgradingEnabled", Kind::Strict, "false",
-            "Make a local session global when it must be.")
-            .quiet("there are no local sessions in this version");
     }
 }
 
+const ENSEMBLES_ONLY: &str = "only an ensemble has local sessions";
 const OWN_THREADS: &str = "the threads and buffers of the Java server do not exist here";
 const OWN_BUFFERS: &str = "buffers are sized as they are needed";
 const NO_RESPONSE_CACHE: &str =

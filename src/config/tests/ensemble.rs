@@ -7,6 +7,7 @@ use super::{ZooCfg, options::golden};
 use crate::{
     base::ServerId,
     config::{EnsembleOptions, ListenAddress, ListenHost, keys},
+    peer::LocalSessions,
     quorum::Role,
 };
 
@@ -489,14 +490,6 @@ fn what_an_ensemble_cannot_have_yet_is_refused() {
             "reconfiguration of an ensemble is not supported by this version",
         ),
         (
-            "localSessionsEnabled=true",
-            "local sessions are not supported by this version",
-        ),
-        (
-            "readonlymode.enabled=true",
-            "read-only servers are not supported by this version",
-        ),
-        (
             "sslQuorum=true",
             "TLS between servers is not supported by this version",
         ),
@@ -537,6 +530,39 @@ fn what_an_ensemble_cannot_have_yet_is_refused() {
         readonlymode.enabled=false\nreconfigEnabled=false\nleader.nodelay=true\nfollower.nodelay=false\n";
     let warnings = ZooCfg::member(&format!("{THREE}{inert}")).warnings(&[]);
     assert_eq!(warnings, Vec::<String>::new());
+}
+
+#[test]
+fn sessions_of_one_server_and_reads_without_a_leader() {
+    let options = |text: &str| {
+        let ensemble = member(&format!("{THREE}{text}"));
+        (ensemble.local_sessions, ensemble.read_only_after_ms())
+    };
+    let (enabled, upgrading) = (
+        "localSessionsEnabled=true\n",
+        "localSessionsUpgradingEnabled=true\n",
+    );
+    assert_eq!(options(""), (LocalSessions::Off, None));
+    assert_eq!(options(upgrading).0, LocalSessions::Off, "as in Apache");
+    assert_eq!(options(enabled).0, LocalSessions::Fixed);
+    let both = format!("{enabled}{upgrading}");
+    assert_eq!(options(&both).0, LocalSessions::Upgradable);
+    let read_only = format!("{enabled}readonlymode.enabled=true\n");
+    assert_eq!(options(&format!("{read_only}tickTime=500\n")).1, Some(2000));
+    assert_eq!(
+        options(&format!("{read_only}tickTime=5000\n")).1,
+        Some(5000)
+    );
+    // To a server on its own they mean nothing.
+    let alone = ZooCfg::with(&format!("{both}readonlymode.enabled=true\n"));
+    assert_eq!(alone.warnings(&[]), Vec::<String>::new());
+    assert_eq!(
+        ZooCfg::member(&format!("{THREE}readonlymode.enabled=true\n")).warnings(&[]),
+        [
+            "zoo.cfg:7: readonlymode.enabled = \"true\": a server without a leader can open no \
+             sessions unless localSessionsEnabled is true"
+        ]
+    );
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::base::{
 };
 use crate::election::{ElectionOptions, LinkState, Received};
 use crate::peer::{
-    ClientOutput, ConnectAsk, Door, Input, MemberOptions, MemberStart, Mode, Output, Peer, Write,
+    ClientOutput, ConnectAsk, Door, Input, LocalSessions, MemberOptions, MemberStart, Mode, Output,
+    Peer, Write,
 };
 use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
 use crate::quorum::{Membership, QuorumView, ViewRules};
@@ -58,10 +59,28 @@ pub(super) struct Cluster {
     pub(super) next_xid: i32,
     /// What is to be fed to whom.
     pub(super) events: VecDeque<(usize, Input)>,
-    pub(super) leader_serves: bool,
+    pub(super) settings: Settings,
     /// Where extended types are switched on, from the next start on.
     pub(super) extended_types: Vec<usize>,
     pub(super) observer_master_port: Option<u16>,
+}
+
+/// What all servers are told.
+#[derive(Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) leader_serves: bool,
+    pub(super) local_sessions: LocalSessions,
+    pub(super) read_only_after_ms: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            leader_serves: true,
+            local_sessions: LocalSessions::Off,
+            read_only_after_ms: None,
+        }
+    }
 }
 
 /// A client of one server.
@@ -86,22 +105,22 @@ impl Node {
 impl Cluster {
     /// Servers with the numbers 1 to `voters`, then observers, all empty, settled.
     pub(super) fn new(voters: usize, observers: usize) -> Self {
-        Self::with(voters, observers, true)
+        Self::with(voters, observers, Settings::default())
     }
 
-    pub(super) fn with(voters: usize, observers: usize, leader_serves: bool) -> Self {
-        Self::build(voters, observers, leader_serves, None)
+    pub(super) fn with(voters: usize, observers: usize, settings: Settings) -> Self {
+        Self::build(voters, observers, settings, None)
     }
 
     /// With observers that learn from followers.
     pub(super) fn with_masters(voters: usize, observers: usize) -> Self {
-        Self::build(voters, observers, true, Some(2191))
+        Self::build(voters, observers, Settings::default(), Some(2191))
     }
 
     fn build(
         voters: usize,
         observers: usize,
-        leader_serves: bool,
+        settings: Settings,
         observer_master_port: Option<u16>,
     ) -> Self {
         let mut text = String::new();
@@ -132,7 +151,7 @@ impl Cluster {
             next_conn: 1,
             next_xid: 0,
             events: VecDeque::new(),
-            leader_serves,
+            settings,
             extended_types: Vec::new(),
             observer_master_port,
         };
@@ -174,7 +193,8 @@ impl Cluster {
             observer_reconnect_ms: 0,
             observer_master_port: self.observer_master_port,
             observer_queue_bytes_max: 32 * 1024 * 1024,
-            leader_serves: self.leader_serves,
+            leader_serves: self.settings.leader_serves,
+            read_only_after_ms: self.settings.read_only_after_ms,
             commit_log_count: 500,
             field_bytes_max: FIELD_MAX,
             seed: 7,
@@ -182,6 +202,7 @@ impl Cluster {
         let mut peer_options = options();
         peer_options.prep.tree.extended_types = self.extended_types.contains(&at);
         peer_options.session_id_byte = u8::try_from(at).unwrap() + 1;
+        peer_options.local_sessions = self.settings.local_sessions;
         let start = MemberStart {
             accepted_epoch: epochs.0,
             current_epoch: epochs.1,
@@ -544,6 +565,7 @@ impl Cluster {
             timeout_ms: 10_000,
             session,
             password: password.filter(|_| session != SessionId::NONE),
+            read_only: true,
         };
         self.events
             .push_back((at, Input::Connect { conn, request }));

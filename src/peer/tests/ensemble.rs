@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::TICK;
-use super::cluster::{Client, Cluster, FIELD_MAX, connected, create_body, write};
+use super::cluster::{Client, Cluster, FIELD_MAX, Settings, connected, create_body, write};
 use crate::base::{Epoch, SessionId, Xid, Zxid};
 use crate::election::LinkState;
 use crate::peer::{ClientOutput, Input, Mode, Role};
@@ -377,7 +377,11 @@ fn a_request_is_not_answered_by_an_earlier_one_with_its_number_qp_118() {
 /// It takes snapshots like any other: its state is known to be committed (QP-124).
 #[test]
 fn a_leader_without_clients_is_in_its_term() {
-    let mut cluster = Cluster::with(3, 0, false);
+    let settings = Settings {
+        leader_serves: false,
+        ..Settings::default()
+    };
+    let mut cluster = Cluster::with(3, 0, settings);
     let follower = Some(Mode::Follower);
     assert_eq!(cluster.modes(), [follower, follower, None]);
     assert!(cluster.nodes.iter().all(|node| node.peer.is_in_term()));

@@ -5,9 +5,11 @@
 mod apache;
 mod cluster;
 mod ensemble;
+mod local_sessions;
 mod observers;
 mod order;
 mod random;
+mod read_only;
 mod sessions;
 mod terms;
 mod time;
@@ -160,6 +162,7 @@ impl Bench {
             timeout_ms: 4000,
             session: SessionId::NONE,
             password: Some(Bytes::from_static(&[0; 16])),
+            read_only: false,
         };
         change(&mut request);
         let conn = self.conn();

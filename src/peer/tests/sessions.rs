@@ -224,7 +224,7 @@ fn operators_see_sessions_and_who_holds_them() {
     assert_eq!(seen, expected);
     bench.now.monotonic = bench.now.monotonic.after(TICK);
     held.session.touch(bench.now.monotonic);
-    let buckets: Vec<_> = bench.peer.expiry_buckets().into_iter().collect();
+    let buckets: Vec<_> = bench.peer.expiry_buckets(false).into_iter().collect();
     let expected = [
         (Monotonic(1_006_000), vec![left.id()]),
         (Monotonic(1_008_000), vec![held.id()]),

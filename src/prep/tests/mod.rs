@@ -64,6 +64,7 @@ impl World {
             op,
             ids: &self.ids,
             standing: self.standing,
+            ephemerals: self.standing,
         };
         let prepared = self
             .prep
