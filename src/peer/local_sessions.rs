@@ -74,7 +74,7 @@ impl Peer {
         if self.options.local_sessions != LocalSessions::Upgradable {
             return Err(ErrorCode::EphemeralOnLocalSession);
         }
-        if let Some(timeout_ms) = self.sessions.start_upgrade(session) {
+        if let Some(timeout_ms) = self.sessions.start_upgrade(session, now.monotonic) {
             tracing::info!(%session, "upgrading a local session");
             self.ask_for_opening(now, db, session, timeout_ms, out);
         }

@@ -148,9 +148,9 @@ impl SessionTable {
         handle
     }
 
-    /// A local session is to become global. The timeout it was opened with, which is that of the
-    /// transaction; `None` when it is no open local session.
-    pub fn start_upgrade(&mut self, id: SessionId) -> Option<i32> {
+    /// A local session is to become global, and has its full timeout from now. What it was opened
+    /// with, which the transaction says; `None` when it is no open local session.
+    pub fn start_upgrade(&mut self, id: SessionId, now: Monotonic) -> Option<i32> {
         let expires_global = self.expires_global;
         let entry = self.entries.get_mut(&id)?;
         if entry.scope != Scope::Local || !entry.handle.is_open() {
@@ -160,7 +160,9 @@ impl SessionTable {
         if !expires_global && let Some(bucket) = entry.bucket.take() {
             self.due.remove(&(bucket, id));
         }
-        Some(entry.opened_with_ms)
+        let (opened_with_ms, timeout_ms) = (entry.opened_with_ms, entry.handle.timeout_ms());
+        self.touch(id, timeout_ms, now);
+        Some(opened_with_ms)
     }
 
     /// Notes that the transaction which opens the session is applied, or that another server says

@@ -147,12 +147,12 @@ fn a_session_of_this_server_only_becomes_every_servers() {
         );
         assert!(table.touch(id, 8000, Monotonic(100)));
         assert_eq!(
-            table.start_upgrade(id),
+            table.start_upgrade(id, Monotonic(100)),
             Some(4000),
             "what it was opened with"
         );
         assert_eq!(table.scope(id), Some(Scope::Upgrading));
-        assert_eq!(table.start_upgrade(id), None);
+        assert_eq!(table.start_upgrade(id, Monotonic(100)), None);
         assert_eq!(table.local_count(), 0);
         assert_eq!(table.touched_since(Monotonic(0)), [(id, 8000)]);
         let due = expires_global.then_some(Monotonic(10_000));
@@ -184,7 +184,7 @@ fn only_an_open_local_session_is_upgraded() {
         "the leader says when"
     );
     for id in [global, local, SessionId(3)] {
-        assert_eq!(table.start_upgrade(id), None);
+        assert_eq!(table.start_upgrade(id, Monotonic(100)), None);
     }
 }
 

@@ -35,6 +35,8 @@ pub enum ClientEvent {
     Dial,
     /// For one connection.
     Burst(ClientConn),
+    /// It has seen enough of a server that only lets it read.
+    Leave(ClientConn),
     Watchdog(ClientConn),
     Move(ClientConn),
     Vanish,
@@ -76,6 +78,8 @@ enum Link {
     Dialling(End, ServerId),
     Greeting(Open),
     Open(Open),
+    /// At a server that only lets it read.
+    Reading(Open),
 }
 
 #[derive(Debug)]
@@ -132,6 +136,7 @@ impl Client {
             ClientEvent::Dial => self.dial(stage),
             ClientEvent::Burst(conn) if conn == self.conn => self.burst(stage),
             ClientEvent::Watchdog(conn) if conn == self.conn => self.watch_over(stage),
+            ClientEvent::Leave(conn) if conn == self.conn => self.hang_up(stage),
             ClientEvent::Move(conn) if conn == self.conn && !self.is_steady => {
                 self.hang_up(stage);
             }
@@ -187,7 +192,9 @@ impl Client {
             Link::Away => "away".to_owned(),
             Link::Dialling(_, server) => format!("dialling {server}"),
             Link::Greeting(open) => format!("greeting {}", open.server),
-            Link::Open(open) => format!("at {} with {} open", open.server, open.asked.len()),
+            Link::Open(open) | Link::Reading(open) => {
+                format!("at {} with {} open", open.server, open.asked.len())
+            }
         };
         let session = self.session.as_ref().map(|session| session.id);
         format!(
@@ -218,7 +225,7 @@ impl Client {
             time_out: self.options.session_timeout_ms,
             session_id: session.map_or(0, |session| session.id.0),
             passwd: Some(session.map_or(&[0; 16], |session| &session.password)),
-            read_only: Some(false),
+            read_only: Some(self.options.read_only),
         };
         let mut frame = BytesMut::new();
         frame_length(request.encoded_len(), &mut frame);
@@ -237,17 +244,17 @@ impl Client {
 
     fn on_bytes(&mut self, stage: &mut Stage, bytes: &Bytes) {
         let now = stage.now();
-        if let Link::Greeting(open) | Link::Open(open) = &mut self.link {
+        if let Link::Greeting(open) | Link::Open(open) | Link::Reading(open) = &mut self.link {
             open.input.extend_from_slice(bytes);
             open.heard = now;
         }
-        while let Link::Greeting(open) | Link::Open(open) = &mut self.link
+        while let Link::Greeting(open) | Link::Open(open) | Link::Reading(open) = &mut self.link
             && let Some(frame) = next_frame(&mut open.input)
         {
-            if matches!(self.link, Link::Greeting(_)) {
-                self.on_greeting(stage, &frame);
-            } else {
-                self.on_frame(stage, &frame);
+            match self.link {
+                Link::Greeting(_) => self.on_greeting(stage, &frame),
+                Link::Reading(_) => self.on_refusal(stage, &frame),
+                _ => self.on_frame(stage, &frame),
             }
         }
     }
@@ -266,6 +273,9 @@ impl Client {
             }
             self.forget_session();
             return self.retry(stage);
+        }
+        if response.read_only == Some(true) {
+            return self.try_to_write(stage, open);
         }
         let known = self.session.as_ref().map(|session| session.id);
         assert!(known.is_none_or(|known| known == session), "the session");
@@ -290,6 +300,46 @@ impl Client {
         let think_ms = self.workload.think_ms();
         self.after(stage, think_ms, ClientEvent::Burst(conn));
         self.arm(stage, self.options.move_mean_ms, ClientEvent::Move(conn));
+    }
+
+    /// At a server without a leader. What it shows need not be committed, so the checkers are told
+    /// of nothing; what changes there for all that is a write that nobody asked for.
+    fn try_to_write(&mut self, stage: &mut Stage, mut open: Open) {
+        let mut frames = BytesMut::new();
+        for asked in self.workload.next_burst() {
+            if asked == Asked::Ping || asked == Asked::CloseSession {
+                continue;
+            }
+            self.next_xid += 1;
+            let xid = Xid(self.next_xid);
+            asked.encode_frame(xid, &mut frames);
+            open.asked.push_back((xid, Pending::Asked(asked)));
+        }
+        stage.send(open.end, frames.freeze());
+        self.link = Link::Reading(open);
+        let think_ms = self.workload.think_ms();
+        self.after(stage, think_ms, ClientEvent::Leave(self.conn));
+    }
+
+    fn on_refusal(&mut self, stage: &mut Stage, frame: &Bytes) {
+        let mut reader = Reader::new(frame);
+        let header = wire::ReplyHeader::decode(&mut reader).expect("a reply header");
+        let Link::Reading(open) = &mut self.link else {
+            return;
+        };
+        if Xid(header.xid) == Xid::EVENT {
+            return;
+        }
+        let conn = self.conn;
+        let is_right = open.asked.pop_front().is_some_and(|(xid, pending)| {
+            let refused = header.err == ErrorCode::NotReadOnly.number();
+            let writes = matches!(pending, Pending::Asked(asked) if asked.is_write());
+            xid.0 == header.xid && (refused || !writes)
+        });
+        if !is_right {
+            let text = format!("a server that only reads answers {header:?}");
+            stage.client(self.id, ClientFact::Garbled { conn, text });
+        }
     }
 
     fn set_watches_again(&mut self, stage: &mut Stage) {
@@ -527,7 +577,7 @@ impl Client {
         match &self.link {
             Link::Away => None,
             Link::Dialling(end, _) => Some(*end),
-            Link::Greeting(open) | Link::Open(open) => Some(open.end),
+            Link::Greeting(open) | Link::Open(open) | Link::Reading(open) => Some(open.end),
         }
     }
 

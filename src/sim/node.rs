@@ -136,9 +136,10 @@ impl Node {
         self.standstill.is_some()
     }
 
-    /// What it is to its clients, if it serves.
+    /// What it is to its clients, if it serves them whole.
     pub(super) fn serving(&self) -> Option<Mode> {
-        self.process.as_ref()?.serving
+        let serving = self.process.as_ref()?.serving;
+        serving.filter(|mode| *mode != Mode::ReadOnly)
     }
 
     pub(super) fn last_zxid(&self) -> Option<Zxid> {
@@ -484,6 +485,7 @@ fn peer_options(options: &Options, id: ServerId) -> PeerOptions {
         session_timeout_min_ms: ticks(2),
         session_timeout_max_ms: ticks(20),
         session_id_byte: u8::try_from(id.0).unwrap(),
+        local_sessions: options.server.local_sessions,
         ..PeerOptions::default()
     }
 }
@@ -514,7 +516,7 @@ fn member_options(
         observer_master_port: server.observer_masters.then_some(OBSERVER_MASTER_PORT),
         observer_queue_bytes_max: 1024 * 1024,
         leader_serves: true,
-        read_only_after_ms: None,
+        read_only_after_ms: server.read_only_after_ms,
         commit_log_count: server.recent_max,
         field_bytes_max: FIELD_BYTES_MAX,
         seed,

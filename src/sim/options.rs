@@ -4,6 +4,7 @@
 //! Each kind of fault and of request is left out of many runs altogether: what happens all the time
 //! hides what happens when it does not.
 
+use crate::peer::LocalSessions;
 use crate::sim::network::NetworkOptions;
 use crate::sim::prng::Prng;
 
@@ -46,6 +47,9 @@ pub struct ServerOptions {
     pub observer_masters: bool,
     /// `observer.reconnectDelayMs`.
     pub observer_reconnect_ms: u64,
+    pub local_sessions: LocalSessions,
+    /// `readonlymode.enabled`: how long a server looks before it serves reads.
+    pub read_only_after_ms: Option<u64>,
 }
 
 /// How long the disk takes.
@@ -112,6 +116,8 @@ pub struct ClientOptions {
     pub move_mean_ms: Option<u64>,
     /// A client vanishes without a word after about so long; another takes its place.
     pub vanish_mean_ms: Option<u64>,
+    /// Whether they go to a server that only lets them read.
+    pub read_only: bool,
     /// By the order of [`Choice`](crate::sim::workload::Choice).
     pub weights: Vec<u64>,
 }
@@ -129,7 +135,7 @@ impl Options {
             observers = 0;
         }
         let mut server = ServerOptions::draw(prng);
-        let clients = ClientOptions::draw(prng, server.tick_ms);
+        let mut clients = ClientOptions::draw(prng, server.tick_ms);
         let network = draw_network(prng);
         let disk = DiskOptions::draw(prng);
         let clock = ClockOptions {
@@ -141,6 +147,7 @@ impl Options {
         let own = &mut Prng::new(seed ^ 0x6f62_7365_7276_6572);
         server.observer_masters = observers > 0 && own.per_mille(600);
         server.observer_reconnect_ms = *own.pick(&[0, 0, 100, 1000]);
+        draw_kinds_of_serving(seed, voters, &mut server, &mut clients);
         Self {
             seed,
             voters,
@@ -182,6 +189,8 @@ impl ServerOptions {
             preallocation_bytes: *prng.pick(&[1024, 16 * 1024, 64 * 1024]),
             observer_masters: false,
             observer_reconnect_ms: 0,
+            local_sessions: LocalSessions::Off,
+            read_only_after_ms: None,
         }
     }
 }
@@ -264,8 +273,34 @@ impl ClientOptions {
             keys: prng.between(1, 12),
             move_mean_ms: seldom(prng, &[1000, 5000]),
             vanish_mean_ms: seldom(prng, &[5000, 20_000]),
+            read_only: false,
             weights,
         }
+    }
+}
+
+/// Sessions of one server, and reads without a leader. Drawn apart, so that all else of a seed is what
+/// it was before there were such.
+fn draw_kinds_of_serving(
+    seed: u64,
+    voters: u32,
+    server: &mut ServerOptions,
+    clients: &mut ClientOptions,
+) {
+    let mut prng = Prng::new(seed ^ 0x006c_6f63_616c);
+    let kinds = [
+        LocalSessions::Off,
+        LocalSessions::Fixed,
+        LocalSessions::Upgradable,
+        LocalSessions::Upgradable,
+    ];
+    let local_sessions = *prng.pick(&kinds);
+    let read_only = seldom(&mut prng, &[2 * server.tick_ms, 2000]);
+    clients.read_only = prng.per_mille(700);
+    // A server on its own has neither.
+    if voters > 1 {
+        server.local_sessions = local_sessions;
+        server.read_only_after_ms = read_only;
     }
 }
 
@@ -297,6 +332,16 @@ mod tests {
             assert!(runs.iter().any(|run| run.voters == voters));
         }
         assert!(runs.iter().any(|run| run.observers == 2));
+        for kind in [
+            LocalSessions::Off,
+            LocalSessions::Fixed,
+            LocalSessions::Upgradable,
+        ] {
+            let reads =
+                |run: &Options| run.clients.read_only && run.server.read_only_after_ms.is_some();
+            let is_it = |run: &&Options| run.server.local_sessions == kind;
+            assert!(runs.iter().filter(is_it).any(reads));
+        }
         assert!(runs.iter().any(|run| run.faults.crash_mean_ms.is_none()));
         assert!(runs.iter().all(|run| run.clients.weights[0] > 0));
         let again = format!("{:?}", Options::new(7));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::base::{ServerId, SessionId, Zxid};
+use crate::base::{ServerId, Zxid};
 use crate::peer::Mode;
 use crate::quorum::{Membership, QuorumView, ViewRules};
 use crate::sim::check::{Checkers, Violation};
@@ -257,11 +257,13 @@ impl Run {
         let last = self.checkers.committed();
         let is_there = |zxid: Zxid| zxid == last || (zxid > last && zxid.counter() == 0);
         let mut zxids = self.nodes.values().map(Node::last_zxid);
-        let live: Vec<SessionId> = self.clients.values().filter_map(Client::session).collect();
+        let live = self.clients.values().filter_map(Client::session);
+        let global = live.filter(|session| self.checkers.is_open(*session));
+        let count = global.count();
         let sessions = self
             .nodes
             .values()
-            .all(|node| node.session_count() == live.len());
+            .all(|node| node.session_count() == count);
         zxids.all(|zxid| zxid.is_some_and(is_there))
             && sessions
             && self.clients.values().all(Client::is_settled)

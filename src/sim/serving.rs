@@ -104,7 +104,7 @@ impl ClientConn {
     }
 
     /// Takes what the peer has to say.
-    pub(super) fn put(&mut self, output: &ClientOutput, policy: &Policy) {
+    pub(super) fn put(&mut self, output: &ClientOutput, policy: &Policy, is_read_only: bool) {
         let out = &mut self.outbox;
         match output {
             ClientOutput::Connected {
@@ -113,11 +113,13 @@ impl ClientConn {
                 password,
                 ..
             } => {
-                encode_greeting(*timeout_ms, session.id(), password, &mut out.bytes);
+                let greeting = greeting(*timeout_ms, session.id(), password, is_read_only);
+                encode_greeting(&greeting, &mut out.bytes);
                 out.session = Some(session.clone());
             }
             ClientOutput::SessionInvalid { .. } => {
-                encode_greeting(0, SessionId::NONE, &[0; 16], &mut out.bytes);
+                let greeting = greeting(0, SessionId::NONE, &[0; 16], is_read_only);
+                encode_greeting(&greeting, &mut out.bytes);
                 out.closes = true;
             }
             ClientOutput::Reply {
@@ -294,14 +296,22 @@ impl ClientConn {
     }
 }
 
-fn encode_greeting(timeout_ms: i32, session: SessionId, password: &[u8], out: &mut BytesMut) {
-    let response = wire::ConnectResponse {
+fn greeting(
+    timeout_ms: i32,
+    session: SessionId,
+    password: &[u8],
+    is_read_only: bool,
+) -> wire::ConnectResponse<'_> {
+    wire::ConnectResponse {
         protocol_version: 0,
         time_out: timeout_ms,
         session_id: session.0,
         passwd: Some(password),
-        read_only: Some(false),
-    };
+        read_only: Some(is_read_only),
+    }
+}
+
+fn encode_greeting(response: &wire::ConnectResponse<'_>, out: &mut BytesMut) {
     reply::frame_length(response.encoded_len(), out);
     response.encode(out);
 }

@@ -29,7 +29,7 @@ mod writes;
 
 use std::fmt;
 
-use crate::base::Zxid;
+use crate::base::{SessionId, Zxid};
 use crate::sim::facts::{ClientFact, Entry, Fact};
 use crate::sim::world::Micros;
 
@@ -76,7 +76,7 @@ impl Checkers {
             }
             Fact::Client { client, what } => {
                 self.writes.observe(*client, what, &self.model)?;
-                self.sessions.on_client(what, &self.model)?;
+                self.sessions.on_client(at, *client, what, &self.model)?;
                 self.watches.observe(*client, what, &self.model)?;
                 self.views.observe(*client, what, &self.model)
             }
@@ -109,6 +109,11 @@ impl Checkers {
         self.watches.events()
     }
 
+    /// Whether a session is open that all servers know.
+    pub fn is_open(&self, session: SessionId) -> bool {
+        self.model.is_open(session)
+    }
+
     fn commit(&mut self, entry: &Entry) -> Verdict {
         self.sessions.on_commit(entry)?;
         self.writes.on_commit(entry)?;
@@ -119,7 +124,7 @@ impl Checkers {
 /// A reply that says something of a state: its zxid is that of the state.
 fn shows_a_state(what: &ClientFact) -> Option<Zxid> {
     match what {
-        ClientFact::Replied { zxid, .. } if zxid.0 > 0 => Some(*zxid),
+        ClientFact::Replied { zxid, .. } if zxid.0 >= 0 => Some(*zxid),
         _ => None,
     }
 }

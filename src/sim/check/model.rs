@@ -128,6 +128,11 @@ impl Model {
         life.is_some_and(|life| life.closed.is_none())
     }
 
+    /// Whether a transaction has opened the session.
+    pub(super) fn is_known(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
     pub(super) fn open_sessions(&self) -> impl Iterator<Item = SessionId> {
         let open = self
             .sessions

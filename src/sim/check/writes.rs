@@ -155,6 +155,10 @@ impl Writes {
         let write = &self.asked[&key];
         let what = format!("{:?} of {}, xid {}", write.asked, key.0, key.1.0);
         let Some(entry) = &write.committed else {
+            // Only its server knew of the session.
+            if write.asked == Asked::CloseSession && !model.is_known(key.0) {
+                return Ok(());
+            }
             // Refused before it became a transaction.
             if err != 0 && !is_logged(err) {
                 return Ok(());
@@ -259,7 +263,10 @@ fn wrong_answer(
     model: &Model,
 ) -> Option<&'static str> {
     let is_right = match (txn, answer) {
-        (Txn::Error { code }, _) => *code == err && *answer == Answer::Nothing,
+        (Txn::Error { code }, _) => {
+            let is_named = *code == err || is_refused_by_own_server(asked, *code, err);
+            is_named && *answer == Answer::Nothing
+        }
         (Txn::Multi(parts), Answer::Multi(answers)) => {
             // A failed multi has its errors in its parts, and in Apache's servers none above them.
             let mut pairs = parts.iter().zip(answers);
@@ -285,6 +292,17 @@ fn wrong_answer(
         return Some("there was no reason to refuse it");
     }
     None
+}
+
+/// What a leader takes for a session that has expired, the client's own server knows better.
+fn is_refused_by_own_server(asked: &Asked, code: i32, err: i32) -> bool {
+    code == ErrorCode::SessionExpired.number()
+        && err == ErrorCode::EphemeralOnLocalSession.number()
+        && is_ephemeral(asked)
+}
+
+fn is_ephemeral(asked: &Asked) -> bool {
+    matches!(asked, Asked::Create { mode, .. } if mode.is_ephemeral())
 }
 
 fn is_answer_to(part: &SubTxn, answer: &Part, zxid: Zxid, model: &Model) -> bool {
@@ -324,6 +342,7 @@ fn is_right_refusal(asked: &Asked, err: i32, zxid: Zxid, model: &Model) -> bool 
     };
     match (ErrorCode::from_number(err), asked) {
         (Some(ErrorCode::SessionExpired | ErrorCode::SessionMoved), _) => true,
+        (Some(ErrorCode::EphemeralOnLocalSession), _) => is_ephemeral(asked),
         (Some(ErrorCode::NoNode), Asked::Create { path, .. }) => {
             parent_of(path).is_some_and(|parent| node(&parent).is_none())
         }

@@ -98,6 +98,7 @@ impl Process {
             Some(Mutation::LateEvents) => planted::events_last(outputs),
             _ => outputs,
         };
+        let is_read_only = self.serving == Some(Mode::ReadOnly);
         for output in outputs {
             let id = conn_of(&output);
             let Some(conn) = self.clients.get_mut(&id) else {
@@ -107,11 +108,11 @@ impl Process {
             match self.mutation {
                 Some(Mutation::DropEvent) if is_event && scene.prng.per_mille(100) => continue,
                 Some(Mutation::DoubleEvent) if is_event && scene.prng.per_mille(100) => {
-                    conn.put(&output, &self.policy);
+                    conn.put(&output, &self.policy, is_read_only);
                 }
                 _ => {}
             }
-            conn.put(&output, &self.policy);
+            conn.put(&output, &self.policy, is_read_only);
             self.call_client(scene, id);
         }
     }

@@ -488,7 +488,10 @@ impl Process {
         let epoch = self.epoch();
         let me = scene.me;
         scene.stage.listen(scene.host(), Port::Client);
-        scene.stage.server(me, ServerFact::Serving { mode, epoch });
+        // Nobody is promised anything there.
+        if mode != Mode::ReadOnly {
+            scene.stage.server(me, ServerFact::Serving { mode, epoch });
+        }
     }
 
     /// The epoch of the term.
@@ -501,7 +504,11 @@ impl Process {
     }
 
     fn retire(&mut self, scene: &mut Scene<'_>) {
-        if self.serving.take().is_some() {
+        if self
+            .serving
+            .take()
+            .is_some_and(|mode| mode != Mode::ReadOnly)
+        {
             scene.stage.server(scene.me, ServerFact::Retired);
         }
         scene.stage.stop_listening(scene.host(), Port::Client);
