@@ -4,9 +4,10 @@
 //! `testdata/zkcli.expected` is what Apache's server gave, zxids included: each run starts on an empty
 //! server, so both number their transactions alike. `REWRITE=1` on the Apache test writes it anew.
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
 
 use compat_tests::{
+    eventually::eventually,
     java::{Java, java_or_skip},
     server::{Kind, Server, ServerOptions},
 };
@@ -20,6 +21,10 @@ const QUIET: [(&str, &str); 3] = [
 ];
 const EVENT: &str = "WatchedEvent ";
 const ZXID: &str = "zxid: ";
+/// From here on the shell prints no event for a while.
+const SILENCE: &str = "printwatches off";
+const LAST_EVENT: &str = "type:NodeChildrenChanged path:/watched ";
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn testdata(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/testdata", name]
@@ -60,6 +65,13 @@ fn session(java: &Java, server: &Server, script: &str) -> String {
     let arguments = ["-server", &server.connect_string(), "-waitforconnection"];
     let mut program = java.start_into(SHELL, &QUIET, &arguments, output.as_file());
     for command in script.lines() {
+        if command == SILENCE {
+            // The thread of the events looks at the switch when it comes to one.
+            eventually("the last event is printed", PATIENCE, || {
+                let printed = fs::read_to_string(output.path()).unwrap_or_default();
+                printed.contains(LAST_EVENT).then_some(())
+            });
+        }
         program.say(command);
     }
     program.finish_anyhow();
