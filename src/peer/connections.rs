@@ -29,6 +29,11 @@ impl Connections {
         self.holder_of(session).filter(|_| is_awaited)
     }
 
+    /// Whether its holder waits to hear that it is open.
+    pub(super) fn is_opening(&self, session: SessionId) -> bool {
+        self.opening.contains(&session)
+    }
+
     /// Gives a session to a connection. Returns the one it is taken from, which is not known any
     /// more.
     pub(super) fn attach(&mut self, conn: ConnId, session: SessionId) -> Option<ConnId> {

@@ -111,7 +111,10 @@ impl Peer {
         if is_right && !is_local && matches!(self.role, Role::Learning(_)) {
             return self.ask_for_session(conn, session, timeout_ms, out, client);
         }
-        if is_right && self.sessions.returning(session).is_some() {
+        // Its opening may still be on its way, as in `on_revalidate`; unless somebody here waits for it,
+        // who is the only one that can have heard of it.
+        let is_open = self.sessions.open(session).is_some();
+        if is_right && is_open && !self.connections.is_opening(session) {
             self.give_back(now, conn, session, timeout_ms, client);
         } else {
             self.refuse_session(conn, client);

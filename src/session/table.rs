@@ -43,7 +43,6 @@ struct Entry {
     /// Where `due` has it; `None` when closing, and when it expires elsewhere.
     bucket: Option<Monotonic>,
     owner: Option<Owner>,
-    committed: bool,
     scope: Scope,
     /// What it was opened with, which a later connection may not change.
     opened_with_ms: i32,
@@ -117,9 +116,6 @@ impl SessionTable {
         assert!(!self.contains(id), "a new session has an id of its own");
         let handle = self.add(id, Scope::Local, timeout_ms, now);
         self.set_owner(id, owner);
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.committed = true;
-        }
         handle
     }
 
@@ -134,7 +130,6 @@ impl SessionTable {
             handle: Arc::new(SessionHandle::new(id, timeout_ms, now)),
             bucket: None,
             owner: None,
-            committed: false,
             scope,
             opened_with_ms: timeout_ms,
         });
@@ -171,7 +166,6 @@ impl SessionTable {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        entry.committed = true;
         entry.scope = Scope::Global;
         if !self.expires_global
             && let Some(bucket) = entry.bucket.take()
@@ -201,13 +195,6 @@ impl SessionTable {
             .get(&id)
             .map(|entry| &entry.handle)
             .filter(|handle| handle.is_open())
-    }
-
-    /// The session for a client that comes back with it: open, and its opening applied.
-    pub fn returning(&self, id: SessionId) -> Option<&Arc<SessionHandle>> {
-        let is_committed = |entry: &&Entry| entry.committed;
-        let entry = self.entries.get(&id).filter(is_committed)?;
-        Some(&entry.handle).filter(|handle| handle.is_open())
     }
 
     /// Gives an open session its full timeout from now, as a connection that takes it over

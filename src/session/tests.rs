@@ -111,16 +111,15 @@ fn states_and_owners() {
     assert_eq!(table.check(id, here), Err(ErrorCode::SessionExpired));
     table.track(id, 4000, Monotonic(0));
     assert!(table.open(id).is_some());
-    assert!(table.returning(id).is_none(), "its opening is not applied");
     table.commit(id);
-    assert!(table.returning(id).is_some());
+    assert!(table.open(id).is_some());
     assert_eq!(table.check(id, here), Ok(()));
     assert_eq!(table.check(id, there), Err(ErrorCode::SessionMoved));
     table.set_owner(id, there);
     assert_eq!(table.check(id, there), Ok(()));
     table.start_closing(id);
     assert_eq!(table.check(id, there), Err(ErrorCode::SessionExpired));
-    assert!(table.open(id).is_none() && table.returning(id).is_none());
+    assert!(table.open(id).is_none());
     let views = table.views();
     assert_eq!((views.len(), views[0].expires), (1, None));
 }
@@ -134,10 +133,7 @@ fn a_session_of_this_server_only_becomes_every_servers() {
         };
         let (here, id) = (Owner(0), SessionId(9));
         let handle = table.open_local(id, 4000, here, Monotonic(0));
-        assert!(
-            table.returning(id).is_some(),
-            "there is nothing to wait for"
-        );
+        assert!(table.open(id).is_some(), "there is nothing to wait for");
         assert_eq!(table.next_due(), Some(Monotonic(6000)));
         assert_eq!((table.local_count(), table.len()), (1, 1));
         assert_eq!(

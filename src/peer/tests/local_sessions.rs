@@ -392,6 +392,26 @@ fn a_client_comes_back_while_its_session_is_upgraded() {
     }
 }
 
+/// The leader knows of the session from the proposal on, as it does when a learner asks.
+#[test]
+fn a_client_moves_to_the_leader_while_its_session_is_upgraded() {
+    let mut cluster = cluster(LocalSessions::Upgradable);
+    let client = cluster.connect(0, SessionId::NONE);
+    cluster.ask(client, Op::Create, &create_body("/ephemeral", EPHEMERAL));
+    while cluster.nodes[2]
+        .peer
+        .sessions
+        .open(client.session)
+        .is_none()
+    {
+        assert!(cluster.step(), "the leader hears of it");
+    }
+    assert!(!cluster.nodes[2].db.sessions.contains_key(&client.session));
+    let back = come_back(&mut cluster, 2, client.session).expect("it is the client's own");
+    cluster.create(back, "/back");
+    cluster.assert_same_state();
+}
+
 /// One that left while its session was upgraded leaves the session to the leader.
 #[test]
 fn a_client_that_leaves_leaves_nothing_with_its_server() {
