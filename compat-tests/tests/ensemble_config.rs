@@ -205,11 +205,11 @@ fn leader_serves_nobody(test: &str, kinds: [Kind; 3]) {
     let mut ensemble = Ensemble::start_until_serving(&kinds, &options, 2);
     write_everywhere(&ensemble, "followers");
     let silent = |ensemble: &Ensemble| {
-        let mut silent =
-            (0..3).filter(|it| ensemble.is_running(*it) && ensemble.mode(*it).is_none());
-        let leader = silent.next().expect("somebody leads");
-        assert_eq!(silent.next(), None);
-        leader
+        eventually("all but the leader serve", ENSEMBLE_PATIENCE, || {
+            let is_silent = |it: &usize| ensemble.is_running(*it) && ensemble.mode(*it).is_none();
+            let silent: Vec<usize> = (0..3).filter(is_silent).collect();
+            <[usize; 1]>::try_from(silent).ok().map(|[leader]| leader)
+        })
     };
     let leader = silent(&ensemble);
     let mut client = Client::connect(ensemble.address(leader));
