@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::ToLearner;
+use super::super::{Committed, ToLearner};
 use super::sync_plan::{Opening, SyncPlan};
 use super::{LeaderOutput, StreamItem};
 use crate::base::QuorumLink;
@@ -60,6 +60,18 @@ impl<'a, O: LinkOutput> Queue<'a, O> {
         packet.encode(&mut self.piece);
         if self.piece.len() >= PIECE_BYTES {
             self.flush();
+        }
+    }
+
+    /// What is committed, each proposed first.
+    pub(in crate::zab) fn put_history<'c>(
+        &mut self,
+        history: impl IntoIterator<Item = &'c Committed>,
+    ) {
+        for Committed { zxid, payload } in history {
+            let (zxid, payload) = (*zxid, payload.clone());
+            self.put(&ToLearner::Proposal { zxid, payload });
+            self.put(&ToLearner::Commit { zxid });
         }
     }
 

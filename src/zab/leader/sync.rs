@@ -14,7 +14,7 @@ use super::super::{LearnerKind, PROTOCOL_VERSION, ToLeader, ToLearner};
 use super::broadcast::Proposals;
 use super::learner::{LastZxid, Learner, Stage, Transfer};
 use super::queue::Queue;
-use super::sync_plan::{Circumstances, Decision, Opening, SyncPlan};
+use super::sync_plan::{Circumstances, Decision, SyncPlan};
 use super::{CloseReason, History, Leader, LeaderOutput, LogProbe, Phase, Recent, send};
 use crate::base::{Epoch, QuorumLink, Zxid};
 
@@ -153,10 +153,7 @@ impl Leader {
         history: &History<'_>,
         out: &mut Vec<LeaderOutput>,
     ) {
-        let transfer = match plan.opening {
-            Opening::Diff(_) | Opening::Trunc(_) => Transfer::Transactions,
-            Opening::Snap => Transfer::Snapshot,
-        };
+        let transfer = plan.transfer();
         let Some(learner) = self.learners.get(&link) else {
             return;
         };
@@ -172,12 +169,7 @@ impl Leader {
             .then(|| self.new_leader(epoch, learner.protocol_version));
         let mut queue = Queue::new(link, out);
         queue.open(plan);
-        for committed in history.recent.after(plan.after) {
-            let zxid = committed.zxid;
-            let payload = committed.payload.clone();
-            queue.put(&ToLearner::Proposal { zxid, payload });
-            queue.put(&ToLearner::Commit { zxid });
-        }
+        queue.put_history(history.recent.after(plan.after));
         if let Phase::Broadcasting(proposals) = &self.phase
             && learner.kind == LearnerKind::Follower
         {

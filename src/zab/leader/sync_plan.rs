@@ -17,7 +17,7 @@
 
 use super::super::Recent;
 use super::LogProbe;
-use super::learner::LastZxid;
+use super::learner::{LastZxid, Transfer};
 use crate::base::Zxid;
 
 /// What the decision goes by.
@@ -49,6 +49,15 @@ pub(in crate::zab) struct SyncPlan {
     pub(in crate::zab) log: Option<(Zxid, Zxid)>,
     /// What lies behind this in the window comes last.
     pub(in crate::zab) after: Zxid,
+}
+
+impl SyncPlan {
+    pub(in crate::zab) fn transfer(&self) -> Transfer {
+        match self.opening {
+            Opening::Diff(_) | Opening::Trunc(_) => Transfer::Transactions,
+            Opening::Snap => Transfer::Snapshot,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 
 use super::super::leader::learner::{LastZxid, Transfer};
 use super::super::leader::queue::Queue;
-use super::super::leader::sync_plan::{Circumstances, Decision, Opening, SyncPlan};
+use super::super::leader::sync_plan::{Circumstances, Decision, SyncPlan};
 use super::super::{CloseReason, LogProbe, PROTOCOL_VERSION, Recent, ToLeader, ToLearner};
 use super::{History, Observer, ObserverMaster, ObserverMasterOutput, Stage, send};
 use crate::base::{QuorumLink, Zxid};
@@ -136,10 +136,7 @@ impl ObserverMaster {
         history: &History<'_>,
         out: &mut Vec<ObserverMasterOutput>,
     ) {
-        let transfer = match plan.opening {
-            Opening::Diff(_) | Opening::Trunc(_) => Transfer::Transactions,
-            Opening::Snap => Transfer::Snapshot,
-        };
+        let transfer = plan.transfer();
         if self.is_busy(transfer) {
             return self.close(link, CloseReason::Busy, out);
         }
@@ -151,12 +148,7 @@ impl ObserverMaster {
         let new_leader = self.new_leader(observer.protocol_version);
         let mut queue = Queue::new(link, out);
         queue.open(plan);
-        for committed in history.recent.after(plan.after) {
-            let zxid = committed.zxid;
-            let payload = committed.payload.clone();
-            queue.put(&ToLearner::Proposal { zxid, payload });
-            queue.put(&ToLearner::Commit { zxid });
-        }
+        queue.put_history(history.recent.after(plan.after));
         if transfer == Transfer::Transactions {
             queue.put(&new_leader);
         }
