@@ -277,6 +277,7 @@ fn a_multi_makes_a_session_global(ensemble: &Ensemble) {
         let name = |part: &str| format!("/multi-{server}-{part}");
         let (mut client, session) = open(ensemble, server);
         let plain = [(CREATE, create_body(&name("a"), b"", PERSISTENT))];
+        ensemble.await_same_zxid();
         let before = zxid(ensemble, server);
         let reply = call(&mut client, MULTI, &multi(&plain));
         assert_eq!((reply.error, reply.zxid), (0, before + 1), "no need yet");

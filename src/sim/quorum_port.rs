@@ -232,6 +232,13 @@ impl QuorumPort {
         }
     }
 
+    /// Whether a link is neither gone nor being closed from here. What the mailbox still holds of one
+    /// that is being closed, a leader passes over.
+    pub(super) fn is_open(&self, link: QuorumLink) -> bool {
+        let link = self.links.get(&link);
+        link.is_some_and(|link| !link.is_closing)
+    }
+
     pub(super) fn send(
         &mut self,
         scene: &mut Scene<'_>,

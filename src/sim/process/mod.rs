@@ -270,28 +270,15 @@ impl Process {
                 }
                 self.received = state.or_else(|| self.received.take());
             }
-            (Input::FromLearner { packet, .. }, _) => self.hear_learner(scene, packet),
+            (Input::FromLearner { link, packet }, _) if self.quorum.is_open(*link) => {
+                hear_learner(scene, packet);
+            }
             _ => {}
         }
         let mut out = Vec::new();
         self.peer
             .handle(scene.now(), &self.db, input, &mut out, client);
         self.carry_out(scene, out)
-    }
-
-    /// The checkers want to know which sessions a leader has heard of.
-    fn hear_learner(&self, scene: &mut Scene<'_>, packet: &ToLeader) {
-        let mut heard = |session| {
-            let heard = ServerFact::Heard(session);
-            scene.stage.server(scene.me, heard);
-        };
-        match packet {
-            ToLeader::Ping { touched, .. } => {
-                touched.iter().for_each(|(session, _)| heard(*session))
-            }
-            ToLeader::Revalidate { session, .. } => heard(*session),
-            _ => {}
-        }
     }
 
     fn apply(
@@ -549,4 +536,17 @@ const ALARM_MIN: Micros = Micros(100);
 
 fn disk_failed(reason: String) -> Fatal {
     StopReason::DiskError(reason)
+}
+
+/// The checkers want to know which sessions a leader has heard of.
+fn hear_learner(scene: &mut Scene<'_>, packet: &ToLeader) {
+    let mut heard = |session| {
+        let heard = ServerFact::Heard(session);
+        scene.stage.server(scene.me, heard);
+    };
+    match packet {
+        ToLeader::Ping { touched, .. } => touched.iter().for_each(|(session, _)| heard(*session)),
+        ToLeader::Revalidate { session, .. } => heard(*session),
+        _ => {}
+    }
 }
