@@ -4,6 +4,7 @@
 //! - [`server`]: start, stop and kill one server of either [`server::Kind`].
 //! - [`ensemble`]: several servers that form one; [`network`]: hosts for them that can be cut off.
 //! - [`load`]: clients whose sessions move between servers; [`history`]: what they saw, and whether it may be so.
+//! - [`changing`]: servers whose ensemble changes while it runs.
 //! - [`scenarios`]: what several tests do to ensembles of different members.
 //! - [`ports`]: ports that nobody else gets.
 //! - [`small_disk`]: a file system that is easily full.
@@ -25,6 +26,7 @@
 )]
 
 pub mod calls;
+pub mod changing;
 pub mod ensemble;
 pub mod eventually;
 pub mod history;

@@ -65,6 +65,7 @@ pub struct ServerOptions {
     host: Option<Ipv4Addr>,
     namespace: Option<String>,
     log: Option<PathBuf>,
+    config_file: Option<PathBuf>,
 }
 
 impl ServerOptions {
@@ -126,6 +127,13 @@ impl ServerOptions {
     #[must_use]
     pub fn log(mut self, file: &Path) -> Self {
         self.log = Some(file.to_path_buf());
+        self
+    }
+
+    /// Use the `zoo.cfg` at this place, which the server may change; it is written if it is not there.
+    #[must_use]
+    pub fn config_file(mut self, file: &Path) -> Self {
+        self.config_file = Some(file.to_path_buf());
         self
     }
 
@@ -196,8 +204,11 @@ impl Server {
             own.port(0)
         });
         let address = SocketAddr::from((options.host.unwrap_or(Ipv4Addr::LOCALHOST), port));
-        let cfg = work_dir.path().join("zoo.cfg");
-        fs::write(&cfg, options.zoo_cfg(&data_dir, address)).expect("zoo.cfg is written");
+        let own_cfg = || work_dir.path().join("zoo.cfg");
+        let cfg = options.config_file.clone().unwrap_or_else(own_cfg);
+        if options.config_file.is_none() || !cfg.exists() {
+            fs::write(&cfg, options.zoo_cfg(&data_dir, address)).expect("zoo.cfg is written");
+        }
         let log = options
             .log
             .clone()

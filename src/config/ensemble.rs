@@ -3,9 +3,11 @@
 //! In: the settings and the [`Membership`]. Out: [`EnsembleOptions`], which also cuts itself into
 //! what the cores take.
 
+use std::path::PathBuf;
+
 use super::{
     build::{natural, natural_u32, positive},
-    keys::{Key, client, ensemble, storage},
+    keys::{Key, client, ensemble, storage, tree},
     membership::{Membership, peer_form, role_of},
     options::ListenAddress,
     report::Origin,
@@ -29,6 +31,15 @@ pub struct EnsembleOptions {
     pub view: QuorumView,
     /// What this server's line says.
     pub role: Role,
+    /// `reconfigEnabled`: the members may change, and configurations of others are taken over.
+    pub reconfig_enabled: bool,
+    /// What `.dynamic.next` has: a view that was proposed and need not be committed. `None` without
+    /// such a file, and where the members do not change.
+    pub last_seen: Option<QuorumView>,
+    /// The zoo.cfg, as the command line names it; what changes is written there and beside it.
+    pub file: Option<PathBuf>,
+    /// The members stand in the zoo.cfg itself.
+    pub is_inline: bool,
     /// Which views are accepted from elsewhere.
     pub view_rules: ViewRules,
     /// `tickTime`. At least 1.
@@ -120,6 +131,7 @@ impl EnsembleOptions {
             snap_syncs_max: count(self.sync.snap_syncs_max),
             diff_syncs_max: count(self.sync.diff_syncs_max),
             wait_for_epoch_max_ms: self.sync.wait_for_epoch_max_ms,
+            reconfig_enabled: self.reconfig_enabled,
         }
     }
 
@@ -128,8 +140,7 @@ impl EnsembleOptions {
         ElectionOptions {
             notification_interval_min_ms: self.notification_interval_min_ms,
             notification_interval_max_ms: self.notification_interval_max_ms,
-            // A configuration that asks for it is refused.
-            reconfig_enabled: false,
+            reconfig_enabled: self.reconfig_enabled,
         }
     }
 
@@ -183,6 +194,13 @@ impl Values {
             me,
             role: role_of(&view, me),
             view: view.with_client(me, peer_form(listen)),
+            reconfig_enabled: self.bool(&tree::RECONFIG_ENABLED),
+            last_seen: membership.last_seen,
+            file: match &self.file {
+                Some(Origin::File { path, .. }) => Some(path.clone()),
+                _ => None,
+            },
+            is_inline: self.setting(&ensemble::DYNAMIC_CONFIG_FILE).is_none(),
             view_rules: membership.rules,
             tick_ms,
             init_limit,
@@ -289,6 +307,11 @@ impl Values {
         let port = u16::try_from(port).ok();
         if port.is_none() {
             let text = "expected a port up to 65535, or 0 or less for none".to_owned();
+            self.error(&ensemble::OBSERVER_MASTER_PORT, text);
+        }
+        if self.bool(&tree::RECONFIG_ENABLED) {
+            // Observers of followers would not hear that other members are in force.
+            let text = "not together with reconfigEnabled=true in this version".to_owned();
             self.error(&ensemble::OBSERVER_MASTER_PORT, text);
         }
         port

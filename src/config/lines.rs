@@ -4,7 +4,11 @@
 //! In: the settings, and the content of that file. Out: [`Lines`], in no order. What does not belong
 //! there is reported; what the values say is not looked at here.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Files,
@@ -15,7 +19,7 @@ use super::{
     value::Parsed,
     values::Values,
 };
-use crate::quorum::{ConfigVersion, LineError, ViewError, ViewLines};
+use crate::quorum::{ConfigVersion, LineError, QuorumView, ViewError, ViewLines, ViewRules};
 
 /// A line with its place.
 #[derive(Debug, Clone)]
@@ -69,6 +73,53 @@ impl Values {
                 let text = format!("cannot be read: {error}");
                 self.errors.push(ConfigError::new(setting.remark(text)));
                 broken
+            }
+        }
+    }
+
+    /// What the file of a proposed view has, which is beside a `zoo.cfg` that names a dynamic file.
+    pub(super) fn proposed_view(
+        &mut self,
+        files: &Files<'_>,
+        rules: ViewRules,
+    ) -> Option<QuorumView> {
+        self.setting(&ensemble::DYNAMIC_CONFIG_FILE)?;
+        let Some(Origin::File { path, .. }) = &self.file else {
+            return None;
+        };
+        let mut path = path.clone().into_os_string();
+        path.push(".dynamic.next");
+        let path = PathBuf::from(path);
+        let text = match files(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                // It may be needed for an election to be safe.
+                self.missing(Origin::file(&path, 0), format!("cannot be read: {error}"));
+                return None;
+            }
+        };
+        let mut view = ViewLines::default();
+        for entry in properties::parse(&text) {
+            let taken = match entry {
+                Ok(entry) => view
+                    .add(java_trim(&entry.key), java_trim(&entry.value), rules)
+                    .map_err(|error| (Origin::file(&path, entry.line), error.to_string())),
+                Err(entry) => {
+                    self.errors.push(malformed(&path, &entry));
+                    return None;
+                }
+            };
+            if let Err((origin, text)) = taken {
+                self.missing(origin, text);
+                return None;
+            }
+        }
+        match view.finish(rules) {
+            Ok(view) => Some(view),
+            Err(error) => {
+                self.missing(Origin::file(&path, 0), error.to_string());
+                None
             }
         }
     }

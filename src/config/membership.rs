@@ -31,6 +31,8 @@ pub(super) struct Membership {
     pub(super) in_ensemble: bool,
     /// The ensemble, or the server of its own with its line.
     pub(super) view: Option<QuorumView>,
+    /// A view that was proposed and need not be committed.
+    pub(super) last_seen: Option<QuorumView>,
     /// Which server of the ensemble this is.
     pub(super) me: Option<ServerId>,
     pub(super) own: OwnLine,
@@ -72,9 +74,15 @@ impl Values {
             self.check_role(view, me);
             self.check_count(view, &lines);
         }
+        let last_seen = if in_ensemble && self.bool(&tree::RECONFIG_ENABLED) {
+            self.proposed_view(files, rules)
+        } else {
+            None
+        };
         Membership {
             in_ensemble,
             view,
+            last_seen,
             me,
             own,
             rules,

@@ -22,6 +22,7 @@ mod ensemble;
 mod keys;
 mod lines;
 mod listen;
+mod member_lines;
 mod membership;
 mod options;
 mod properties;
@@ -42,6 +43,7 @@ use std::{
 
 pub use cli::{Arguments, Command, CommandLine, Property};
 pub use ensemble::{ElectionPortOptions, EnsembleOptions, ObserverOptions, SyncOptions};
+pub use member_lines::edit_static;
 pub use options::{
     AuthOptions, ClientListen, Config, ConnectionThrottle, ContainerOptions, DigestAlgorithm,
     DigestOptions, LargeRequests, ListenAddress, ListenHost, PurgeOptions, RequestThrottle, Secret,

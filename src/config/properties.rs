@@ -16,6 +16,8 @@
 //! Bytes are ISO-8859-1, as `java.util.Properties.load(InputStream)` reads them: every byte is one
 //! character.
 
+use std::{fmt::Write as _, ops::Range};
+
 use nom::{
     IResult, Parser,
     branch::alt,
@@ -45,20 +47,77 @@ pub(super) struct Malformed {
 
 /// Every entry of a `.properties` text, in order.
 pub(super) fn parse(bytes: &[u8]) -> Vec<Result<Entry, Malformed>> {
-    logical_lines(bytes).iter().map(entry).collect()
+    let (lines, _) = logical_lines(bytes);
+    lines.iter().map(entry).collect()
+}
+
+/// The text without the entries whose key `is_unwanted`, all else to the byte, and `added` behind
+/// it as an entry of its own. Entries that cannot be read stay.
+pub(super) fn replaced(
+    bytes: &[u8],
+    is_unwanted: impl Fn(&str) -> bool,
+    added: (&str, &str),
+) -> Vec<u8> {
+    let (lines, is_open) = logical_lines(bytes);
+    let mut text = Vec::with_capacity(bytes.len());
+    let mut copied = 0;
+    for line in &lines {
+        if entry(line).is_ok_and(|entry| is_unwanted(entry.key.trim())) {
+            text.extend_from_slice(bytes.get(copied..line.range.start).unwrap_or_default());
+            copied = line.range.end;
+        }
+    }
+    text.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    if !text.is_empty() && !text.ends_with(b"\n") && !text.ends_with(b"\r") {
+        text.push(b'\n');
+    }
+    if is_open {
+        // A continuation mark goes on into an empty line, and not into what is added.
+        if text.ends_with(b"\r") {
+            text.push(b'\n');
+        }
+        text.push(b'\n');
+    }
+    let (key, value) = added;
+    text.extend_from_slice(key.as_bytes());
+    text.push(b'=');
+    text.extend_from_slice(escaped(value).as_bytes());
+    text.push(b'\n');
+    text
+}
+
+/// A value that reads back as it is, whatever it holds.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for (index, unit) in value.encode_utf16().enumerate() {
+        match u8::try_from(unit) {
+            Ok(b'\\') => text.push_str("\\\\"),
+            Ok(b' ') if index == 0 => text.push_str("\\ "),
+            Ok(byte @ b' '..=b'~') => text.push(char::from(byte)),
+            // Writing to a String cannot fail.
+            _ => drop(write!(text, "\\u{unit:04x}")),
+        }
+    }
+    text
 }
 
 /// A key with its value, continuations joined, escapes still in place.
 struct LogicalLine {
     line: usize,
+    /// Where it stands in the text, with its end.
+    range: Range<usize>,
     content: Vec<u8>,
 }
 
-fn logical_lines(mut rest: &[u8]) -> Vec<LogicalLine> {
+/// All of them, and whether the last is one that a continuation mark leaves open.
+fn logical_lines(bytes: &[u8]) -> (Vec<LogicalLine>, bool) {
+    let mut rest = bytes;
     let mut lines = Vec::new();
     let mut open: Option<LogicalLine> = None;
     let mut number = 0;
     while let Ok((after, natural)) = natural_line(rest) {
+        let start = bytes.len() - rest.len();
+        let end = bytes.len() - after.len();
         rest = after;
         number += 1;
         let natural = drop_blanks(natural);
@@ -71,11 +130,13 @@ fn logical_lines(mut rest: &[u8]) -> Vec<LogicalLine> {
         }
         let mut logical = open.take().unwrap_or_else(|| LogicalLine {
             line: number,
+            range: start..end,
             content: Vec::new(),
         });
         if logical.content.is_empty() {
             logical.line = number;
         }
+        logical.range.end = end;
         match continued(natural) {
             Some(part) => {
                 logical.content.extend_from_slice(part);
@@ -89,8 +150,9 @@ fn logical_lines(mut rest: &[u8]) -> Vec<LogicalLine> {
     }
     // A continuation mark at the end of the text continues into nothing; as in Java, that is an
     // entry even when empty.
+    let is_open = open.is_some();
     lines.extend(open);
-    lines
+    (lines, is_open)
 }
 
 /// One natural line without its end; fails at the end of the text.

@@ -168,6 +168,8 @@ pub enum Input {
     TermBegan(Epoch),
     /// Other views are in force. If members changed while looking, the election starts over.
     Reconfigured(Arc<Membership>),
+    /// A change of the members named who leads, this server or another: there is nothing to elect.
+    Designated { leader: ServerId, zxid: Zxid },
     /// Time has passed.
     Wake,
 }
@@ -263,6 +265,7 @@ impl Election {
             Input::Link { peer, state } => self.on_link(peer, state, now, out),
             Input::TermBegan(epoch) => self.on_term(epoch),
             Input::Reconfigured(membership) => self.on_membership(membership, now, out),
+            Input::Designated { leader, zxid } => self.on_designated(leader, zxid),
             Input::Wake => {
                 self.campaign(now, out, Campaign::on_wake);
             }
@@ -329,7 +332,12 @@ impl Election {
             && let Some(view) = config
             && view.version() > committed_version
         {
+            let is_other = !view.same_members(self.membership.committed());
             out.push(Output::NewerView(view));
+            if is_other {
+                // What it votes is for the election that starts over.
+                return;
+            }
         }
         if !self.membership.is_voter(from) {
             // The vote of the last election beside the number of this one, also while looking.
@@ -381,6 +389,24 @@ impl Election {
         }
     }
 
+    fn on_designated(&mut self, leader: ServerId, zxid: Zxid) {
+        let candidate = &mut self.settled_vote.candidate;
+        candidate.leader = leader;
+        candidate.zxid = zxid;
+        self.phase = Phase::Settled(self.state_under(leader));
+    }
+
+    /// What this server does while `leader` leads.
+    fn state_under(&self, leader: ServerId) -> PeerState {
+        if leader == self.me {
+            PeerState::Leading
+        } else if self.membership.role(self.me) == Role::Observer {
+            PeerState::Observing
+        } else {
+            PeerState::Following
+        }
+    }
+
     fn on_membership(
         &mut self,
         membership: Arc<Membership>,
@@ -423,13 +449,7 @@ impl Election {
         let Some(Decision { vote, supporters }) = step(campaign, &mut scene) else {
             return;
         };
-        let state = if vote.candidate.leader == self.me {
-            PeerState::Leading
-        } else if self.membership.role(self.me) == Role::Observer {
-            PeerState::Observing
-        } else {
-            PeerState::Following
-        };
+        let state = self.state_under(vote.candidate.leader);
         self.round = vote.round;
         self.settled_vote = vote;
         self.phase = Phase::Settled(state);

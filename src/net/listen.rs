@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::config::ClientListen;
+use crate::config::{ClientListen, ListenAddress};
 use crate::net::connection;
 use crate::net::links::{Link, Refusal};
 use crate::net::server::Server;
@@ -45,23 +45,76 @@ impl Listener {
         self.0.local_addr()
     }
 
-    /// Accepts connections for as long as the future lives.
+    /// Accepts connections for as long as the future lives, where the server says.
     pub async fn run(self, server: Arc<Server>) {
         tokio::join!(accept(self.0, server.clone()), sweep(server));
     }
 }
 
-async fn accept(listener: TcpListener, server: Arc<Server>) {
+async fn accept(mut listener: TcpListener, server: Arc<Server>) {
+    let mut moves = server.client_port.subscribe();
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => open(&server, stream, peer),
-            // Out of descriptors, most likely: what closes meanwhile makes room.
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => open(&server, stream, peer),
+                // Out of descriptors, most likely: what closes meanwhile makes room.
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Ok(()) = moves.changed() => {
+                let address = moves.borrow_and_update().clone();
+                if let Some(address) = address {
+                    listener = moved(listener, address, &server.options.listen).await;
+                }
             }
         }
     }
+}
+
+/// The port at another address; the old one where that cannot be bound. Connections stay.
+async fn moved(old: TcpListener, to: ListenAddress, options: &ClientListen) -> TcpListener {
+    let options = ClientListen {
+        address: to,
+        ..options.clone()
+    };
+    let place = old.local_addr();
+    let mut old = Some(old);
+    loop {
+        match bind(&options) {
+            Ok(Listener(new)) => {
+                tracing::info!(address = ?options.address, "clients are served at another address");
+                return new;
+            }
+            // It may be the old one that is in the way: the same port of other addresses.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_at(&place, &options) => {
+                drop(old.take());
+                if let Ok(Listener(new)) = bind(&options) {
+                    return new;
+                }
+                tracing::error!(address = ?options.address, %error, "cannot move the client port");
+                if let Ok(place) = &place
+                    && let Ok(back) = bind_to(*place, options.backlog.unwrap_or(BACKLOG_DEFAULT))
+                {
+                    return back;
+                }
+                // Neither can be had: try again, there is nothing else to serve clients on.
+                tokio::time::sleep(BIND_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::error!(address = ?options.address, %error, "cannot move the client port");
+                match old.take() {
+                    Some(old) => return old,
+                    None => tokio::time::sleep(BIND_PAUSE).await,
+                }
+            }
+        }
+    }
+}
+
+fn is_at(place: &io::Result<SocketAddr>, options: &ClientListen) -> bool {
+    matches!(place, Ok(place) if place.port() == options.address.port)
 }
 
 fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
@@ -118,3 +171,5 @@ async fn sweep(server: Arc<Server>) {
 const BACKLOG_DEFAULT: u32 = 1024;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const BIND_PAUSE: Duration = Duration::from_secs(1);

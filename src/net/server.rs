@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use jute::Encode;
@@ -14,7 +15,7 @@ use jute::proto::{ReplyHeader, WatcherEvent};
 
 use crate::auth::{PermitMemo, Policy};
 use crate::base::{AclList, ConnId, Now, SessionId, Xid, Zxid, perms};
-use crate::config::{ClientListen, ThrottleOptions, WireLimits};
+use crate::config::{ClientListen, ListenAddress, ThrottleOptions, WireLimits};
 use crate::net::links::{ConnReport, Link, Links};
 use crate::net::outbox::Closing;
 use crate::net::stats::{ServerFigures, ServerStats};
@@ -73,6 +74,8 @@ pub struct Server {
     pub(super) stats: ServerStats,
     pub(super) session_throttle: Option<SessionThrottle>,
     pub(super) large_requests: LargeRequestBudget,
+    /// Where the client port moves to.
+    pub(super) client_port: watch::Sender<Option<ListenAddress>>,
     /// Cleared when the server stops: nothing is taken from sockets then.
     running: AtomicBool,
     /// What the server is to clients, `None` while it serves none.
@@ -111,9 +114,21 @@ impl Server {
                 .map(|connections| SessionThrottle::new(connections, now, options.seed)),
             large_requests: LargeRequestBudget::new(throttle.large_requests),
             options,
+            client_port: watch::channel(None).0,
             running: AtomicBool::new(true),
             mode: RwLock::new(None),
         }
+    }
+
+    /// Moves the client port; connections stay. Nothing happens if it is there already.
+    pub fn move_client_port(&self, to: ListenAddress) {
+        self.client_port.send_if_modified(|place| {
+            let is_other = place.as_ref().unwrap_or(&self.options.listen.address) != &to;
+            if is_other {
+                *place = Some(to);
+            }
+            is_other
+        });
     }
 
     /// Clients may connect from here on.

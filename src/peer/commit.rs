@@ -41,6 +41,7 @@ impl Peer {
     /// Does what the leader has decided on.
     pub(super) fn take_step(
         &mut self,
+        now: Now,
         step: Step,
         db: &mut Database,
         watches: &mut WatchTable,
@@ -70,6 +71,11 @@ impl Peer {
                 out.push(Output::StoreSnapshot { zxid });
             }
             Step::Ask(output) => out.push(output),
+            Step::Activate {
+                view,
+                leader,
+                source,
+            } => self.activate(now, db, (&view, leader), source, out),
             Step::Synced => {
                 if let Some(session) = requests.synced() {
                     self.answer_ready(session, db, client);
@@ -100,7 +106,11 @@ impl Peer {
             member.recent.push(record.zxid, payload);
         }
         db.set_last_zxid(role.stands_at(db));
-        let until = member.rest_until(now.monotonic);
+        let until = if role.is_designated() {
+            now.monotonic
+        } else {
+            member.rest_until(now.monotonic)
+        };
         role.rest(until);
     }
 

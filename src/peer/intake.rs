@@ -208,6 +208,12 @@ impl Peer {
         asked: Option<Asked>,
         out: &mut Vec<Output>,
     ) {
+        let request = match request {
+            WriteRequest::Reconfig(request) if matches!(self.role, Role::Leading(_)) => {
+                return self.prepare_reconfig(now, db, caller, (request, asked), out);
+            }
+            request => request,
+        };
         let closes = matches!(request, WriteRequest::CloseSession);
         let policy = self.policy.clone();
         let pipeline = self.pipeline_mut().expect("writes are taken in a term");

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::{Epoch, Monotonic, Now, QuorumLink, SessionId, Zxid};
+use crate::base::{Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Zxid};
 use crate::election;
 use crate::peer::pipeline::{Asked, Pipeline};
 use crate::peer::query::{LeadingReport, ProposalSizes};
@@ -34,6 +34,8 @@ pub(super) struct Leading {
     /// When that was.
     since: Option<Monotonic>,
     proposal_sizes: ProposalSizes,
+    /// Who leads next: this server's last commit has named it.
+    pub(super) hands_over_to: Option<ServerId>,
 }
 
 impl Leading {
@@ -46,6 +48,7 @@ impl Leading {
             start: None,
             since: None,
             proposal_sizes: ProposalSizes::default(),
+            hands_over_to: None,
         }
     }
 
@@ -137,6 +140,10 @@ impl Peer {
                 LeaderOutput::SaveCurrentEpoch(epoch) => out.push(Output::SaveCurrentEpoch(epoch)),
                 LeaderOutput::ProbeLog { link, after, upto } => {
                     out.push(Output::ProbeLog { link, after, upto });
+                }
+                LeaderOutput::ViewSeen(view) => self.on_view_seen(view, out),
+                LeaderOutput::ViewCommitted { view, leader } => {
+                    self.on_view_committed(now, db, &view, leader, out);
                 }
                 LeaderOutput::Established(epoch) => role.begins = Some(epoch),
                 LeaderOutput::Committed { zxid, payload } => {

@@ -2,6 +2,7 @@
 //! clients write, and answers them when it hears of the commits.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -12,10 +13,12 @@ use crate::base::{
 use crate::peer::member::Member;
 use crate::peer::observers::Questions;
 use crate::peer::pipeline::Asked;
+use crate::peer::reconfig::{Source, view_of};
 use crate::peer::requests::{Ready, Requests};
 use crate::peer::seam::Write;
 use crate::peer::{ClientOutput, Door, Mode, Output, Peer, Role};
 use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
+use crate::quorum::QuorumView;
 use crate::session::{Scope, password};
 use crate::tree::Database;
 use crate::zab::{
@@ -55,6 +58,8 @@ pub(super) struct Learning {
     /// Those of clients that left since then, and those that observers have heard of.
     touched_elsewhere: BTreeMap<SessionId, i32>,
     field_bytes_max: usize,
+    /// The view that came with NEWLEADER: UPTODATE commits it.
+    new_leader_view: Option<Arc<QuorumView>>,
 }
 
 /// What the leader has decided on.
@@ -67,6 +72,12 @@ pub(super) enum Step {
     StoreSnapshot,
     /// The disk is to do this behind it.
     Ask(Output),
+    /// A view is in force, and this server leads if it is known.
+    Activate {
+        view: Arc<QuorumView>,
+        leader: Option<ServerId>,
+        source: Source,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +120,7 @@ impl Learning {
             pinged: now.monotonic,
             touched_elsewhere: BTreeMap::new(),
             field_bytes_max: member.options.field_bytes_max,
+            new_leader_view: None,
         }
     }
 
@@ -151,6 +163,79 @@ impl Learning {
         } else {
             out.push(output);
         }
+    }
+
+    /// A view may become committed: it is kept before what the disk is asked for next.
+    fn see_view(&mut self, member: &mut Member, view: Arc<QuorumView>, out: &mut Vec<Output>) {
+        if member.see_view(&view) {
+            self.ask_disk(Output::SaveSeenView(view), out);
+            out.push(Output::Members(member.membership.clone()));
+        }
+    }
+
+    /// What the leader has seen last, with NEWLEADER. A text that cannot be read is passed over, as
+    /// Apache does: newer releases may write what this one does not know.
+    fn on_config(&mut self, member: &mut Member, text: &[u8], out: &mut Vec<Output>) {
+        if !member.options.reconfig_enabled {
+            return;
+        }
+        let text = String::from_utf8_lossy(text);
+        match QuorumView::parse(&text, member.options.view_rules) {
+            Ok(view) => {
+                let view = Arc::new(view);
+                self.new_leader_view = Some(view.clone());
+                self.see_view(member, view, out);
+            }
+            Err(error) => tracing::warn!("the leader's configuration cannot be read: {error}"),
+        }
+    }
+
+    /// A transaction goes to the log; a view that it brings goes before it.
+    fn append(
+        &mut self,
+        member: &mut Member,
+        zxid: Zxid,
+        payload: Bytes,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        let Some(record) = self.decode(zxid, &payload) else {
+            return Err(NOT_UNDERSTOOD.to_owned());
+        };
+        self.known = self.known.max(zxid);
+        if member.options.reconfig_enabled
+            && let Some(view) = view_of(&record, member.options.view_rules)
+        {
+            let view = view.map_err(|error| error.to_string())?;
+            self.see_view(member, view, out);
+        }
+        self.proposals.push_back((record, payload.clone()));
+        self.ask_disk(Output::Append { zxid, payload }, out);
+        Ok(())
+    }
+
+    /// What the last step brings is in force behind it. `false`: it cannot be understood.
+    fn activate(&mut self, member: &Member, leader: ServerId) -> bool {
+        if !member.options.reconfig_enabled {
+            return true;
+        }
+        match Step::activating(self.steps.back(), member.options.view_rules, leader) {
+            Some(Ok(step)) => {
+                self.steps.push_back(step);
+                true
+            }
+            Some(Err(_)) | None => false,
+        }
+    }
+
+    /// UPTODATE: what came with NEWLEADER is in force, then clients are served.
+    fn serve(&mut self, epoch: Epoch) {
+        let activate = self.new_leader_view.take().map(|view| Step::Activate {
+            view,
+            leader: None,
+            source: Source::Word,
+        });
+        self.steps.extend(activate);
+        self.serves = Some(epoch);
     }
 
     pub(super) fn next_step(&mut self) -> Option<Step> {
@@ -275,14 +360,11 @@ impl Peer {
             LearnerOutput::SaveCurrentEpoch(epoch) => {
                 role.ask_disk(Output::SaveCurrentEpoch(epoch), out);
             }
-            LearnerOutput::Append { zxid, payload } => match role.decode(zxid, &payload) {
-                Some(record) => {
-                    role.known = role.known.max(zxid);
-                    role.proposals.push_back((record, payload.clone()));
-                    role.ask_disk(Output::Append { zxid, payload }, out);
+            LearnerOutput::Append { zxid, payload } => {
+                if let Err(reason) = role.append(member, zxid, payload, out) {
+                    self.leave(&reason, out);
                 }
-                None => self.leave(&NOT_UNDERSTOOD, out),
-            },
+            }
             LearnerOutput::Truncate(zxid) => role.ask_disk(Output::Truncate { zxid }, out),
             LearnerOutput::InstallSnapshot { zxid } => {
                 member.recent.clear();
@@ -302,9 +384,13 @@ impl Peer {
                 }
                 None => self.leave(&NOT_UNDERSTOOD, out),
             },
-            // The membership is what the configuration says.
-            LearnerOutput::Config(_) => {}
-            LearnerOutput::Serve(epoch) => role.serves = Some(epoch),
+            LearnerOutput::Config(text) => role.on_config(member, &text, out),
+            LearnerOutput::Activate { leader } => {
+                if !role.activate(member, leader) {
+                    self.leave(&NOT_UNDERSTOOD, out);
+                }
+            }
+            LearnerOutput::Serve(epoch) => role.serve(epoch),
             LearnerOutput::Ping { zxid } => self.answer_ping(now, zxid, out),
             LearnerOutput::Revalidated { session, is_valid } => {
                 match role.questions.on_session(session) {
@@ -330,7 +416,7 @@ impl Peer {
             xid: Xid(0),
             op: Op::CreateSession.number(),
             body: Bytes::copy_from_slice(&timeout_ms.to_be_bytes()),
-            ids: std::sync::Arc::from([]),
+            ids: Arc::from([]),
         };
         self.send_request(request, out);
     }

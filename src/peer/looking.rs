@@ -33,6 +33,8 @@ pub(super) struct Looking {
     /// The last transaction before the term of a leader, and where that term's zxids began.
     led: Option<(Zxid, Zxid)>,
     pub(super) read_only: ReadOnly,
+    /// Who leads next: a change of the members has named it, and there is nothing to elect.
+    joins: Option<ServerId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +55,14 @@ impl Looking {
     pub(super) fn after_term(
         tail: VecDeque<(TxnRecord, Bytes)>,
         led: Option<(Zxid, Zxid)>,
+        joins: Option<ServerId>,
     ) -> Self {
         Self {
             phase: Phase::Draining,
             tail,
             led,
             read_only: ReadOnly::No,
+            joins,
         }
     }
 
@@ -69,6 +73,7 @@ impl Looking {
             tail: VecDeque::new(),
             led: None,
             read_only: ReadOnly::No,
+            joins: None,
         }
     }
 
@@ -80,6 +85,11 @@ impl Looking {
             Some((before, start)) if start == last => before,
             _ => last,
         }
+    }
+
+    /// Whether it is known who leads next.
+    pub(super) fn is_designated(&self) -> bool {
+        self.joins.is_some()
     }
 
     pub(super) fn is_catching_up(&self) -> bool {
@@ -130,10 +140,30 @@ impl Peer {
             && role.starts_at(now.monotonic)
         {
             role.phase = Phase::Electing;
-            self.await_read_only(now);
-            self.look(now, db, out);
+            match role.joins.take() {
+                Some(leader) => self.join(now, db, leader, out),
+                None => {
+                    self.await_read_only(now);
+                    self.look(now, db, out);
+                }
+            }
         }
         self.wake_read_only(now, out);
+    }
+
+    /// Goes to the leader that a change of the members has named, or leads. If that comes to nothing
+    /// this server looks for another.
+    fn join(&mut self, now: Now, db: &Database, leader: ServerId, out: &mut Vec<Output>) {
+        let zxid = db.last_zxid();
+        tracing::info!(%leader, "the configuration names the leader");
+        let input = election::Input::Designated { leader, zxid };
+        self.feed_election(now, db, input, out);
+        let member = self.member.as_ref().expect("only a member joins");
+        if leader == member.options.me {
+            self.become_leading(now, db, out);
+        } else {
+            self.become_learning(now, db, leader, out);
+        }
     }
 
     fn look(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
@@ -151,7 +181,7 @@ impl Peer {
             member.election = Some(Election::start(
                 options.me,
                 options.election,
-                options.membership.clone(),
+                member.membership.clone(),
                 standing,
                 now.monotonic,
                 &mut asked,
@@ -194,8 +224,7 @@ impl Peer {
                     out.push(Output::Notify { to, message });
                 }
                 election::Output::Elected(elected) => self.on_elected(now, db, &elected, out),
-                // Only with reconfiguration, which an ensemble of this version does not have.
-                election::Output::NewerView(_) => {}
+                election::Output::NewerView(view) => self.adopt_view(now, db, &view, out),
                 election::Output::VoterLooks(voter) => {
                     let input = LeaderInput::VoterLooks(voter);
                     self.feed_leader(now, db, input, out);
@@ -235,7 +264,7 @@ impl Peer {
         let zab = Leader::new(
             options.me,
             options.zab,
-            options.membership.clone(),
+            member.membership.clone(),
             member.standing(db.last_zxid()),
             now.monotonic,
             &mut asked,
@@ -272,7 +301,21 @@ impl Peer {
     /// The term is over, or never came to be. Clients are let go, the disk finishes what it was
     /// asked, and the server looks for a leader again.
     pub(super) fn leave(&mut self, reason: &dyn std::fmt::Display, out: &mut Vec<Output>) {
-        let looking = Role::Looking(Looking::after_term(VecDeque::new(), None));
+        let designated = match &self.role {
+            Role::Leading(role) => role.hands_over_to,
+            _ => None,
+        };
+        self.leave_for(designated, reason, out);
+    }
+
+    /// The same, for a leader that is known already.
+    pub(super) fn leave_for(
+        &mut self,
+        designated: Option<ServerId>,
+        reason: &dyn std::fmt::Display,
+        out: &mut Vec<Output>,
+    ) {
+        let looking = Role::Looking(Looking::after_term(VecDeque::new(), None, None));
         let old = std::mem::replace(&mut self.role, looking);
         let sid = self.member.as_ref().map(|member| member.options.me.0);
         tracing::warn!(sid, "the term is over: {reason}");
@@ -294,7 +337,7 @@ impl Peer {
             }
             Role::Standalone(_) | Role::Looking(_) => unreachable!("who leaves had a term"),
         };
-        self.role = Role::Looking(Looking::after_term(tail, led));
+        self.role = Role::Looking(Looking::after_term(tail, led, designated));
         self.forget_clients();
         out.push(Output::Retire);
         if memory_is_ahead {

@@ -7,14 +7,19 @@ use crate::base::{Epoch, Monotonic, ServerId, Zxid};
 use crate::election::{Election, ElectionOptions};
 use crate::peer::Door;
 use crate::peer::masters::Masters;
-use crate::quorum::{Address, Membership, Role};
+use crate::quorum::{Address, Membership, Role, ViewRules};
 use crate::zab::{Committed, LearnerKind, Recent, Standing, ZabOptions};
 
 /// The settings of a member of an ensemble.
 #[derive(Debug, Clone)]
 pub struct MemberOptions {
     pub me: ServerId,
+    /// At the start: what the files say.
     pub membership: Arc<Membership>,
+    /// `reconfigEnabled`: the members may change.
+    pub reconfig_enabled: bool,
+    /// Which views are accepted from elsewhere.
+    pub view_rules: ViewRules,
     pub zab: ZabOptions,
     pub election: ElectionOptions,
     /// `zookeeper.observer.election.DelayMs`: an observer that lost its leader rests for a random
@@ -53,6 +58,8 @@ pub struct MemberStart {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) options: MemberOptions,
+    /// Who is in the ensemble.
+    pub(super) membership: Arc<Membership>,
     /// Since the first look for a leader.
     pub(super) election: Option<Election>,
     accepted_epoch: Epoch,
@@ -70,6 +77,7 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn new(options: MemberOptions, start: MemberStart) -> Self {
         let mut member = Self {
+            membership: options.membership.clone(),
             election: None,
             accepted_epoch: start.accepted_epoch,
             current_epoch: start.current_epoch,
@@ -125,7 +133,7 @@ impl Member {
 
     /// What this server is when it does not lead.
     pub(super) fn learner_kind(&self) -> LearnerKind {
-        match self.options.membership.role(self.options.me) {
+        match self.membership.role(self.options.me) {
             Role::Participant => LearnerKind::Follower,
             Role::Observer => LearnerKind::Observer,
         }
@@ -133,7 +141,7 @@ impl Member {
 
     /// The version of the committed configuration.
     pub(super) fn config_version(&self) -> i64 {
-        self.options.membership.committed().version().0
+        self.membership.committed().version().0
     }
 
     /// When an observer that lost its leader may look for another.
@@ -153,7 +161,7 @@ impl Member {
 
     /// Whom to learn from in the term of `leader`, and where it is dialled.
     pub(super) fn next_master(&mut self, leader: ServerId) -> (ServerId, Door, Vec<Address>) {
-        let membership = self.options.membership.clone();
+        let membership = self.membership.clone();
         let view = membership.committed();
         let addresses = |server| {
             let member = view.members().get(&server);
@@ -182,7 +190,7 @@ impl Member {
 
     /// An observer has got all that a follower has.
     pub(super) fn on_served_by(&mut self, master: ServerId) {
-        let membership = self.options.membership.clone();
+        let membership = self.membership.clone();
         let voters = membership.committed().voters().iter().copied();
         let random = &mut self.random;
         self.masters.on_served(voters, master, || draw(random));

@@ -45,6 +45,7 @@ mod options;
 mod pipeline;
 mod query;
 mod read_only;
+mod reconfig;
 mod reply;
 mod requests;
 mod role;
@@ -261,7 +262,7 @@ impl Peer {
                 while let Role::Learning(role) = &mut self.role
                     && let Some(step) = role.next_step()
                 {
-                    self.take_step(step, db, watches, out, client);
+                    self.take_step(now, step, db, watches, out, client);
                 }
                 return self.after_steps(now, db, out);
             }
@@ -397,7 +398,7 @@ impl Peer {
         if let Some(member) = &mut self.member
             && std::mem::take(&mut member.config_is_stale)
         {
-            let view = member.options.membership.committed();
+            let view = member.membership.committed();
             db.set_config(&view.to_string(), Zxid(view.version().0), time);
         }
     }

@@ -78,7 +78,7 @@ impl Peer {
             zab: options.zab,
             queue_bytes_max: options.observer_queue_bytes_max,
         };
-        let membership = options.membership.clone();
+        let membership = member.membership.clone();
         let master =
             ObserverMaster::new(options.me, master_options, membership, term, now.monotonic);
         role.observers = Some(Box::new(master));

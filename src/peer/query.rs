@@ -1,10 +1,12 @@
 //! Plain data about a peer, for operators.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::{ConnId, Epoch, Monotonic, ServerId, SessionId, Zxid};
 use crate::peer::pipeline::Pipeline;
 use crate::peer::{Peer, Role};
+use crate::quorum::Membership;
 use crate::session::{Scope, SessionView};
 use crate::zab::LearnerReport;
 
@@ -34,6 +36,7 @@ pub struct QuorumReport {
     pub recent_last: Option<Zxid>,
     /// Voters in the committed view.
     pub voters: usize,
+    pub membership: Arc<Membership>,
     pub role: RoleReport,
 }
 
@@ -143,7 +146,8 @@ impl Peer {
             accepted_epoch,
             current_epoch,
             recent_last: member.recent.last(),
-            voters: member.options.membership.committed().voters().len(),
+            voters: member.membership.committed().voters().len(),
+            membership: member.membership.clone(),
             role: match &self.role {
                 Role::Leading(role) => RoleReport::Leading(role.report()),
                 Role::Learning(role) => RoleReport::Learning {

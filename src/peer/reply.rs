@@ -37,8 +37,7 @@ pub(super) fn of(txn: &Txn, outcome: Outcome) -> WriteReply {
         }
         // Only where the state is not what the transaction's author had.
         (_, Outcome::Refused(code)) => WriteReply::Error(known(code)),
-        // No server of ours is given one: its leader has reconfiguration off.
-        (Txn::Reconfig(_), _) => WriteReply::Error(ErrorCode::Unimplemented),
+        (Txn::Reconfig(set), Outcome::Stat(stat)) => WriteReply::Data(set.data.clone(), stat),
         (txn, outcome) => panic!("{txn:?} was prepared and did {outcome:?}"),
     }
 }

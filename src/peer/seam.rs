@@ -8,7 +8,7 @@ use crate::auth::AuthIds;
 use crate::base::{ConnId, Epoch, QuorumLink, ServerId, SessionId, Xid, Zxid};
 use crate::election::{LinkState, Received};
 use crate::proto::{NodeEvent, Op, WriteReply, WriteRequest};
-use crate::quorum::Address;
+use crate::quorum::{Address, Membership, QuorumView};
 use crate::session::{PASSWORD_LEN, SessionHandle};
 use crate::zab::{Committed, LogProbe, StreamItem, ToLeader, ToLearner};
 
@@ -148,6 +148,16 @@ pub enum Output {
     SaveAcceptedEpoch(Epoch),
     /// Once everything appended before is durable.
     SaveCurrentEpoch(Epoch),
+    /// Keep a configuration that may become committed. The disk does it in its turn; no answer.
+    SaveSeenView(Arc<QuorumView>),
+    /// Keep a committed configuration, which the next start reads; likewise. `keeps_seen`: a newer one
+    /// was seen.
+    SaveCommittedView {
+        view: Arc<QuorumView>,
+        keeps_seen: bool,
+    },
+    /// Other servers are members, or are elsewhere, perhaps this one: ports and dials follow.
+    Members(Arc<Membership>),
     /// Forget what lies behind this in log and snapshots, read the state back.
     Truncate {
         zxid: Zxid,

@@ -20,6 +20,7 @@ mod delete;
 mod multi;
 mod overlay;
 mod quota;
+mod reconfig;
 mod session;
 mod set;
 mod step;
@@ -32,6 +33,7 @@ use crate::proto::{ErrorCode, Op, Txn, TxnRecord, WriteRequest};
 use crate::tree::{Database, TreeOptions};
 
 pub use create::wants_global_session;
+pub use reconfig::Ensemble;
 
 use overlay::Overlay;
 use quota::QuotaLog;
@@ -147,7 +149,7 @@ impl Prep {
                     WriteRequest::SetData(set) => step.set_data(set).map(Txn::SetData),
                     WriteRequest::SetAcl(set) => step.set_acl(set),
                     WriteRequest::Multi(ops) => Ok(step.multi(ops)),
-                    WriteRequest::Reconfig(_) => step.reconfig(),
+                    WriteRequest::Reconfig(_) => step.reconfig_alone(),
                     WriteRequest::CloseSession => Ok(step.close_session()),
                     WriteRequest::Malformed { code, .. } => Err(code),
                     WriteRequest::Sync { .. } => Err(ErrorCode::MarshallingError),

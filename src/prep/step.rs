@@ -51,7 +51,7 @@ impl Step<'_> {
 
     /// Membership changes need an ensemble, which a server on its own is not. The texts of the
     /// request are looked at only there.
-    pub(super) fn reconfig(&self) -> Result<Txn, ErrorCode> {
+    pub(super) fn reconfig_alone(&self) -> Result<Txn, ErrorCode> {
         if !self.options.reconfig_enabled {
             return Err(ErrorCode::ReconfigDisabled);
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 
 use jute::data::Stat;
 use jute::proto as wire;
@@ -22,6 +22,8 @@ pub enum WriteReply {
     PathAndStat(Box<str>, Stat),
     /// `setData`, `setACL`.
     Stat(Stat),
+    /// `reconfig`: the configuration and the node that has it.
+    Data(Option<Bytes>, Stat),
     /// `sync`.
     Synced(Option<Box<str>>),
     /// `multi`, also when a part of it failed.
@@ -75,6 +77,7 @@ impl WriteReply {
             Self::Path(path) => text(path).encoded_len(),
             Self::PathAndStat(path, stat) => text(path).encoded_len() + stat.encoded_len(),
             Self::Stat(stat) => stat.encoded_len(),
+            Self::Data(data, stat) => data.as_deref().encoded_len() + stat.encoded_len(),
             Self::Synced(path) => path.as_deref().map(Cow::Borrowed).encoded_len(),
             Self::Multi(results) => {
                 let end = wire::MultiHeader::END.encoded_len();
@@ -92,6 +95,10 @@ impl WriteReply {
                 stat.encode(out);
             }
             Self::Stat(stat) => stat.encode(out),
+            Self::Data(data, stat) => {
+                data.as_deref().encode(out);
+                stat.encode(out);
+            }
             Self::Synced(path) => path.as_deref().map(Cow::Borrowed).encode(out),
             Self::Multi(results) => {
                 for result in results {

@@ -14,7 +14,7 @@ use crate::base::ServerId;
 
 /// The views in force: the committed one and, while a reconfiguration is on its way, the newer one.
 /// Invariant: the proposed view's version is greater.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     committed: Arc<QuorumView>,
     proposed: Option<Arc<QuorumView>>,
@@ -45,6 +45,28 @@ impl Membership {
     /// The view a reconfiguration on its way will bring.
     pub fn proposed(&self) -> Option<&Arc<QuorumView>> {
         self.proposed.as_ref()
+    }
+
+    /// The newest view this server has seen, committed or not.
+    pub fn last_seen(&self) -> &Arc<QuorumView> {
+        self.proposed.as_ref().unwrap_or(&self.committed)
+    }
+
+    /// The same with another last seen view. An older one takes the place of a newer one: whoever
+    /// leads says what may still be committed.
+    #[must_use]
+    pub fn seeing(&self, last_seen: Arc<QuorumView>) -> Self {
+        Self::with_last_seen(Arc::clone(&self.committed), last_seen)
+    }
+
+    /// The same with a newer view committed; unchanged by one that is not newer.
+    #[must_use]
+    pub fn committing(&self, view: Arc<QuorumView>) -> Self {
+        if view.version() <= self.committed.version() {
+            return self.clone();
+        }
+        let last_seen = self.proposed.clone().unwrap_or_else(|| view.clone());
+        Self::with_last_seen(view, last_seen)
     }
 
     /// Whether the servers for which `acked` holds are a quorum of every view in force.

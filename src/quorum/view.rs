@@ -24,9 +24,10 @@ impl fmt::Display for ConfigVersion {
     }
 }
 
-/// One configuration. Invariant: `voters` are the members that are participants, and if the
+/// One configuration. Two are equal when all of them is but where a client address came from;
+/// Apache's equality is [`matches`](QuorumView::matches). Invariant: `voters` are the members that are participants, and if the
 /// verifier has groups, each voter is in one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuorumView {
     version: ConfigVersion,
     members: BTreeMap<ServerId, Member>,
@@ -52,6 +53,24 @@ impl QuorumView {
             voters,
             verifier,
         }
+    }
+
+    /// Members of whom more than half of those that vote decide; `None` without one that votes.
+    /// Under `standaloneEnabled` a voter alone has no observers.
+    pub fn of_majority(
+        members: BTreeMap<ServerId, Member>,
+        rules: super::ViewRules,
+    ) -> Option<Self> {
+        let voters = participants(&members).len();
+        let is_standalone = rules.standalone_enabled && voters == 1;
+        if voters == 0 || (is_standalone && members.len() > 1) {
+            return None;
+        }
+        Some(Self::new(
+            ConfigVersion::default(),
+            members,
+            Verifier::Majority,
+        ))
     }
 
     /// The same members under another version.

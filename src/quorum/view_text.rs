@@ -137,6 +137,21 @@ impl ViewLines {
     }
 }
 
+impl QuorumView {
+    /// The content of a dynamic file: the sorted lines, without a newline at the end. The file of a
+    /// committed view has its version in its name, the one of a proposed view has it among the
+    /// lines (`QuorumPeerConfig.writeDynamicConfig`).
+    pub fn file_text(&self, with_version: bool) -> String {
+        let text = self.to_string();
+        let lines = text.lines();
+        let mut lines: Vec<&str> = lines
+            .filter(|line| with_version || !line.starts_with("version"))
+            .collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+}
+
 impl fmt::Display for QuorumView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (server, member) in java_order(self.members()) {

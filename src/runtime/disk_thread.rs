@@ -110,6 +110,8 @@ fn tell(submissions: &Submissions, done: DiskDone) {
         DiskDone::AcceptedEpochSaved(epoch) => {
             submissions.notify(Input::AcceptedEpochSaved(epoch));
         }
+        // What was promised behind it waits for its own answer.
+        DiskDone::ViewSaved => {}
         DiskDone::CurrentEpochSaved(epoch) => submissions.notify(Input::CurrentEpochSaved(epoch)),
         DiskDone::Truncated {
             zxid,

@@ -11,7 +11,7 @@ use crate::admin::{
     MemberFacts, MonitorFacts, ProposalSizes, QuorumFacts, RoleFacts, ServerFacts, SessionDump,
     SessionFacts, VERSION,
 };
-use crate::base::{Monotonic, SessionId};
+use crate::base::{Monotonic, ServerId, SessionId};
 use crate::config::{Config, EnsembleOptions};
 use crate::net::{ConnReport, LatencySpread, Server};
 use crate::peer::{LeadingReport, Mode, Peer, RoleReport};
@@ -166,15 +166,29 @@ impl Facts {
 
     pub(super) fn conf(&self, quorum: &QuorumFacts) -> ConfFacts {
         let (snapshot_dir_bytes, log_dir_bytes) = self.dir_bytes();
-        let mut facts = ConfFacts {
+        let mut conf = ConfFacts {
             snapshot_dir_bytes,
             log_dir_bytes,
             ..self.conf.clone()
         };
-        if let Some(ensemble) = facts.ensemble.as_mut().filter(|_| quorum.is_read_only()) {
-            ensemble.membership = None;
+        let report = self.peer.lock().quorum();
+        if let (Some(ensemble), Some(report)) = (&mut conf.ensemble, report) {
+            let view = report.membership.committed();
+            // As far as a read-only server tells.
+            ensemble.membership = (!quorum.is_read_only()).then(|| view.to_string());
+            ensemble.is_observer =
+                report.membership.role(ServerId(conf.server_id)) == Role::Observer;
+            // A server that was removed stays where it was.
+            if let Some(own) = view.members().get(&ServerId(conf.server_id)) {
+                let parts = own.addresses();
+                ensemble.election_ports = parts.iter().map(|part| part.election_port).collect();
+                ensemble.quorum_ports = parts.iter().map(|part| part.quorum_port).collect();
+                if let Some(client) = options::client_address(own) {
+                    conf.client_port = client.port;
+                }
+            }
         }
-        facts
+        conf
     }
 
     /// Bytes of all files in the snapshots' and in the logs' directory.

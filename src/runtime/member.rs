@@ -6,18 +6,19 @@ use tokio::runtime::Handle;
 
 use crate::base::Zxid;
 use crate::config::{Config, EnsembleOptions};
-use crate::net::{ElectionPort, QuorumPort, QuorumPortParts, SystemResolver};
+use crate::net::{QuorumPort, QuorumPortParts, SystemResolver};
 use crate::peer::MemberStart;
 use crate::quorum::Role;
 use crate::runtime::disk_thread::{DiskQueue, DiskThread};
 use crate::runtime::link_storage::LinkStorage;
+use crate::runtime::member_ports::MemberPorts;
 use crate::runtime::member_writer::MemberWriter;
 use crate::runtime::snapshots::{SnapshotGate, Snapshots};
 use crate::runtime::{Common, Failure, Threads, options};
 use crate::store::disk::Disk;
 use crate::store::epoch::Epochs;
 use crate::store::trigger::SnapshotTrigger;
-use crate::store::worker::{DiskWorker, WorkerOptions};
+use crate::store::worker::{DiskWorker, WorkerError, WorkerOptions};
 use crate::zab::Committed;
 
 /// What the disk of a member holds besides its state, which ends with `last_zxid`.
@@ -43,6 +44,12 @@ pub(super) fn start(
     ensemble: &EnsembleOptions,
     tokio: &Handle,
 ) -> Result<Threads, Failure> {
+    if let Some(files) = options::member_files(ensemble) {
+        files.check(&*common.disk).map_err(WorkerError::from)?;
+        if ensemble.is_inline {
+            files.back_up(&*common.disk).map_err(WorkerError::from)?;
+        }
+    }
     let gate = SnapshotGate::closed();
     let queue = Arc::new(DiskQueue::default());
     let disk = disk_thread(&common, config, ensemble, &gate, &queue);
@@ -62,20 +69,13 @@ pub(super) fn start(
         logs: Arc::new(storage.clone()),
     };
     let quorum_options = options::quorum_port(config, ensemble);
-    let reports = common.reports.clone();
-    let election = ElectionPort::start(
-        tokio,
-        common.server.clone(),
-        options::election_port(ensemble),
-        resolver,
-        move |failure| reports.fail(Failure::ElectionPort(failure)),
-    );
+    let ports = MemberPorts::open(&common, ensemble, tokio, resolver);
     let writer = MemberWriter {
         server: common.server.clone(),
         clock: common.clock.clone(),
         peer: common.peer.clone(),
         disk: queue,
-        election,
+        ports,
         quorum: QuorumPort::new(tokio.clone(), parts, quorum_options),
         storage,
         gate,
@@ -100,7 +100,11 @@ fn disk_thread(
         tree: options::tree(config),
         log: options::log(config),
         trigger,
-        keeps_log: ensemble.role == Role::Participant || ensemble.observer.keeps_log,
+        // An observer without a log could not be made to vote.
+        keeps_log: ensemble.role == Role::Participant
+            || ensemble.observer.keeps_log
+            || ensemble.reconfig_enabled,
+        files: options::member_files(ensemble).map(|files| (files, ensemble.me)),
     };
     let last = common.recovered.last_zxid;
     let job = common.snapshots(config, gate.clone());

@@ -18,12 +18,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::base::{ConnId, Now, limits};
-use crate::net::{ElectionPort, QuorumPort, Server, Woken, brings_state};
+use crate::net::{QuorumPort, Server, Woken, brings_state};
 use crate::peer::{ClientOutput, Input, Output, Peer};
 use crate::runtime::Failure;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::disk_thread::DiskQueue;
 use crate::runtime::link_storage::LinkStorage;
+use crate::runtime::member_ports::MemberPorts;
 use crate::runtime::snapshots::SnapshotGate;
 use crate::store::worker::DiskCommand;
 use crate::tree::Database;
@@ -35,7 +36,7 @@ pub(super) struct MemberWriter {
     /// Shared with those who answer questions.
     pub(super) peer: Arc<Mutex<Peer>>,
     pub(super) disk: Arc<DiskQueue>,
-    pub(super) election: ElectionPort,
+    pub(super) ports: MemberPorts,
     pub(super) quorum: QuorumPort,
     pub(super) storage: LinkStorage,
     /// Open while what is in the state is known to be committed.
@@ -190,6 +191,11 @@ impl MemberWriter {
             Output::SaveCurrentEpoch(epoch) => {
                 desk.commands.push(DiskCommand::SaveCurrentEpoch(epoch));
             }
+            Output::SaveSeenView(view) => desk.commands.push(DiskCommand::SaveSeenView(view)),
+            Output::SaveCommittedView { view, keeps_seen } => {
+                let command = DiskCommand::SaveCommittedView { view, keeps_seen };
+                desk.commands.push(command);
+            }
             Output::Truncate { zxid } => desk.commands.push(DiskCommand::Truncate { zxid }),
             Output::StoreSnapshot { zxid } => {
                 desk.commands.push(DiskCommand::StoreSnapshot { zxid });
@@ -197,8 +203,9 @@ impl MemberWriter {
             Output::Reload => desk.commands.push(DiskCommand::Reload),
             Output::Drain => desk.commands.push(DiskCommand::Drain),
             Output::ProbeLog { link, after, upto } => self.storage.probe(link, after, upto),
-            Output::Notify { to, message } => self.election.notify(to, message),
-            Output::Eager(eager) => self.election.eager(eager),
+            Output::Notify { to, message } => self.ports.notify(to, message),
+            Output::Eager(eager) => self.ports.eager(eager),
+            Output::Members(membership) => self.ports.follow(&membership, &self.quorum),
             Output::OpenQuorumPort(door) => self.quorum.open(door),
             Output::CloseQuorumPort => self.quorum.close(),
             Output::Send { link, packets } => self.quorum.send(link, packets),

@@ -22,6 +22,7 @@ mod disk_thread;
 mod facts;
 mod link_storage;
 mod member;
+mod member_ports;
 mod member_writer;
 mod options;
 mod reports;

@@ -1,5 +1,6 @@
 //! The configuration, cut into what each part needs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,14 +8,16 @@ use crate::auth::{AuthOptions, Policy};
 use crate::base::ServerId;
 use crate::config::{
     Config, DigestAlgorithm, EnsembleOptions, ListenAddress, ListenHost, SnapshotCompression,
+    edit_static,
 };
 use crate::net::{ElectionPortOptions, NetOptions, QuorumPortOptions};
 use crate::peer::{JanitorOptions, LocalSessions, MemberOptions, PeerOptions};
 use crate::prep::PrepOptions;
-use crate::quorum::{Address, Host, Member, Membership};
+use crate::quorum::{Address, Host, Member, Membership, QuorumView};
 use crate::runtime::Failure;
 use crate::store::layout::{Compression, DataDirs};
 use crate::store::log_writer::LogOptions;
+use crate::store::member_files::MemberFiles;
 use crate::store::recover::StorageOptions;
 use crate::store::trigger::TriggerOptions;
 use crate::tree::TreeOptions;
@@ -135,7 +138,9 @@ pub(super) fn compression(config: &Config) -> Compression {
 pub(super) fn member(config: &Config, ensemble: &EnsembleOptions, seed: u64) -> MemberOptions {
     MemberOptions {
         me: ensemble.me,
-        membership: Arc::new(Membership::new(Arc::new(ensemble.view.clone()))),
+        membership: Arc::new(membership(ensemble)),
+        reconfig_enabled: ensemble.reconfig_enabled,
+        view_rules: ensemble.view_rules,
         zab: ensemble.zab(),
         election: ensemble.election(),
         observer_rest_ms: ensemble.observer.election_delay_max_ms,
@@ -150,6 +155,49 @@ pub(super) fn member(config: &Config, ensemble: &EnsembleOptions, seed: u64) -> 
     }
 }
 
+/// Where all others can be dialled for elections, those of the committed view first.
+pub(super) fn election_peers(
+    me: ServerId,
+    membership: &Membership,
+) -> BTreeMap<ServerId, Vec<Address>> {
+    let mut peers = BTreeMap::new();
+    for (sid, member) in membership.views().flat_map(QuorumView::members) {
+        if *sid != me {
+            let addresses = || member.election_addresses().collect();
+            peers.entry(*sid).or_insert_with(addresses);
+        }
+    }
+    peers
+}
+
+/// Where clients connect, if the line of the server says so.
+pub(super) fn client_address(member: &Member) -> Option<ListenAddress> {
+    let address = member
+        .client
+        .as_ref()
+        .filter(|_| !member.client_from_static)?;
+    Some(listen_at(address, false))
+}
+
+/// Where changes of the members are written, if there may be any.
+pub(super) fn member_files(ensemble: &EnsembleOptions) -> Option<MemberFiles> {
+    let file = ensemble
+        .file
+        .as_ref()
+        .filter(|_| ensemble.reconfig_enabled)?;
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+    Some(MemberFiles::new(file, edit_static))
+}
+
+/// What the files say: what is committed, and what may be.
+fn membership(ensemble: &EnsembleOptions) -> Membership {
+    let committed = Arc::new(ensemble.view.clone());
+    match &ensemble.last_seen {
+        None => Membership::new(committed),
+        Some(seen) => Membership::with_last_seen(committed, Arc::new(seen.clone())),
+    }
+}
+
 /// The longest text or buffer of a transaction, of a snapshot, and of a packet between servers.
 pub(super) fn field_bytes_max(config: &Config) -> usize {
     let wire = &config.wire;
@@ -157,19 +205,13 @@ pub(super) fn field_bytes_max(config: &Config) -> usize {
 }
 
 pub(super) fn election_port(ensemble: &EnsembleOptions) -> ElectionPortOptions {
-    let members = ensemble.view.members();
     let own: Vec<_> = own_line(ensemble).election_addresses().collect();
-    let others = members.iter().filter(|(sid, _)| **sid != ensemble.me);
-    let addresses_of = |(sid, member): (&ServerId, &Member)| {
-        let addresses = member.election_addresses().collect();
-        (*sid, addresses)
-    };
     let port = &ensemble.election_port;
     ElectionPortOptions {
         me: ensemble.me,
         listen: listen_on(ensemble, &own),
         advertised: own,
-        peers: others.map(addresses_of).collect(),
+        peers: election_peers(ensemble.me, &membership(ensemble)),
         multi_address_enabled: ensemble.view_rules.multi_address_enabled,
         connect_timeout_ms: port.dial_timeout_ms,
         handshake_timeout_ms: port.introduction_timeout_ms,
@@ -212,21 +254,25 @@ fn own_line(ensemble: &EnsembleOptions) -> &Member {
 }
 
 /// Where to listen for other servers; each port once.
-fn listen_on(ensemble: &EnsembleOptions, own: &[Address]) -> Vec<ListenAddress> {
+pub(super) fn listen_on(ensemble: &EnsembleOptions, own: &[Address]) -> Vec<ListenAddress> {
     let mut listen = Vec::new();
     for address in own {
-        let host = match &address.host {
-            _ if ensemble.listens_on_all || address.host.is_wildcard() => ListenHost::All,
-            Host::Ip(ip) => ListenHost::Ip(*ip),
-            Host::Name(name) => ListenHost::Name(name.to_string()),
-        };
-        let port = address.port;
-        let address = ListenAddress { host, port };
+        let address = listen_at(address, ensemble.listens_on_all);
         if !listen.contains(&address) {
             listen.push(address);
         }
     }
     listen
+}
+
+fn listen_at(address: &Address, on_all: bool) -> ListenAddress {
+    let host = match &address.host {
+        _ if on_all || address.host.is_wildcard() => ListenHost::All,
+        Host::Ip(ip) => ListenHost::Ip(*ip),
+        Host::Name(name) => ListenHost::Name(name.to_string()),
+    };
+    let port = address.port;
+    ListenAddress { host, port }
 }
 
 /// What recovery goes by. A server on its own has no use for the newest transactions.

@@ -41,6 +41,10 @@ pub enum Asked {
         path: Box<str>,
     },
     CloseSession,
+    Reconfigure {
+        joining: Option<Box<str>>,
+        leaving: Option<Box<str>>,
+    },
     GetData {
         path: Box<str>,
         watch: bool,
@@ -171,6 +175,7 @@ impl Asked {
                 | Self::SetData { .. }
                 | Self::Multi(_)
                 | Self::CloseSession
+                | Self::Reconfigure { .. }
         )
     }
 
@@ -186,6 +191,7 @@ impl Asked {
             Self::Multi(_) => Op::Multi,
             Self::Sync { .. } => Op::Sync,
             Self::CloseSession => Op::CloseSession,
+            Self::Reconfigure { .. } => Op::Reconfig,
             Self::GetData { .. } => Op::GetData,
             Self::Exists { .. } => Op::Exists,
             Self::Children { .. } => Op::GetChildren,
@@ -265,6 +271,9 @@ impl Asked {
                 mode: i32::from(*recursive),
             }
             .encode(out),
+            Self::Reconfigure { joining, leaving } => {
+                encode_reconfig(joining.as_deref(), leaving.as_deref(), out);
+            }
             Self::CloseSession | Self::Ping => {}
         }
     }
@@ -287,7 +296,7 @@ impl Asked {
                 Answer::Stat(wire::SetDataResponse::decode(&mut reader)?.stat.into())
             }
             Self::Multi(_) => Answer::Multi(decode_parts(&mut reader)?),
-            Self::GetData { .. } => {
+            Self::GetData { .. } | Self::Reconfigure { .. } => {
                 let wire::GetDataResponse { data, stat } = Decode::decode(&mut reader)?;
                 let data = Bytes::copy_from_slice(data.unwrap_or_default());
                 Answer::Data(data, stat.into())
@@ -302,6 +311,17 @@ impl Asked {
             _ => Answer::Nothing,
         })
     }
+}
+
+/// Whatever configuration there is.
+fn encode_reconfig(joining: Option<&str>, leaving: Option<&str>, out: &mut Vec<u8>) {
+    let request = wire::ReconfigRequest {
+        joining_servers: joining.map(Cow::Borrowed),
+        leaving_servers: leaving.map(Cow::Borrowed),
+        new_members: None,
+        cur_config_id: -1,
+    };
+    request.encode(out);
 }
 
 /// A body that is bytes already.

@@ -193,8 +193,7 @@ impl DiskThread {
             .execute(commands, &access, &mut |done| answers.push(done));
         batch.stops_snapshots |= access.stops.get();
         for answer in answers {
-            let done = self.report(answer)?;
-            batch.done.push(done);
+            batch.done.extend(self.report(answer)?);
         }
         let executed = executed.map_err(|error: WorkerError| explain(error))?;
         batch.snapshot_is_due |= executed.snapshot_is_due;
@@ -220,7 +219,7 @@ impl DiskThread {
         Ok(())
     }
 
-    fn report(&self, answer: DiskDone) -> Result<Mail, String> {
+    fn report(&self, answer: DiskDone) -> Result<Option<Mail>, String> {
         let (fact, input, state) = match answer {
             DiskDone::Appended { zxid } => {
                 let fact = ServerFact::Durable(zxid);
@@ -257,9 +256,10 @@ impl DiskThread {
                 let fact = ServerFact::SnapshotStored { zxid };
                 (Some(fact), Input::SnapshotStored { zxid }, None)
             }
+            DiskDone::ViewSaved => return Ok(None),
             DiskDone::Drained => (None, Input::Drained, None),
         };
-        Ok(Mail { input, state, fact })
+        Ok(Some(Mail { input, state, fact }))
     }
 }
 

@@ -130,6 +130,8 @@ pub enum ServerFact {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FinalState {
+    /// What `/zookeeper/config` has.
+    pub config: Box<str>,
     pub zxid: Zxid,
     pub digest: u64,
     pub sessions: Vec<SessionId>,

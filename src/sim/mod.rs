@@ -44,6 +44,7 @@ mod election_port;
 pub mod facts;
 mod faults;
 mod lying_disk;
+mod member_config;
 pub mod mutation;
 pub mod network;
 mod node;

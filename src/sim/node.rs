@@ -10,11 +10,12 @@ use crate::base::{ConnId, QuorumLink, ServerId, Zxid, path};
 use crate::election::{ElectionOptions, LinkId};
 use crate::peer::{MemberOptions, MemberStart, Mode, Peer, PeerOptions};
 use crate::prep::PrepOptions;
-use crate::quorum::Membership;
+use crate::quorum::{Membership, ViewRules};
 use crate::sim::disk_thread::{DiskThread, Storage, explain};
 use crate::sim::election_port::ElectionPort;
 use crate::sim::facts::{FinalState, ServerFact, StopReason};
 use crate::sim::lying_disk::LyingDisk;
+use crate::sim::member_config;
 use crate::sim::mutation::Mutation;
 use crate::sim::network::{Arrival, End, Ending};
 use crate::sim::options::Options;
@@ -108,11 +109,15 @@ impl Node {
         if mutation == Some(Mutation::FastClock) {
             rate_ppm += 1_000_000;
         }
+        let disk = SimDisk::new(prng.draw());
+        if options.changes_members {
+            member_config::write_first(&disk, id, options, membership.committed());
+        }
         Self {
             id,
             options: options.clone(),
             membership,
-            disk: SimDisk::new(prng.draw()),
+            disk,
             clock: Clock {
                 rate_ppm,
                 wall_skew_ms: skew - i64::try_from(skew_max).unwrap(),
@@ -291,7 +296,9 @@ impl Node {
             }
         }
         nodes.sort_unstable();
+        let config = db.tree.node(path::CONFIG).and_then(|node| node.data());
         Some(FinalState {
+            config: String::from_utf8_lossy(config.unwrap_or_default()).into(),
             zxid: db.last_zxid(),
             digest: db.tree.digest(),
             sessions: db.sessions.keys().copied().collect(),
@@ -373,7 +380,10 @@ impl Node {
         recovered: Recovered,
         epochs: Epochs,
     ) -> Process {
-        let auth = AuthOptions::default();
+        let auth = AuthOptions {
+            skip_acl: self.options.changes_members,
+            ..AuthOptions::default()
+        };
         let policy = Arc::new(Policy::new(&auth).expect("the defaults are good"));
         let (mut db, recent) = (recovered.database, recovered.recent);
         let last = db.last_zxid();
@@ -387,8 +397,13 @@ impl Node {
             mailbox: &mut self.mailbox,
         };
         let now = scene.now();
-        let view = self.membership.committed();
-        let is_alone = view.members().len() == 1;
+        let membership = if self.options.changes_members {
+            let found = member_config::read(&self.disk, self.id);
+            Arc::new(found.unwrap_or_else(|reason| panic!("{}: {reason}", self.id)))
+        } else {
+            self.membership.clone()
+        };
+        let is_alone = self.options.servers() == 1;
         let peer_options = peer_options(&self.options, self.id);
         let (peer, election) = if is_alone {
             (Peer::new(peer_options, policy.clone(), &mut db, now), None)
@@ -398,10 +413,10 @@ impl Node {
                 current_epoch: epochs.current,
                 recent,
             };
-            let membership = self.membership.clone();
-            let member = member_options(&self.options, self.id, membership, seed);
-            let addresses = view.members()[&self.id].election_addresses().next();
-            let address = addresses.expect("every member has one");
+            let member = member_options(&self.options, self.id, membership.clone(), seed);
+            let own = membership.committed().members().get(&self.id);
+            let address = own.and_then(|own| own.election_addresses().next());
+            let address = address.expect("who starts is a member by its own files");
             let peer = Peer::member(peer_options, member, policy.clone(), start, now);
             (peer, Some(ElectionPort::open(&mut scene, address)))
         };
@@ -450,6 +465,10 @@ impl Node {
                     log_bytes: 0,
                 },
                 keeps_log: true,
+                files: self
+                    .options
+                    .changes_members
+                    .then(|| (member_config::files(), self.id)),
             },
         }
     }
@@ -479,6 +498,7 @@ fn peer_options(options: &Options, id: ServerId) -> PeerOptions {
     PeerOptions {
         prep: PrepOptions {
             record_bytes_max: FIELD_BYTES_MAX,
+            reconfig_enabled: options.changes_members,
             ..PrepOptions::default()
         },
         tick_ms,
@@ -509,8 +529,14 @@ fn member_options(
             snap_syncs_max: 10,
             diff_syncs_max: 100,
             wait_for_epoch_max_ms: None,
+            reconfig_enabled: options.changes_members,
         },
-        election: ElectionOptions::default(),
+        reconfig_enabled: options.changes_members,
+        view_rules: ViewRules::default(),
+        election: ElectionOptions {
+            reconfig_enabled: options.changes_members,
+            ..ElectionOptions::default()
+        },
         observer_rest_ms: 200,
         observer_reconnect_ms: server.observer_reconnect_ms,
         observer_master_port: server.observer_masters.then_some(OBSERVER_MASTER_PORT),

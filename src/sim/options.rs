@@ -15,6 +15,8 @@ pub struct Options {
     /// 1 to 7.
     pub voters: u32,
     pub observers: u32,
+    /// Whether clients ask for other members, and other roles of them.
+    pub changes_members: bool,
     pub server: ServerOptions,
     pub network: NetworkOptions,
     pub disk: DiskOptions,
@@ -111,6 +113,8 @@ pub struct ClientOptions {
     pub burst_max: u64,
     /// Requests of each client while things break; then it becomes slow.
     pub requests_max: u64,
+    /// How many servers there are to be members.
+    pub servers: u32,
     pub keys: u64,
     /// A client goes to another server after about so long.
     pub move_mean_ms: Option<u64>,
@@ -148,10 +152,16 @@ impl Options {
         server.observer_masters = observers > 0 && own.per_mille(600);
         server.observer_reconnect_ms = *own.pick(&[0, 0, 100, 1000]);
         draw_kinds_of_serving(seed, voters, &mut server, &mut clients);
+        clients.servers = voters + observers;
+        // Likewise. Not together with observer masters, which a configuration refuses.
+        let changes_members =
+            voters > 1 && Prng::new(seed ^ MEMBERS).per_mille(400) && !server.observer_masters;
+        clients.weights.push(u64::from(changes_members));
         Self {
             seed,
             voters,
             observers,
+            changes_members,
             network,
             disk,
             clock,
@@ -256,7 +266,7 @@ impl FaultOptions {
 impl ClientOptions {
     fn draw(prng: &mut Prng, tick_ms: u64) -> Self {
         let ticks = prng.between(2, 20);
-        let mut weights = vec![0; crate::sim::workload::CHOICES];
+        let mut weights = vec![0; crate::sim::workload::CHOICES - 1];
         for weight in &mut weights {
             *weight = *prng.pick(&[0, 1, 1, 3, 10]);
         }
@@ -270,6 +280,7 @@ impl ClientOptions {
             think_mean_ms: *prng.pick(&[5, 20, 100]),
             burst_max: *prng.pick(&[1, 3, 10]),
             requests_max: *prng.pick(&[500, 2000, 8000]) / count,
+            servers: 0,
             keys: prng.between(1, 12),
             move_mean_ms: seldom(prng, &[1000, 5000]),
             vanish_mean_ms: seldom(prng, &[5000, 20_000]),
@@ -314,6 +325,9 @@ fn draw_network(prng: &mut Prng) -> NetworkOptions {
         dial_timeout_us: 1_000_000,
     }
 }
+
+/// Sets the numbers of a run apart that decide about its members.
+const MEMBERS: u64 = 0x6d65_6d62_6572_7321;
 
 /// One of several means, or, every second time, never.
 fn seldom(prng: &mut Prng, means: &[u64]) -> Option<u64> {

@@ -353,7 +353,8 @@ fn membership_of(options: &Options) -> Arc<Membership> {
         } else {
             "observer"
         };
-        format!("server.{number}=10.0.0.{number}:2888:3888:{role}\n")
+        let client = if options.changes_members { ";2181" } else { "" };
+        format!("server.{number}=10.0.0.{number}:2888:3888:{role}{client}\n")
     });
     let text: String = lines.collect();
     let view = QuorumView::parse(&text, ViewRules::default());

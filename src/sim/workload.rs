@@ -31,12 +31,14 @@ pub enum Choice {
     Multi,
     Sync,
     Close,
+    /// Other members of the ensemble, or other roles of them.
+    Reconfigure,
 }
 
 /// How many kinds of request there are.
 pub const CHOICES: usize = ALL.len();
 
-const ALL: [Choice; 14] = [
+const ALL: [Choice; 15] = [
     Choice::Set,
     Choice::Get,
     Choice::Create,
@@ -51,6 +53,7 @@ const ALL: [Choice; 14] = [
     Choice::Multi,
     Choice::Sync,
     Choice::Close,
+    Choice::Reconfigure,
 ];
 
 /// What one client has in mind.
@@ -168,6 +171,27 @@ impl Workload {
             Choice::Sync => Asked::Sync { path: self.key() },
             Choice::Close if self.prng.per_mille(50) => Asked::CloseSession,
             Choice::Close => Asked::Ping,
+            Choice::Reconfigure => self.reconfigure(),
+        }
+    }
+
+    /// A server goes, or comes, or votes or not.
+    fn reconfigure(&mut self) -> Asked {
+        let server = self.prng.between(1, self.options.servers.into());
+        let role = match self.prng.below(6) {
+            0 => {
+                return Asked::Reconfigure {
+                    joining: None,
+                    leaving: Some(server.to_string().into()),
+                };
+            }
+            1 | 2 => "observer",
+            _ => "participant",
+        };
+        let joining = format!("server.{server}=10.0.0.{server}:2888:3888:{role};2181");
+        Asked::Reconfigure {
+            joining: Some(joining.into()),
+            leaving: None,
         }
     }
 
@@ -315,6 +339,6 @@ mod tests {
         }
         let kinds: std::collections::BTreeSet<i32> =
             asked.iter().map(|asked| asked.op().number()).collect();
-        assert_eq!(kinds.len(), 12, "{kinds:?}");
+        assert_eq!(kinds.len(), 13, "{kinds:?}");
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! A member of an ensemble has more: two epochs ([`epoch`]), a history that may have to be cut
 //! ([`truncate`]) or replaced, and learners that want a range of the log ([`log_range`]) or the
-//! state as a stream ([`snapshot_stream`]). What it writes it writes through a [`worker`], which
+//! state as a stream ([`snapshot_stream`]), and a configuration that changes ([`member_files`]). What it writes it writes through a [`worker`], which
 //! takes commands and gives answers in order.
 //!
 //! Invariants:
@@ -53,6 +53,7 @@
 //! | SF-008, 011 to 023, 025 to 032 | `tests::log` |
 //! | SF-029, 032, 064, 091 | `tests::crash`, at every call of the disk |
 //! | SF-065, 081, 085, 104 | `tests::worker`; 081 and 065 at every call of the disk |
+//! | QP-127, QP-138 (files) | `tests::member_files`, at every call of the disk |
 //! | SF-075 to 081 | `tests::epoch` |
 //! | SF-092 | `replay`, `tests::recovery` |
 //! | SF-093 to 096 | `tests::truncation`; 096 at every call of the disk |
@@ -75,6 +76,7 @@ mod log_format;
 pub mod log_range;
 pub mod log_reader;
 pub mod log_writer;
+pub mod member_files;
 pub mod purge;
 pub mod recover;
 mod replay;

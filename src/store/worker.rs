@@ -5,6 +5,8 @@
 //! Append, Append, Append    one sync for all in a row, then Appended
 //! SaveAcceptedEpoch         durable before anything behind it begins; so are the following
 //! SaveCurrentEpoch
+//! SaveSeenView              the configuration that may become committed
+//! SaveCommittedView         the one that is
 //! Truncate                  log and snapshots end with that transaction; gives the state
 //! StoreSnapshot             what is in memory is what is on disk; gives nothing
 //! Reload                    gives the state
@@ -23,10 +25,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::base::{Epoch, Monotonic, Zxid};
+use crate::base::{Epoch, Monotonic, ServerId, Zxid};
+use crate::quorum::QuorumView;
 use crate::store::disk::Disk;
 use crate::store::epoch::{EpochError, EpochFile};
 use crate::store::log_writer::{LogCounters, LogOptions, LogWriteError, LogWriter};
+use crate::store::member_files::{MemberFiles, MemberFilesError};
 use crate::store::recover::{RecoverError, Recovered, Remark, StorageOptions, recover};
 use crate::store::snapshot_writer::{SnapshotSource, SnapshotWriteError, write_snapshot};
 use crate::store::trigger::{SnapshotTrigger, TriggerOptions};
@@ -46,6 +50,13 @@ pub enum DiskCommand {
     },
     SaveAcceptedEpoch(Epoch),
     SaveCurrentEpoch(Epoch),
+    /// Keep a configuration that may become committed.
+    SaveSeenView(Arc<QuorumView>),
+    /// Keep a committed one. `keeps_seen`: a newer one may become committed.
+    SaveCommittedView {
+        view: Arc<QuorumView>,
+        keeps_seen: bool,
+    },
     /// Make this the last transaction, in log and snapshots.
     Truncate {
         zxid: Zxid,
@@ -77,6 +88,8 @@ pub enum DiskDone {
     },
     AcceptedEpochSaved(Epoch),
     CurrentEpochSaved(Epoch),
+    /// Seen or committed.
+    ViewSaved,
     Truncated {
         zxid: Zxid,
         state: Box<Database>,
@@ -117,7 +130,7 @@ pub trait StateAccess {
 }
 
 /// What a worker can be told by the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct WorkerOptions {
     pub storage: StorageOptions,
     pub tree: TreeOptions,
@@ -125,6 +138,8 @@ pub struct WorkerOptions {
     pub trigger: TriggerOptions,
     /// `false` for an observer with `zookeeper.observer.syncEnabled=false`: it appends nothing.
     pub keeps_log: bool,
+    /// Where configurations are kept, with the id of this server; `None` where they do not change.
+    pub files: Option<(MemberFiles, ServerId)>,
 }
 
 /// Why the server cannot go on.
@@ -134,6 +149,8 @@ pub enum WorkerError {
     Log(#[from] LogWriteError),
     #[error("an epoch cannot be kept")]
     Epoch(#[from] EpochError),
+    #[error("a configuration of the ensemble cannot be kept")]
+    MemberFiles(#[from] MemberFilesError),
     #[error("the history cannot be cut")]
     Truncate(#[from] TruncateError),
     #[error("the state received from the leader cannot be stored")]
@@ -150,7 +167,7 @@ impl WorkerError {
     /// The process's exit code, as `ExitCode` has it for the same reason.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Log(_) | Self::FailedBefore => 1,
+            Self::Log(_) | Self::MemberFiles(_) | Self::FailedBefore => 1,
             Self::Epoch(_) => EpochError::EXIT_CODE,
             Self::Truncate(_) => TruncateError::EXIT_CODE,
             Self::Snapshot(_) | Self::Replace(_) => SnapshotWriteError::EXIT_CODE,
@@ -267,6 +284,18 @@ impl DiskWorker {
             DiskCommand::SaveCurrentEpoch(epoch) => {
                 EpochFile::Current.save(&*self.disk, dirs, epoch)?;
                 DiskDone::CurrentEpochSaved(epoch)
+            }
+            DiskCommand::SaveSeenView(view) => {
+                if let Some((files, _)) = &self.options.files {
+                    files.propose(&*self.disk, &view)?;
+                }
+                DiskDone::ViewSaved
+            }
+            DiskCommand::SaveCommittedView { view, keeps_seen } => {
+                if let Some((files, me)) = &self.options.files {
+                    files.activate(&*self.disk, &view, *me, keeps_seen)?;
+                }
+                DiskDone::ViewSaved
             }
             DiskCommand::Truncate { zxid } => self.truncate(zxid, state)?,
             DiskCommand::StoreSnapshot { zxid } => self.store_snapshot(zxid, state)?,

@@ -67,6 +67,8 @@ pub struct ZabOptions {
     /// `zookeeper.leader.maxTimeToWaitForEpoch`: a leader whose voters look elsewhere gives up after
     /// this.
     pub wait_for_epoch_max_ms: Option<u64>,
+    /// `reconfigEnabled`: the first leader of an ensemble gives its configuration a version.
+    pub reconfig_enabled: bool,
 }
 
 /// What a server brings into a term: all of it on disk.

@@ -14,9 +14,8 @@ rows! {
     DIGEST_ENABLED = Kind::Loose, "digest.enabled", "true";
     /// The transaction that closes a session lists its ephemeral nodes.
     CLOSE_SESSION_TXN = Kind::Loose, "closeSessionTxn.enabled", "true";
-    /// Accept the reconfig operation.
-    RECONFIG_ENABLED = Kind::Strict, "reconfigEnabled", "false",
-        refused_in_ensemble("reconfiguration of an ensemble is not supported by this version");
+    /// The members of an ensemble may be changed, and the files that name them are rewritten.
+    RECONFIG_ENABLED = Kind::Strict, "reconfigEnabled", "false";
     /// How often containers and nodes with a time to live are looked through.
     CONTAINER_CHECK_INTERVAL = int(1, MS), "znode.container.checkIntervalMs", "60000", bare();
     /// Containers and expired nodes that may be deleted in a minute.

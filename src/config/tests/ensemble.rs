@@ -73,6 +73,12 @@ fn every_option_can_be_set() {
 
 /// The options with the view as its own text.
 fn shown(ensemble: &EnsembleOptions) -> String {
+    // Its directory is another one at each run.
+    let name = ensemble.file.as_ref().and_then(|file| file.file_name());
+    let ensemble = EnsembleOptions {
+        file: name.map(Into::into),
+        ..ensemble.clone()
+    };
     let text = format!("{ensemble:#?}\n");
     let (before, rest) = text.split_once("    view: ").unwrap();
     let (_, after) = rest.split_once("\n    role: ").unwrap();
@@ -371,7 +377,7 @@ fn all_that_is_wrong_with_an_ensemble_is_reported_at_once() {
     let file = ZooCfg::whole(
         "clientPort=2181\nserver.1=a:2888\nserver.2=b:2888:3888\nsyncLimit=0\ngroup.1=1;2\n\
          weight.1=-1\nserver.x=c:2888:3888\nserver.3=d:2888:2888\nserver.4=d:2888:3888:leader\n\
-         server.02=e:2888:3888\nelectionAlg=0\ncnxTimeout=0\nreconfigEnabled=true\n\
+         server.02=e:2888:3888\nelectionAlg=0\ncnxTimeout=0\nsslQuorum=true\n\
          leader.maxConcurrentSnapSyncs=0\nelectionPortBindRetry=-1\n",
     );
     file.live_here("-2\n");
@@ -391,7 +397,7 @@ error: zoo.cfg:8: server.3 = \"d:2888:2888\": the quorum port and the election p
 error: zoo.cfg:9: server.4 = \"d:2888:3888:leader\": expected the role participant or observer, found \"leader\"
 error: zoo.cfg:11: electionAlg = \"0\": expected \"3\"
 error: zoo.cfg:12: cnxTimeout = \"0\": expected at least 1 in an ensemble
-error: zoo.cfg:13: reconfigEnabled = \"true\": reconfiguration of an ensemble is not supported by this version
+error: zoo.cfg:13: sslQuorum = \"true\": TLS between servers is not supported by this version
 error: zoo.cfg:14: leader.maxConcurrentSnapSyncs = \"0\": expected at least 1 in an ensemble
 "
     );
@@ -485,10 +491,6 @@ fn the_limits_are_needed() {
 #[test]
 fn what_an_ensemble_cannot_have_yet_is_refused() {
     let table = [
-        (
-            "reconfigEnabled=true",
-            "reconfiguration of an ensemble is not supported by this version",
-        ),
         (
             "sslQuorum=true",
             "TLS between servers is not supported by this version",
@@ -627,5 +629,88 @@ fn what_is_wrong_with_a_file_of_members() {
     assert_eq!(
         empty.errors(&[]),
         ["zoo.cfg:3: dynamicConfigFile = \"\": expected a path"]
+    );
+}
+
+const NEXT: &str = "server.1=a:2888:3888:participant;0.0.0.0:2181\n\
+    server.2=b:2888:3888:participant\nserver.4=d:2888:3888:participant\nversion=300000007";
+
+/// A member whose lines stand in a file of their own, named by its version.
+fn dynamic_member(settings: &str) -> ZooCfg {
+    let file = ZooCfg::member(settings);
+    file.write("zoo.cfg.dynamic.200000001", THREE);
+    let path = file.dir.path().join("zoo.cfg.dynamic.200000001");
+    file.append(&format!("dynamicConfigFile={}\n", path.display()));
+    file
+}
+
+#[test]
+fn a_proposed_configuration_is_read_back_qp_127_qp_138() {
+    let file = dynamic_member("reconfigEnabled=true\n");
+    let ensemble = file.config().ensemble.unwrap();
+    assert_eq!(ensemble.view.version().0, 0x2_0000_0001);
+    assert!(ensemble.reconfig_enabled && !ensemble.is_inline);
+    assert_eq!(ensemble.file, Some(file.path()));
+    assert_eq!(ensemble.last_seen, None);
+    file.write("zoo.cfg.dynamic.next", NEXT);
+    let ensemble = file.config().ensemble.unwrap();
+    assert_eq!(ensemble.last_seen.unwrap().to_string(), NEXT);
+    assert!(
+        ensemble.view.members().len() == 3,
+        "what is committed stays"
+    );
+}
+
+#[test]
+fn a_proposed_configuration_means_nothing_where_members_do_not_change_qp_136() {
+    for settings in ["", "reconfigEnabled=false\n"] {
+        let file = dynamic_member(settings);
+        file.write("zoo.cfg.dynamic.next", "nonsense=1");
+        let ensemble = file.config().ensemble.unwrap();
+        assert_eq!(ensemble.last_seen, None);
+        assert!(!ensemble.reconfig_enabled && !ensemble.election().reconfig_enabled);
+        assert!(!ensemble.zab().reconfig_enabled);
+    }
+    // Nor beside a zoo.cfg that has the members itself, as with Apache's.
+    let inline = ZooCfg::member(&format!("{THREE}reconfigEnabled=true\n"));
+    inline.write("zoo.cfg.dynamic.next", NEXT);
+    let ensemble = inline.config().ensemble.unwrap();
+    assert_eq!(ensemble.last_seen, None);
+    assert!(ensemble.is_inline && ensemble.zab().reconfig_enabled);
+}
+
+#[test]
+fn a_proposed_configuration_that_cannot_be_read_stops_the_start() {
+    let file = dynamic_member("reconfigEnabled=true\n");
+    let broken = [
+        (
+            "nonsense=1",
+            "zoo.cfg.dynamic.next:1: a configuration has no key \"nonsense\"",
+        ),
+        (
+            "version=1",
+            "zoo.cfg.dynamic.next: no server is a participant",
+        ),
+        (
+            "server.1=a:1:2\nserver.2=b:1",
+            "zoo.cfg.dynamic.next:2: server.2: expected host:port:port[:role]\
+             [|host:port:port[:role]...][;[host:]port], found \"b:1\"",
+        ),
+    ];
+    for (text, error) in broken {
+        file.write("zoo.cfg.dynamic.next", text);
+        assert_eq!(file.errors(&[]), [error]);
+    }
+}
+
+#[test]
+fn members_do_not_change_where_followers_serve_observers() {
+    let both = ZooCfg::member(&format!(
+        "{THREE}reconfigEnabled=true\nobserverMasterPort=2191\n"
+    ));
+    assert_eq!(
+        both.errors(&[]),
+        ["zoo.cfg:8: observerMasterPort = \"2191\": \
+             not together with reconfigEnabled=true in this version"]
     );
 }

@@ -112,7 +112,10 @@ impl ElectionPort {
         resolver: Arc<dyn Resolver>,
         failed: impl FnOnce(ElectionPortFailure) + Send + 'static,
     ) -> Self {
-        let desk = Arc::new(Desk::default());
+        let desk = Arc::new(Desk {
+            peers: Mutex::new(options.peers.clone()),
+            ..Desk::default()
+        });
         let initial = InitialMessage {
             sid: options.me,
             addresses: options.advertised.clone(),
@@ -151,6 +154,11 @@ impl ElectionPort {
         self.desk.changed.notify_one();
     }
 
+    /// Other servers are there, or are elsewhere; holds from the next dial on. Links stay.
+    pub fn set_peers(&self, peers: BTreeMap<ServerId, Vec<Address>>) {
+        *self.desk.peers.lock() = peers;
+    }
+
     /// Closes the port and all links.
     pub fn stop(&self) {
         self.task.abort();
@@ -166,6 +174,8 @@ impl Drop for ElectionPort {
 /// Where the peer leaves what is to be sent, without ever waiting.
 #[derive(Debug, Default)]
 struct Desk {
+    /// The election addresses of all other servers.
+    peers: Mutex<BTreeMap<ServerId, Vec<Address>>>,
     outgoing: Mutex<Outgoing>,
     changed: Notify,
 }

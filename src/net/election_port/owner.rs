@@ -136,7 +136,7 @@ impl Owner {
                 self.feed(LinkInput::Dialled { to, link });
             }
             Event::DialFailed(to) => {
-                if self.shared.options.peers.contains_key(&to) {
+                if self.shared.desk.peers.lock().contains_key(&to) {
                     self.unreachable.insert(to);
                 }
                 self.feed(LinkInput::DialFailed { to });
@@ -202,7 +202,7 @@ impl Owner {
     }
 
     fn dial(&mut self, to: ServerId, addresses: Option<Vec<Address>>) {
-        let configured = || self.shared.options.peers.get(&to).cloned();
+        let configured = || self.shared.desk.peers.lock().get(&to).cloned();
         let says_failure = configured().is_some() && !self.unreachable.contains(&to);
         let addresses = addresses.or_else(configured).unwrap_or_default();
         let dial = dial(self.shared.clone(), to, addresses, says_failure);

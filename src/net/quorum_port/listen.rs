@@ -45,13 +45,13 @@ async fn listen(shared: &Arc<Shared>, door: Door, opening: Opening) -> String {
     let mut reason = String::from("there is no address to listen on");
     let options = &shared.options;
     let (addresses, queue_bytes_max) = match door {
-        Door::Leader => (&options.listen, limits::QUORUM_LINK_BYTES),
+        Door::Leader => (shared.listen.lock().clone(), limits::QUORUM_LINK_BYTES),
         Door::Follower => (
-            &options.listen_for_observers,
+            options.listen_for_observers.clone(),
             options.observer_queue_bytes_max,
         ),
     };
-    for address in addresses {
+    for address in &addresses {
         match sockets::bind(address).await {
             Ok(listener) => {
                 tracing::info!("listening for learners on {address:?}");

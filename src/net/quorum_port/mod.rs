@@ -116,6 +116,7 @@ impl QuorumPort {
             runtime,
             shared: Arc::new(Shared {
                 parts,
+                listen: Mutex::new(options.listen.clone()),
                 options,
                 registry: Mutex::new(Registry::default()),
             }),
@@ -136,6 +137,11 @@ impl QuorumPort {
         let previous = self.listening.take();
         let listen = listen::run(self.shared.clone(), door, opening, previous);
         self.listening = Some(self.runtime.spawn(listen));
+    }
+
+    /// Where to listen from the next [`QuorumPort::open`] on.
+    pub fn set_listen(&self, listen: Vec<ListenAddress>) {
+        *self.shared.listen.lock() = listen;
     }
 
     /// Closes the port and the links of all learners, whatever they have not yet taken.
@@ -244,6 +250,8 @@ impl Drop for QuorumPort {
 struct Shared {
     parts: QuorumPortParts,
     options: QuorumPortOptions,
+    /// Where to listen when the port is opened.
+    listen: Mutex<Vec<ListenAddress>>,
     /// Locked before the writer's queue, never behind it.
     registry: Mutex<Registry>,
 }

@@ -36,6 +36,8 @@ pub(super) struct Node {
     /// The state that came with SNAP, and who sent it.
     pub(super) received: Option<(Database, usize)>,
     pub(super) epochs: (Epoch, Epoch),
+    /// The views on disk.
+    pub(super) views: Membership,
     pub(super) mode: Option<Mode>,
     pub(super) open_door: Option<Door>,
     /// What its leader sends waits here, if that is to wait.
@@ -62,7 +64,6 @@ pub(super) struct Cluster {
     pub(super) settings: Settings,
     /// Where extended types are switched on, from the next start on.
     pub(super) extended_types: Vec<usize>,
-    pub(super) observer_master_port: Option<u16>,
 }
 
 /// What all servers are told.
@@ -71,6 +72,9 @@ pub(super) struct Settings {
     pub(super) leader_serves: bool,
     pub(super) local_sessions: LocalSessions,
     pub(super) read_only_after_ms: Option<u64>,
+    pub(super) observer_master_port: Option<u16>,
+    /// Of servers that are started from then on.
+    pub(super) reconfig_enabled: bool,
 }
 
 impl Default for Settings {
@@ -79,6 +83,8 @@ impl Default for Settings {
             leader_serves: true,
             local_sessions: LocalSessions::Off,
             read_only_after_ms: None,
+            observer_master_port: None,
+            reconfig_enabled: false,
         }
     }
 }
@@ -100,6 +106,12 @@ impl Node {
         let recent = behind(&self.log, self.snapshot);
         Input::Truncated { zxid, recent }
     }
+
+    fn reload(&self) -> Input {
+        let recent = behind(&self.log, self.snapshot);
+        let zxid = replayed(&self.log, self.snapshot).last_zxid();
+        Input::Reloaded { zxid, recent }
+    }
 }
 
 impl Cluster {
@@ -108,21 +120,25 @@ impl Cluster {
         Self::with(voters, observers, Settings::default())
     }
 
-    pub(super) fn with(voters: usize, observers: usize, settings: Settings) -> Self {
-        Self::build(voters, observers, settings, None)
-    }
-
     /// With observers that learn from followers.
     pub(super) fn with_masters(voters: usize, observers: usize) -> Self {
-        Self::build(voters, observers, Settings::default(), Some(2191))
+        let settings = Settings {
+            observer_master_port: Some(2191),
+            ..Settings::default()
+        };
+        Self::with(voters, observers, settings)
     }
 
-    fn build(
-        voters: usize,
-        observers: usize,
-        settings: Settings,
-        observer_master_port: Option<u16>,
-    ) -> Self {
+    /// The same, whose members may be changed by whoever asks.
+    pub(super) fn changeable(voters: usize, observers: usize) -> Self {
+        let settings = Settings {
+            reconfig_enabled: true,
+            ..Settings::default()
+        };
+        Self::with(voters, observers, settings)
+    }
+
+    pub(super) fn with(voters: usize, observers: usize, settings: Settings) -> Self {
         let mut text = String::new();
         for number in 1..=voters + observers {
             let role = if number <= voters {
@@ -153,7 +169,6 @@ impl Cluster {
             events: VecDeque::new(),
             settings,
             extended_types: Vec::new(),
-            observer_master_port,
         };
         for at in 0..voters + observers {
             let node = cluster.start(at, (Vec::new(), Zxid::ZERO), (Epoch(0), Epoch(0)));
@@ -175,9 +190,13 @@ impl Cluster {
         epochs: (Epoch, Epoch),
     ) -> Node {
         let id = ServerId(i64::try_from(at).unwrap() + 1);
+        let views = match self.nodes.get(at) {
+            Some(node) if self.settings.reconfig_enabled => node.views.clone(),
+            _ => Membership::clone(&self.membership),
+        };
         let member = MemberOptions {
             me: id,
-            membership: self.membership.clone(),
+            membership: Arc::new(views.clone()),
             zab: ZabOptions {
                 tick_ms: TICK,
                 init_limit: 10,
@@ -187,11 +206,17 @@ impl Cluster {
                 snap_syncs_max: 10,
                 diff_syncs_max: 100,
                 wait_for_epoch_max_ms: None,
+                reconfig_enabled: self.settings.reconfig_enabled,
             },
-            election: ElectionOptions::default(),
+            reconfig_enabled: self.settings.reconfig_enabled,
+            view_rules: ViewRules::default(),
+            election: ElectionOptions {
+                reconfig_enabled: self.settings.reconfig_enabled,
+                ..ElectionOptions::default()
+            },
             observer_rest_ms: 200,
             observer_reconnect_ms: 0,
-            observer_master_port: self.observer_master_port,
+            observer_master_port: self.settings.observer_master_port,
             observer_queue_bytes_max: 32 * 1024 * 1024,
             leader_serves: self.settings.leader_serves,
             read_only_after_ms: self.settings.read_only_after_ms,
@@ -208,7 +233,12 @@ impl Cluster {
             current_epoch: epochs.1,
             recent: behind(&log, snapshot),
         };
-        let policy = Arc::new(Policy::new(&AuthOptions::default()).unwrap());
+        peer_options.prep.reconfig_enabled = self.settings.reconfig_enabled;
+        let auth = AuthOptions {
+            skip_acl: self.settings.reconfig_enabled,
+            ..AuthOptions::default()
+        };
+        let policy = Arc::new(Policy::new(&auth).unwrap());
         let db = replayed(&log, snapshot);
         Node {
             id,
@@ -219,6 +249,7 @@ impl Cluster {
             snapshot,
             received: None,
             epochs,
+            views,
             mode: None,
             open_door: None,
             held: None,
@@ -226,6 +257,21 @@ impl Cluster {
             is_up: true,
             client: Vec::new(),
         }
+    }
+
+    /// A server that is in no view but its own.
+    pub(super) fn add(&mut self, view: &str) -> usize {
+        let at = self.nodes.len();
+        let view = QuorumView::parse(view, ViewRules::default()).unwrap();
+        let others = std::mem::replace(
+            &mut self.membership,
+            Arc::new(Membership::new(Arc::new(view))),
+        );
+        let node = self.start(at, (Vec::new(), Zxid::ZERO), (Epoch(0), Epoch(0)));
+        self.membership = others;
+        self.nodes.push(node);
+        self.reach(at, LinkState::Up);
+        at
     }
 
     /// Everyone learns whether `at` can be reached, and it whether they can.
@@ -405,16 +451,16 @@ impl Cluster {
                     node.epochs.1 = epoch;
                     self.events.push_back((at, Input::CurrentEpochSaved(epoch)));
                 }
+                Output::SaveSeenView(view) => node.views = node.views.seeing(view),
+                Output::SaveCommittedView { view, .. } => {
+                    node.views = node.views.committing(view);
+                }
+                Output::Members(_) => {}
                 Output::Truncate { zxid } => {
                     let done = node.truncate(zxid);
                     self.events.push_back((at, done));
                 }
-                Output::Reload => {
-                    let recent = behind(&node.log, node.snapshot);
-                    let zxid = replayed(&node.log, node.snapshot).last_zxid();
-                    self.events
-                        .push_back((at, Input::Reloaded { zxid, recent }));
-                }
+                Output::Reload => self.events.push_back((at, node.reload())),
                 Output::Drain => self.events.push_back((at, Input::Drained)),
                 Output::Notify { to, message } => self.notify(at, to, &message),
                 Output::Eager(_) => {}

@@ -10,6 +10,7 @@ mod observers;
 mod order;
 mod random;
 mod read_only;
+mod reconfig;
 mod sessions;
 mod terms;
 mod time;
@@ -332,6 +333,7 @@ fn what(reply: &WriteReply) -> String {
         WriteReply::Path(path) => path.to_string(),
         WriteReply::PathAndStat(path, stat) => format!("{path} of {}", stat.czxid),
         WriteReply::Stat(stat) => format!("version {} {}", stat.version, stat.aversion),
+        WriteReply::Data(data, _) => format!("{data:?}"),
         WriteReply::Synced(path) => format!("synced {path:?}"),
         WriteReply::Multi(results) => format!("{results:?}"),
         WriteReply::Error(code) => code.wire_name().to_owned(),

@@ -8,6 +8,7 @@ mod multi;
 mod names;
 mod order;
 mod quota;
+mod reconfig;
 mod records;
 
 use std::collections::VecDeque;

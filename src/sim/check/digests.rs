@@ -59,6 +59,13 @@ impl Digests {
                 );
                 return Err(violation(text));
             }
+            if state.config != other.config {
+                let text = format!(
+                    "{first} ends with the members {:?}, {node} with {:?}",
+                    state.config, other.config
+                );
+                return Err(violation(text));
+            }
         }
         Ok(())
     }

@@ -208,6 +208,16 @@ fn is_what_was_asked(asked: &Asked, txn: &Txn) -> bool {
             set.path == *path && set.data.as_ref() == Some(data)
         }
         (Asked::CloseSession, Txn::CloseSession { .. }) => true,
+        (Asked::Reconfigure { joining, leaving }, Txn::Reconfig(set)) => {
+            let text = String::from_utf8_lossy(set.data.as_deref().unwrap_or_default());
+            let is_there = |line: &str| text.lines().any(|other| other == line);
+            let has = |id: &str| text.contains(&format!("server.{id}="));
+            let joining = joining
+                .as_deref()
+                .map(|line| line.replace(";2181", ";0.0.0.0:2181"));
+            joining.is_none_or(|line| is_there(&line))
+                && leaving.as_deref().is_none_or(|id| !has(id))
+        }
         (Asked::Multi(asked), Txn::Multi(parts)) => {
             let mut pairs = asked.iter().zip(parts);
             asked.len() == parts.len() && pairs.all(|(asked, part)| is_part(asked, part))
@@ -283,6 +293,9 @@ fn wrong_answer(
             facts.version == set.version && is_as_made(&set.path, facts, zxid, model)
         }
         (Txn::Delete { .. } | Txn::CloseSession { .. }, Answer::Nothing) => true,
+        (Txn::Reconfig(set), Answer::Data(data, facts)) => {
+            set.data.as_ref() == Some(data) && (facts.version, facts.mzxid) == (-1, zxid)
+        }
         _ => false,
     };
     if !is_right {
@@ -343,6 +356,15 @@ fn is_right_refusal(asked: &Asked, err: i32, zxid: Zxid, model: &Model) -> bool 
     match (ErrorCode::from_number(err), asked) {
         (Some(ErrorCode::SessionExpired | ErrorCode::SessionMoved), _) => true,
         (Some(ErrorCode::EphemeralOnLocalSession), _) => is_ephemeral(asked),
+        // By who votes and who is there, which is not known here.
+        (
+            Some(
+                ErrorCode::ReconfigInProgress
+                | ErrorCode::BadArguments
+                | ErrorCode::NewConfigNoQuorum,
+            ),
+            Asked::Reconfigure { .. },
+        ) => true,
         (Some(ErrorCode::NoNode), Asked::Create { path, .. }) => {
             parent_of(path).is_some_and(|parent| node(&parent).is_none())
         }

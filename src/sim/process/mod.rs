@@ -328,6 +328,8 @@ impl Process {
                 Output::Append { .. }
                 | Output::SaveAcceptedEpoch(_)
                 | Output::SaveCurrentEpoch(_)
+                | Output::SaveSeenView(_)
+                | Output::SaveCommittedView { .. }
                 | Output::Truncate { .. }
                 | Output::StoreSnapshot { .. }
                 | Output::Reload
@@ -349,6 +351,8 @@ impl Process {
                 Output::InstallSnapshot { zxid } => self.install(scene, zxid),
                 Output::Serve(mode) => self.serve(scene, mode),
                 Output::Retire => self.retire(scene),
+                // Every server has a host of its own, and is always dialled there.
+                Output::Members(_) => {}
                 Output::Exit { code, reason } => return Err(StopReason::Exit { code, reason }),
             }
         }
@@ -372,6 +376,10 @@ impl Process {
                 DiskCommand::SaveAcceptedEpoch(epoch)
             }
             Output::SaveCurrentEpoch(epoch) => DiskCommand::SaveCurrentEpoch(epoch),
+            Output::SaveSeenView(view) => DiskCommand::SaveSeenView(view),
+            Output::SaveCommittedView { view, keeps_seen } => {
+                DiskCommand::SaveCommittedView { view, keeps_seen }
+            }
             Output::Truncate { zxid } => {
                 self.counts.truncations += 1;
                 scene.stage.server(me, ServerFact::Truncating { zxid });

@@ -5,6 +5,7 @@ mod crash;
 mod epoch;
 mod foreign;
 mod log;
+mod member_files;
 mod range;
 mod recovery;
 mod stream;

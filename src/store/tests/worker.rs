@@ -35,6 +35,7 @@ fn worker_options() -> WorkerOptions {
         log: options(512),
         trigger: TriggerOptions::default(),
         keeps_log: true,
+        files: None,
     }
 }
 
@@ -139,6 +140,7 @@ impl Member {
             DiskDone::NotTruncated { zxid } => format!("not truncated {zxid}"),
             DiskDone::SnapshotStored { zxid } => format!("stored {zxid}"),
             DiskDone::Reloaded { zxid, .. } => format!("reloaded {zxid}"),
+            DiskDone::ViewSaved => "view".to_owned(),
             DiskDone::Drained => "drained".to_owned(),
         };
         self.done.drain(..).map(word).collect()
@@ -487,7 +489,10 @@ fn check_crash(member: &mut Member, commands: Vec<DiskCommand>, call: u64) -> bo
             DiskDone::AcceptedEpochSaved(epoch) => assert!(epochs.accepted >= *epoch),
             DiskDone::CurrentEpochSaved(epoch) => assert!(epochs.current >= *epoch),
             DiskDone::NotTruncated { zxid } => panic!("call {call}: {zxid} is there"),
-            DiskDone::Truncated { .. } | DiskDone::Reloaded { .. } | DiskDone::Drained => {}
+            DiskDone::Truncated { .. }
+            | DiskDone::Reloaded { .. }
+            | DiskDone::ViewSaved
+            | DiskDone::Drained => {}
         }
     }
     is_done

@@ -13,7 +13,7 @@ use super::super::{Committed, LearnerKind, ToLeader, ToLearner};
 use super::learner::{Learner, Stage};
 use super::{CloseReason, LAST_COUNTER, Leader, LeaderOutput, Phase, StepDown, send};
 use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
-use crate::quorum::{AckSet, Membership};
+use crate::quorum::{AckSet, Membership, QuorumView};
 
 /// The transactions of a term that are not committed yet. Invariant: the first is the one behind
 /// `committed`, each is followed by the next.
@@ -26,6 +26,8 @@ pub(super) struct Proposals {
     row: VecDeque<Proposal>,
     /// Whose syncs are answered behind the COMMIT of which transaction, in order.
     syncs: VecDeque<(Zxid, QuorumLink)>,
+    /// Another server leads from here on: nothing more is committed.
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,16 @@ struct Proposal {
     zxid: Zxid,
     payload: Bytes,
     acks: AckSet,
+    /// What it brings, if it changes the members.
+    view: Option<Arc<QuorumView>>,
+}
+
+/// A transaction whose turn has come.
+#[derive(Debug)]
+struct Due {
+    committed: Committed,
+    /// The view that is in force from here on, and who leads under it.
+    activates: Option<(Arc<QuorumView>, ServerId)>,
 }
 
 impl Proposals {
@@ -44,7 +56,27 @@ impl Proposals {
             appended: start,
             row: VecDeque::new(),
             syncs: VecDeque::new(),
+            is_over: false,
         }
+    }
+
+    /// What is proposed from here on is counted under these views.
+    pub(super) fn set_membership(&mut self, membership: Arc<Membership>) {
+        self.membership = membership;
+    }
+
+    /// Nothing more is committed here.
+    pub(super) fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Who has acknowledged what is proposed and not committed, in order.
+    pub(super) fn acknowledged(&self) -> impl Iterator<Item = &[ServerId]> {
+        self.row.iter().map(|proposal| proposal.acks.servers())
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -75,13 +107,14 @@ impl Proposals {
             .map(|proposal| (proposal.zxid, &proposal.payload))
     }
 
-    fn push(&mut self, zxid: Zxid, payload: Bytes) {
+    fn push(&mut self, zxid: Zxid, payload: Bytes, view: Option<Arc<QuorumView>>) {
         assert_eq!(zxid, self.last_proposed().next(), "zxids leave no hole");
         assert!(zxid.epoch() == self.epoch(), "a term has one epoch");
         self.row.push_back(Proposal {
             zxid,
             payload,
             acks: AckSet::new(Arc::clone(&self.membership)),
+            view,
         });
     }
 
@@ -117,14 +150,14 @@ impl Proposals {
     }
 
     /// Takes the next transaction that is committed.
-    fn pop_committed(&mut self) -> Option<Committed> {
-        if !self.row.front()?.acks.has_quorum() {
+    fn pop_committed(&mut self) -> Option<Proposal> {
+        if self.is_over || !self.row.front()?.acks.has_quorum() {
             return None;
         }
-        let Proposal { zxid, payload, .. } = self.row.pop_front()?;
-        assert_eq!(zxid, self.committed.next(), "commits are in order");
-        self.committed = zxid;
-        Some(Committed { zxid, payload })
+        let proposal = self.row.pop_front()?;
+        assert_eq!(proposal.zxid, self.committed.next(), "commits are in order");
+        self.committed = proposal.zxid;
+        Some(proposal)
     }
 }
 
@@ -136,6 +169,30 @@ impl Leader {
         _now: Monotonic,
         zxid: Zxid,
         payload: Bytes,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        self.put_forward(zxid, payload, None, out);
+    }
+
+    /// Proposes what brings another view. From here on until that view is committed, everything
+    /// needs a quorum of it too.
+    pub fn propose_view(
+        &mut self,
+        (zxid, payload): (Zxid, Bytes),
+        view: Arc<QuorumView>,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        if matches!(self.phase, Phase::Broadcasting(_)) {
+            self.see_view(view.clone(), out);
+        }
+        self.put_forward(zxid, payload, Some(view), out);
+    }
+
+    fn put_forward(
+        &mut self,
+        zxid: Zxid,
+        payload: Bytes,
+        view: Option<Arc<QuorumView>>,
         out: &mut Vec<LeaderOutput>,
     ) {
         let Phase::Broadcasting(proposals) = &mut self.phase else {
@@ -150,7 +207,7 @@ impl Leader {
             self.step_down(StepDown::CounterUsedUp, out);
             return;
         }
-        proposals.push(zxid, payload.clone());
+        proposals.push(zxid, payload.clone(), view);
         let tick = self.ticks.now();
         self.unappended.on_proposed(zxid, tick);
         let mut packets = None;
@@ -275,26 +332,52 @@ impl Leader {
 
     /// Commits what a quorum has, in order.
     fn commit(&mut self, out: &mut Vec<LeaderOutput>) {
+        let due = self.take_due();
         let Phase::Broadcasting(proposals) = &mut self.phase else {
             return;
         };
-        let Some(first) = proposals.pop_committed() else {
+        if due.is_empty() {
             return;
-        };
-        let mut committed = vec![first];
-        while let Some(next) = proposals.pop_committed() {
-            committed.push(next);
         }
         let is_last = proposals.committed().counter() == LAST_COUNTER;
         let syncs = proposals.take_syncs();
-        self.send_committed(Learner::gets_proposals, commit_of, &committed, &syncs, out);
-        self.send_committed(Learner::gets_informs, inform_of, &committed, &syncs, out);
-        for Committed { zxid, payload } in committed {
+        self.send_committed(Learner::gets_proposals, commit_of, &due, &syncs, out);
+        self.send_committed(Learner::gets_informs, inform_of, &due, &syncs, out);
+        for due in due {
+            let Committed { zxid, payload } = due.committed;
             out.push(LeaderOutput::Committed { zxid, payload });
+            if let Some((view, leader)) = due.activates {
+                out.push(LeaderOutput::ViewCommitted { view, leader });
+            }
         }
         if is_last {
             self.step_down(StepDown::CounterUsedUp, out);
         }
+    }
+
+    /// Takes all whose turn has come. A change of the members has its effect on what follows it.
+    fn take_due(&mut self) -> Vec<Due> {
+        let mut taken = Vec::new();
+        while let Phase::Broadcasting(proposals) = &mut self.phase
+            && let Some(proposal) = proposals.pop_committed()
+        {
+            let Proposal {
+                zxid,
+                payload,
+                acks,
+                view,
+            } = proposal;
+            let activates = view.map(|view| {
+                let leader = self.commit_view(&view, acks.servers());
+                (view, leader)
+            });
+            let committed = Committed { zxid, payload };
+            taken.push(Due {
+                committed,
+                activates,
+            });
+        }
+        taken
     }
 
     /// What is committed, for all of a kind, each with the answers behind it to the syncs that waited
@@ -302,13 +385,13 @@ impl Leader {
     fn send_committed(
         &self,
         is_meant: impl Fn(&Learner) -> bool,
-        packet_of: impl Fn(&Committed) -> ToLearner,
-        mut committed: &[Committed],
+        packet_of: impl Fn(&Due) -> ToLearner,
+        mut committed: &[Due],
         mut syncs: &[(Zxid, QuorumLink)],
         out: &mut Vec<LeaderOutput>,
     ) {
         while let Some((zxid, _)) = syncs.first() {
-            let behind = committed.partition_point(|transaction| transaction.zxid <= *zxid);
+            let behind = committed.partition_point(|due| due.committed.zxid <= *zxid);
             let same = syncs.partition_point(|(other, _)| other <= zxid);
             let (first, rest) = committed.split_at(behind);
             let (answered, waiting) = syncs.split_at(same);
@@ -353,15 +436,23 @@ impl Leader {
     }
 }
 
-fn commit_of(committed: &Committed) -> ToLearner {
-    let zxid = committed.zxid;
-    ToLearner::Commit { zxid }
+fn commit_of(due: &Due) -> ToLearner {
+    let zxid = due.committed.zxid;
+    match due.activates {
+        None => ToLearner::Commit { zxid },
+        Some((_, leader)) => ToLearner::CommitAndActivate { zxid, leader },
+    }
 }
 
-fn inform_of(committed: &Committed) -> ToLearner {
-    ToLearner::Inform {
-        zxid: committed.zxid,
-        payload: committed.payload.clone(),
+fn inform_of(due: &Due) -> ToLearner {
+    let (zxid, payload) = (due.committed.zxid, due.committed.payload.clone());
+    match due.activates {
+        None => ToLearner::Inform { zxid, payload },
+        Some((_, leader)) => ToLearner::InformAndActivate {
+            zxid,
+            leader,
+            payload,
+        },
     }
 }
 

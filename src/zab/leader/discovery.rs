@@ -161,6 +161,7 @@ impl Leader {
             return;
         };
         assert_eq!(saved, epoch, "the epoch that was asked for is saved");
+        self.version_view(epoch, out);
         self.phase = Phase::AwaitingPromises {
             epoch,
             promised: BTreeSet::new(),

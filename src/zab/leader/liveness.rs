@@ -172,7 +172,7 @@ impl Leader {
 
     /// Whether those that this server hears from, with itself or without, are a quorum of every view.
     /// A follower that is being brought up to date supports it too, for a while.
-    fn has_support(&self, with_me: bool) -> bool {
+    pub(super) fn has_support(&self, with_me: bool) -> bool {
         let tick = self.ticks.now();
         let supporting = |learner: &&Learner| {
             learner.kind == LearnerKind::Follower && tick <= learner.supports_until

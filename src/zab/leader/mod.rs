@@ -37,6 +37,7 @@
 //! | QP-110 | the peer: sessions are not known here |
 //! | QP-111, QP-112 | `liveness` |
 //! | QP-114 | `sync_plan`: the own log is committed history |
+//! | QP-126, QP-130 to QP-132 | `reconfig` |
 //! | 2.8, QP-046 | `discovery`: [`LeaderInput::VoterLooks`] |
 
 mod broadcast;
@@ -44,6 +45,7 @@ mod discovery;
 pub(in crate::zab) mod learner;
 pub(in crate::zab) mod liveness;
 pub(in crate::zab) mod queue;
+mod reconfig;
 mod sync;
 pub(in crate::zab) mod sync_plan;
 
@@ -62,7 +64,7 @@ use liveness::{Ticks, Unacknowledged};
 
 use super::{LearnerKind, LearnerRequest, Recent, Standing, ToLeader, ToLearner, ZabOptions};
 use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
-use crate::quorum::{AckSet, Membership};
+use crate::quorum::{AckSet, Membership, QuorumView};
 
 /// What can happen to a leader.
 #[derive(Debug, Clone)]
@@ -135,6 +137,14 @@ pub enum LeaderOutput {
         link: QuorumLink,
         after: Zxid,
         upto: Zxid,
+    },
+    /// This view is to be kept as the last seen one, durably before what is asked for behind it.
+    ViewSeen(Arc<QuorumView>),
+    /// This view is committed. From here on `leader` leads: if that is another server, nothing more
+    /// is committed here.
+    ViewCommitted {
+        view: Arc<QuorumView>,
+        leader: ServerId,
     },
     /// A quorum has this leader's history under this epoch: the term begins.
     Established(Epoch),
@@ -221,6 +231,8 @@ pub enum StepDown {
     OwnDiskLags,
     #[error("the counter of the epoch is used up")]
     CounterUsedUp,
+    #[error("the new configuration has another leader, and the followers have left for it")]
+    HandedOver,
 }
 
 /// What an operator may see of a leader.
@@ -366,7 +378,7 @@ impl Leader {
             LeaderInput::Received { link, packet } => {
                 self.on_packet(link, packet, now, &mut history, out);
             }
-            LeaderInput::Gone { link } => self.on_gone(link),
+            LeaderInput::Gone { link } => self.on_gone(link, out),
             LeaderInput::AcceptedEpochSaved(saved) => {
                 self.on_accepted_epoch_saved(saved, now, &mut history, out);
             }
@@ -451,9 +463,10 @@ impl Leader {
         self.strangers.insert(link, silent_until);
     }
 
-    fn on_gone(&mut self, link: QuorumLink) {
+    fn on_gone(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
         self.strangers.remove(&link);
         self.learners.remove(&link);
+        self.maybe_hand_over(out);
     }
 
     /// Packets of a link that is closed already are passed over.

@@ -323,10 +323,13 @@ impl Leader {
         if !acked.contains(self.me) || !acked.has_quorum() {
             return;
         }
-        let epoch = *epoch;
+        let (epoch, acked) = (*epoch, acked.servers().to_vec());
         tracing::info!(sid = %self.me, %epoch, "leads");
         self.phase = Phase::Broadcasting(Proposals::new(epoch, self.membership.clone()));
-        out.push(LeaderOutput::Established(epoch));
+        let leads_on = self.complete_view(&acked, out);
+        if leads_on {
+            out.push(LeaderOutput::Established(epoch));
+        }
         let synced = self
             .learners
             .iter()

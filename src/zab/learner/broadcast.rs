@@ -67,14 +67,18 @@ pub(super) fn on_packet(
         | ToLearner::CommitAndActivate { .. }
             if history.kind() == LearnerKind::Observer => {}
         ToLearner::Proposal { zxid, payload } => history.propose(zxid, payload, out)?,
-        // A committed reconfiguration is a commit like any other: nothing is activated yet.
-        ToLearner::Commit { zxid } | ToLearner::CommitAndActivate { zxid, .. } => {
-            history.commit(zxid, out)?;
+        ToLearner::Commit { zxid } => history.commit(zxid, out)?,
+        ToLearner::CommitAndActivate { zxid, leader } => {
+            history.activate(leader, out, |history, out| history.commit(zxid, out))?;
         }
-        ToLearner::Inform { zxid, payload }
-        | ToLearner::InformAndActivate { zxid, payload, .. } => {
-            history.inform(zxid, payload, out)?;
-        }
+        ToLearner::Inform { zxid, payload } => history.inform(zxid, payload, out)?,
+        ToLearner::InformAndActivate {
+            zxid,
+            leader,
+            payload,
+        } => history.activate(leader, out, |history, out| {
+            history.inform(zxid, payload, out)
+        })?,
         ToLearner::Ping { zxid } => out.push(LearnerOutput::Ping { zxid }),
         ToLearner::Revalidate { session, is_valid } => {
             out.push(LearnerOutput::Revalidated { session, is_valid });

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::{EXIT_UNMATCHED_COMMIT, End, LearnerOutput, LeaveReason};
-use crate::base::{Epoch, Zxid};
+use crate::base::{Epoch, ServerId, Zxid};
 use crate::zab::{Committed, LearnerKind, ToLeader};
 
 /// Bytes of what came and waits: proposals for their commits, packets for a truncation, transactions
@@ -160,6 +160,21 @@ impl History {
         }
         self.pending_bytes -= cost(&next.payload);
         self.take(next, out);
+        Ok(())
+    }
+
+    /// As [`History::commit`] and [`History::inform`], of a change of the members. `hear` is either.
+    pub(super) fn activate(
+        &mut self,
+        leader: ServerId,
+        out: &mut Vec<LearnerOutput>,
+        hear: impl FnOnce(&mut Self, &mut Vec<LearnerOutput>) -> Result<(), End>,
+    ) -> Result<(), End> {
+        let before = self.committed;
+        hear(self, out)?;
+        if self.committed > before {
+            out.push(LearnerOutput::Activate { leader });
+        }
         Ok(())
     }
 

@@ -31,14 +31,19 @@ impl Syncing {
     ) -> Result<(), End> {
         match packet {
             ToLearner::Proposal { zxid, payload } => self.history.propose(zxid, payload, out),
-            // A committed reconfiguration is a commit like any other: nothing is activated yet.
-            ToLearner::Commit { zxid } | ToLearner::CommitAndActivate { zxid, .. } => {
-                self.history.commit(zxid, out)
+            ToLearner::Commit { zxid } => self.history.commit(zxid, out),
+            ToLearner::CommitAndActivate { zxid, leader } => {
+                self.history
+                    .activate(leader, out, |history, out| history.commit(zxid, out))
             }
-            ToLearner::Inform { zxid, payload }
-            | ToLearner::InformAndActivate { zxid, payload, .. } => {
-                self.history.inform(zxid, payload, out)
-            }
+            ToLearner::Inform { zxid, payload } => self.history.inform(zxid, payload, out),
+            ToLearner::InformAndActivate {
+                zxid,
+                leader,
+                payload,
+            } => self.history.activate(leader, out, |history, out| {
+                history.inform(zxid, payload, out)
+            }),
             ToLearner::NewLeader { zxid, config } => {
                 if zxid.epoch() != self.history.epoch() || self.history.is_complete() {
                     return Err(LeaveReason::Unexpected("another NEWLEADER").into());

@@ -12,6 +12,7 @@ fn a_good_story_passes() {
         let at = zxid(1, 3);
         story.server(node, ServerFact::Digest { zxid: at, digest });
         let state = FinalState {
+            config: "".into(),
             zxid: at,
             digest,
             sessions: vec![S],
@@ -157,6 +158,7 @@ fn different_digests_at_one_zxid() {
 fn an_end_that_differs() {
     let mut story = Story::with_node("/a");
     let state = FinalState {
+        config: "".into(),
         zxid: zxid(1, 2),
         digest: 1,
         sessions: vec![S],

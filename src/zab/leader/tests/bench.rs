@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, Zxid};
-use crate::quorum::{Membership, QuorumView, ViewRules};
+use crate::quorum::{ConfigVersion, Membership, QuorumView, ViewRules};
 use crate::zab::{
     Leader, LeaderInput, LeaderOutput, Recent, Standing, StreamItem, ToLearner, ZabOptions,
     packet_len,
@@ -26,6 +26,7 @@ pub(in crate::zab) const OPTIONS: ZabOptions = ZabOptions {
     snap_syncs_max: 10,
     diff_syncs_max: 100,
     wait_for_epoch_max_ms: None,
+    reconfig_enabled: false,
 };
 
 pub(in crate::zab) struct Bench {
@@ -70,6 +71,21 @@ impl Bench {
     pub(in crate::zab) fn propose(&mut self, zxid: Zxid, payload: Bytes) -> Vec<LeaderOutput> {
         let mut out = Vec::new();
         self.leader.propose(self.now, zxid, payload, &mut out);
+        self.take_commits(&out);
+        out
+    }
+
+    /// Proposes a change of the members: what the view in the text is.
+    pub(in crate::zab::leader) fn reconfigure(
+        &mut self,
+        zxid: Zxid,
+        view: &str,
+    ) -> Vec<LeaderOutput> {
+        let mut out = Vec::new();
+        let view = QuorumView::parse(view, RULES).unwrap();
+        let view = Arc::new(view.with_version(ConfigVersion::of(zxid)));
+        self.leader
+            .propose_view((zxid, payload(zxid)), view, &mut out);
         self.take_commits(&out);
         out
     }
@@ -183,6 +199,10 @@ fn describe_one(output: &LeaderOutput) -> (Option<QuorumLink>, String) {
             let (after, upto) = (show(*after), show(*upto));
             format!("probe the log for {}: behind {after} to {upto}", link.0)
         }
+        LeaderOutput::ViewSeen(view) => format!("keep view {}", view.version()),
+        LeaderOutput::ViewCommitted { view, leader } => {
+            format!("view {} is in force, {leader} leads", view.version())
+        }
         LeaderOutput::Established(epoch) => format!("epoch {} begins", epoch.0),
         LeaderOutput::Committed { zxid, payload } => {
             assert_eq!(payload, &show(*zxid));
@@ -218,6 +238,17 @@ fn describe_packet(packet: &ToLearner) -> String {
             format!("PROPOSAL {}", show(*zxid))
         }
         ToLearner::Commit { zxid } => format!("COMMIT {}", show(*zxid)),
+        ToLearner::CommitAndActivate { zxid, leader } => {
+            format!("COMMITANDACTIVATE {} ({leader})", show(*zxid))
+        }
+        ToLearner::InformAndActivate {
+            zxid,
+            leader,
+            payload,
+        } => {
+            assert_eq!(payload, &show(*zxid));
+            format!("INFORMANDACTIVATE {} ({leader})", show(*zxid))
+        }
         ToLearner::Inform { zxid, payload } => {
             assert_eq!(payload, &show(*zxid));
             format!("INFORM {}", show(*zxid))

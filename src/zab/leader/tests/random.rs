@@ -425,7 +425,9 @@ impl World {
                     self.probes.push((link, after, upto));
                 }
                 LeaderOutput::Committed { zxid, .. } => self.on_committed(zxid),
-                LeaderOutput::Established(_) => {}
+                LeaderOutput::Established(_)
+                | LeaderOutput::ViewSeen(_)
+                | LeaderOutput::ViewCommitted { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

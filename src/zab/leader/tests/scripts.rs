@@ -1,7 +1,8 @@
 //! Scripts with golden output in `testdata`. Zxids are written `epoch.counter`.
 
-use super::bench::{Bench, OPTIONS, describe, payload, show, zxid};
+use super::bench::{Bench, OPTIONS, RULES, describe, payload, show, zxid};
 use crate::base::{Epoch, QuorumLink, ServerId, SessionId, Xid, Zxid};
+use crate::quorum::QuorumView;
 use crate::quorum::tests::script::{self, Block};
 use crate::zab::{
     LeaderInput, LearnerIdentity, LearnerKind, LearnerRequest, LogProbe, PROTOCOL_VERSION, Recent,
@@ -32,6 +33,11 @@ fn what_follows_the_history_qp_076_to_qp_078_qp_084_qp_090_qp_093() {
 #[test]
 fn broadcast_qp_097_to_qp_099_qp_102_qp_103_qp_107() {
     run("broadcast");
+}
+
+#[test]
+fn reconfiguration_qp_126_qp_130_to_qp_132_qp_134() {
+    run("reconfig");
 }
 
 #[test]
@@ -72,6 +78,7 @@ fn lead(block: &Block<'_>) -> (Bench, String) {
     let size = |key| number(key).map(|number| usize::try_from(number).unwrap());
     let options = ZabOptions {
         force_snapshot_sync: block.arguments.contains(&"force-snapshot"),
+        reconfig_enabled: block.arguments.contains(&"reconfig"),
         snapshot_size_factor: (!block.arguments.contains(&"no-log")).then_some(0.33),
         snap_syncs_max: size("snaps").unwrap_or(OPTIONS.snap_syncs_max),
         diff_syncs_max: size("diffs").unwrap_or(OPTIONS.diff_syncs_max),
@@ -92,6 +99,11 @@ fn command(bench: &mut Bench, block: &Block<'_>) -> String {
             zxids
                 .flat_map(|zxid| bench.propose(zxid, payload(zxid)))
                 .collect()
+        }
+        "reconfig" => bench.reconfigure(zxid(argument(0)), block.input),
+        "synced" => {
+            let view = QuorumView::parse(block.input, RULES).unwrap();
+            return bench.leader.is_quorum_synced(&view).to_string();
         }
         "answer" => {
             let (mut out, link) = (Vec::new(), QuorumLink(argument(0).parse().unwrap()));

@@ -82,14 +82,16 @@ fn a_commit_that_comes_again_is_passed_over_with_proposals_waiting() {
 }
 
 #[test]
-fn a_committed_reconfiguration_is_a_commit() {
+fn a_committed_reconfiguration_is_activated_once_qp_131() {
     let mut bench = Bench::serving(LearnerKind::Follower);
     bench.packet(proposal(zxid(5, 1)));
     let activate = ToLearner::CommitAndActivate {
         zxid: zxid(5, 1),
         leader: ServerId(1),
     };
-    assert_eq!(bench.packet(activate), ["commit 5.1"]);
+    let said = bench.packet(activate.clone());
+    assert_eq!(said, ["commit 5.1", "activate, 1 leads"]);
+    assert_eq!(bench.packet(activate), NONE);
 }
 
 #[test]
@@ -120,7 +122,7 @@ fn an_observer_logs_and_commits_and_acknowledges_nothing() {
         leader: ServerId(1),
         payload: payload(zxid(5, 3)),
     });
-    assert_eq!(said, ["append 5.3", "commit 5.3"]);
+    assert_eq!(said, ["append 5.3", "commit 5.3", "activate, 1 leads"]);
     assert_eq!(bench.uncommitted(), NONE);
 }
 

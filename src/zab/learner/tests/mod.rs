@@ -23,6 +23,7 @@ const OPTIONS: ZabOptions = ZabOptions {
     snap_syncs_max: 10,
     diff_syncs_max: 100,
     wait_for_epoch_max_ms: None,
+    reconfig_enabled: false,
 };
 /// What servers in these tests come with: the last transaction is 4.3, epoch 5 is proposed.
 const STANDING: Standing = Standing {
@@ -175,6 +176,7 @@ fn show(output: &LearnerOutput) -> String {
         LearnerOutput::InstallSnapshot { zxid } => format!("install {}", short(*zxid)),
         LearnerOutput::StoreSnapshot => "store snapshot".into(),
         LearnerOutput::Config(text) => format!("config {}", str::from_utf8(text).unwrap()),
+        LearnerOutput::Activate { leader } => format!("activate, {leader} leads"),
         LearnerOutput::Serve(epoch) => format!("serve {}", epoch.0),
         LearnerOutput::Ping { zxid } => format!("ping {}", short(*zxid)),
         LearnerOutput::Revalidated { session, is_valid } => format!("session {session} {is_valid}"),

@@ -276,7 +276,10 @@ fn an_activation_is_followed_by_the_next_transaction() {
         leader: ServerId(1),
         payload: payload(zxid(4, 4)),
     };
-    assert_eq!(bench.packet(activation), ["append 4.4", "commit 4.4"]);
+    assert_eq!(
+        bench.packet(activation),
+        ["append 4.4", "commit 4.4", "activate, 1 leads"]
+    );
     assert_eq!(
         bench.packet(inform(zxid(4, 5))),
         ["append 4.5", "commit 4.5"]

@@ -1,0 +1,454 @@
+//! Ensembles whose members change: they grow and shrink, servers get other ports and other roles, the
+//! leader goes, one server becomes three and one again; by Apache's servers, by ours, and by both
+//! together. Every change is asked for by a client, seen in `/zookeeper/config` of every member and
+//! in the files that a restart reads.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeMap;
+
+use compat_tests::{
+    calls::{self, call},
+    changing::{
+        Change, Cluster, MEMBERS_MAX, NEW_CONFIG_NO_QUORUM, RECONFIG, config, reconfig, version_of,
+    },
+    ensemble::{ENSEMBLE_PATIENCE, can_run_or_skip, rounds},
+    history::Rules,
+    load::{Load, LoadOptions},
+    scenarios::tell,
+    server::Kind::{self, Apache, Ours},
+    wire::{Body, Client},
+};
+
+const BAD_ARGUMENTS: i32 = -8;
+const MARSHALLING_ERROR: i32 = -5;
+const NO_AUTH: i32 = -102;
+const BAD_VERSION: i32 = -103;
+const RECONFIG_DISABLED: i32 = -123;
+
+/// A test for each kind of ensemble.
+macro_rules! each {
+    ($($name:ident: $run:ident($kinds:expr);)*) => {
+        $(#[test]
+        fn $name() {
+            let kinds: &[Kind] = &$kinds;
+            if can_run_or_skip(concat!("reconfig::", stringify!($name)), kinds) {
+                $run(kinds);
+            }
+        })*
+    };
+}
+
+each! {
+    first_start_of_apache: first_start([Apache; 3]);
+    first_start_of_ours: first_start([Ours; 3]);
+    first_start_mixed: first_start([Apache, Apache, Ours]);
+    first_start_mixed_led_by_apache: first_start([Ours, Ours, Apache]);
+    grow_and_shrink_apache: grow_and_shrink([Apache; 5]);
+    grow_and_shrink_ours: grow_and_shrink([Ours; 5]);
+    grow_and_shrink_led_by_ours: grow_and_shrink([Apache, Apache, Ours, Apache, Ours]);
+    grow_and_shrink_led_by_apache: grow_and_shrink([Ours, Ours, Apache, Ours, Apache]);
+    ports_change_apache: ports_change([Apache; 3]);
+    ports_change_ours: ports_change([Ours; 3]);
+    ports_change_led_by_ours: ports_change([Apache, Apache, Ours]);
+    ports_change_led_by_apache: ports_change([Ours, Ours, Apache]);
+    roles_change_apache: roles_change([Apache; 4]);
+    roles_change_ours: roles_change([Ours; 4]);
+    roles_change_led_by_ours: roles_change([Apache, Ours, Apache, Ours]);
+    roles_change_led_by_apache: roles_change([Ours, Apache, Ours, Apache]);
+    the_leader_goes_apache: the_leader_goes([Apache; 4]);
+    the_leader_goes_ours: the_leader_goes([Ours; 4]);
+    the_leader_of_ours_goes_to_apache: the_leader_goes([Apache, Apache, Apache, Ours]);
+    the_leader_of_apache_goes_to_ours: the_leader_goes([Ours, Ours, Ours, Apache]);
+    one_to_three_and_back_apache: one_to_three_and_back([Apache; 3]);
+    one_to_three_and_back_ours: one_to_three_and_back([Ours; 3]);
+    one_of_ours_to_three_with_apache: one_to_three_and_back([Ours, Apache, Apache]);
+    one_of_apache_to_three_with_ours: one_to_three_and_back([Apache, Ours, Ours]);
+    changes_under_load_apache: changes_under_load([Apache; 5]);
+    changes_under_load_ours: changes_under_load([Ours; 5]);
+    changes_under_load_mixed: changes_under_load([Apache, Ours, Apache, Ours, Ours]);
+    refusals_of_apache: refusals([Apache; 3]);
+    refusals_of_ours: refusals([Ours; 3]);
+    disabled_on_apache: disabled([Apache; 3]);
+    disabled_on_ours: disabled([Ours; 3]);
+}
+
+fn ids(kinds: &[Kind]) -> Vec<usize> {
+    (1..=kinds.len()).collect()
+}
+
+/// The first leader gives the configuration its version, everybody writes it down, and a restart
+/// goes on with it.
+fn first_start(kinds: &[Kind]) {
+    let mut cluster = Cluster::start(kinds);
+    let ids = ids(kinds);
+    let lines: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
+    let config = cluster.await_config(&ids, &lines);
+    assert_eq!(version_of(&config), "100000000");
+    for id in &ids {
+        let bak = cluster.file(*id, "zoo.cfg.bak").unwrap();
+        assert!(
+            bak.contains("server.1=") && bak.contains("reconfigEnabled"),
+            "{bak}"
+        );
+        let cfg = cluster.file(*id, "zoo.cfg").unwrap();
+        assert!(
+            !cfg.contains("server.") && cfg.contains("tickTime=500"),
+            "{cfg}"
+        );
+    }
+    cluster.expect_writes(&ids);
+    for id in &ids {
+        cluster.kill(*id);
+    }
+    for id in &ids {
+        cluster.restart(*id);
+    }
+    assert_eq!(cluster.await_config(&ids, &lines), config);
+    cluster.expect_writes(&ids);
+}
+
+/// From three to five, then back to the first three.
+fn grow_and_shrink(kinds: &[Kind]) {
+    let mut cluster = Cluster::start(&kinds[..3]);
+    let line = |cluster: &Cluster, ids: &[usize]| -> Vec<String> {
+        ids.iter().map(|id| cluster.server_line(*id)).collect()
+    };
+    let first = line(&cluster, &[1, 2, 3]);
+    cluster.await_config(&[1, 2, 3], &first);
+    for id in [4, 5] {
+        let mut known = first.clone();
+        known.push(cluster.line(id, id, "observer"));
+        // It lists itself as an observer until it is asked to vote, as Apache's guide has it.
+        known.pop();
+        known.push(cluster.server_line(id));
+        cluster.launch(id, kinds[id - 1], &known);
+        cluster.await_serving(id);
+    }
+    let both = line(&cluster, &[4, 5]);
+    cluster.reconfigure(1, &Change::join(&both));
+    let all = [1, 2, 3, 4, 5];
+    let five = line(&cluster, &all);
+    cluster.await_config(&all, &five);
+    cluster.expect_writes(&all);
+    // Two of the first three are not a quorum of five.
+    cluster.kill(4);
+    cluster.kill(5);
+    cluster.expect_writes(&[1, 2, 3]);
+    cluster.restart(4);
+    cluster.restart(5);
+    cluster.await_config(&all, &five);
+    cluster.reconfigure(2, &Change::leave(&[4, 5]));
+    cluster.await_config(&[1, 2, 3], &first);
+    // Who was removed goes on serving, and its word does not count.
+    cluster.expect_writes(&[1, 2, 3, 4, 5]);
+    cluster.kill(4);
+    cluster.kill(5);
+    cluster.expect_writes(&[1, 2, 3]);
+}
+
+/// Followers get other ports for clients, for elections and for learners.
+fn ports_change(kinds: &[Kind]) {
+    let mut cluster = Cluster::start(kinds);
+    let ids = ids(kinds);
+    let first: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
+    cluster.await_config(&ids, &first);
+    let mut connected = cluster.client(1);
+    // Only the port for clients.
+    let spare = cluster.ports(MEMBERS_MAX);
+    let old = cluster.ports(0);
+    let moved = format!(
+        "1=127.0.0.1:{}:{}:participant;127.0.0.1:{}",
+        old.start + 1,
+        old.start + 2,
+        spare.start
+    );
+    cluster.reconfigure(2, &Change::join(std::slice::from_ref(&moved)));
+    let port = spare.start;
+    cluster.moved(1, port);
+    let mut lines = first.clone();
+    lines[0] = moved;
+    cluster.await_config(&ids, &lines);
+    calls::sync(&mut connected, "/");
+    cluster.expect_writes(&ids);
+    // All ports of a follower.
+    let follower = ids
+        .iter()
+        .copied()
+        .find(|id| *id != 1 && cluster.mode(*id).unwrap() != "leader");
+    let follower = follower.unwrap();
+    let all_moved = cluster.line(follower, MEMBERS_MAX + 2, "participant");
+    cluster.reconfigure(1, &Change::join(std::slice::from_ref(&all_moved)));
+    let port = cluster.ports(MEMBERS_MAX + 1).start;
+    cluster.moved(follower, port);
+    lines[follower - 1] = all_moved;
+    cluster.await_config(&ids, &lines);
+    cluster.expect_writes(&ids);
+    // Elections still find it.
+    let leader = cluster.leader();
+    cluster.kill(leader);
+    let rest: Vec<usize> = ids.iter().copied().filter(|id| *id != leader).collect();
+    for id in &rest {
+        cluster.await_serving(*id);
+    }
+    cluster.expect_writes(&rest);
+    cluster.restart(leader);
+    cluster.await_config(&ids, &lines);
+}
+
+/// A voter becomes an observer and a voter again.
+fn roles_change(kinds: &[Kind]) {
+    let mut cluster = Cluster::start(kinds);
+    let ids = ids(kinds);
+    let first: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
+    cluster.await_config(&ids, &first);
+    let observer = cluster.line(1, 1, "observer");
+    cluster.reconfigure(2, &Change::join(std::slice::from_ref(&observer)));
+    let mut lines = first.clone();
+    lines[0] = observer;
+    cluster.await_mode(1, "observer");
+    cluster.await_config(&ids, &lines);
+    cluster.expect_writes(&ids);
+    cluster.reconfigure(1, &Change::all(&first));
+    cluster.await_mode(1, "follower");
+    cluster.await_config(&ids, &first);
+    cluster.expect_writes(&ids);
+}
+
+/// The leader is removed, joins again, and is made an observer while it leads.
+fn the_leader_goes(kinds: &[Kind]) {
+    let mut cluster = Cluster::start(kinds);
+    let ids = ids(kinds);
+    let first: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
+    cluster.await_config(&ids, &first);
+    let leader = cluster.leader();
+    assert_eq!(leader, kinds.len());
+    cluster.reconfigure(1, &Change::leave(&[leader]));
+    let rest: Vec<usize> = ids.iter().copied().filter(|id| *id != leader).collect();
+    let lines: Vec<String> = rest.iter().map(|id| cluster.server_line(*id)).collect();
+    cluster.await_config(&rest, &lines);
+    let next = cluster.leader();
+    assert_ne!(next, leader);
+    cluster.expect_writes(&rest);
+    // The one that led follows, without a vote.
+    cluster.await_mode(leader, "follower");
+    cluster.reconfigure(next, &Change::join(&[cluster.server_line(leader)]));
+    cluster.await_config(&ids, &first);
+    cluster.expect_writes(&ids);
+    let next = cluster.leader();
+    let demoted = cluster.line(next, next, "observer");
+    let asked_at = ids.iter().copied().find(|id| *id != next).unwrap();
+    cluster.reconfigure(asked_at, &Change::join(std::slice::from_ref(&demoted)));
+    let mut lines = first.clone();
+    lines[next - 1] = demoted;
+    cluster.await_mode(next, "observer");
+    cluster.await_config(&ids, &lines);
+    assert_ne!(cluster.leader(), next);
+    cluster.expect_writes(&ids);
+}
+
+/// A server alone gets two others, and is alone again.
+fn one_to_three_and_back(kinds: &[Kind]) {
+    let mut cluster = Cluster::start(&kinds[..1]);
+    let one = vec![cluster.server_line(1)];
+    cluster.await_config(&[1], &one);
+    cluster.expect_writes(&[1]);
+    for id in [2, 3] {
+        let known = [cluster.server_line(1), cluster.server_line(id)];
+        // As a voter it would be a quorum of two that the first one knows nothing of.
+        let known = [known[0].clone(), cluster.line(id, id, "observer")];
+        cluster.launch(id, kinds[id - 1], &known);
+        cluster.await_serving(id);
+    }
+    let three: Vec<String> = [1, 2, 3]
+        .iter()
+        .map(|id| cluster.server_line(*id))
+        .collect();
+    cluster.reconfigure(1, &Change::join(&three[1..]));
+    cluster.await_config(&[1, 2, 3], &three);
+    cluster.expect_writes(&[1, 2, 3]);
+    let leader = cluster.leader();
+    let gone: Vec<usize> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    cluster.reconfigure(leader, &Change::leave(&gone));
+    let last = vec![cluster.server_line(leader)];
+    cluster.await_config(&[leader], &last);
+    for id in gone {
+        cluster.kill(id);
+    }
+    cluster.expect_writes(&[leader]);
+}
+
+/// One change after the other, drawn from fixed numbers, while clients write: a server goes, comes
+/// back, votes or only observes. Every history is as it may be, and all know the same members.
+fn changes_under_load(kinds: &[Kind]) {
+    let mut cluster = Cluster::start(kinds);
+    let ids = ids(kinds);
+    let mut lines: BTreeMap<usize, String> = ids
+        .iter()
+        .map(|id| (*id, cluster.server_line(*id)))
+        .collect();
+    let addresses: Vec<_> = ids.iter().map(|id| cluster.address(*id)).collect();
+    let load = Load::start(&addresses, LoadOptions::default());
+    let mut random: u32 = 7;
+    let mut draw = |below: usize| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 16) as usize % below
+    };
+    for _ in 0..rounds(6) {
+        let id = ids[draw(ids.len())];
+        let voters = lines.values().filter(|line| line.contains("participant"));
+        let may_go = voters.count() > 3;
+        let change = match draw(3) {
+            0 if may_go => {
+                lines.remove(&id);
+                Change::leave(&[id])
+            }
+            1 if may_go => {
+                lines.insert(id, cluster.line(id, id, "observer"));
+                Change::join(&[cluster.line(id, id, "observer")])
+            }
+            _ => {
+                // An observer has to be out first: its vote may be needed for the change.
+                if lines.get(&id).is_some_and(|line| line.contains("observer")) {
+                    let leader = cluster.leader();
+                    cluster.reconfigure(leader, &Change::leave(&[id]));
+                }
+                lines.insert(id, cluster.server_line(id));
+                Change::join(&[cluster.server_line(id)])
+            }
+        };
+        let leader = cluster.leader();
+        cluster.reconfigure(leader, &change);
+        load.await_writes(100, ENSEMBLE_PATIENCE);
+    }
+    let expected: Vec<String> = lines.values().cloned().collect();
+    cluster.await_config(&ids, &expected);
+    tell(
+        "reconfig::changes_under_load",
+        &load.finish(&addresses).expect(Rules::STRICT),
+    );
+}
+
+/// What is refused, and with which code.
+fn refusals(kinds: &[Kind]) {
+    let mut cluster = Cluster::start(kinds);
+    let ids = ids(kinds);
+    let first: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
+    cluster.await_config(&ids, &first);
+    let mut admin = cluster.admin(3);
+    let code = |client: &mut Client, change: Change| reconfig(client, &change).error;
+    let other = |version| Change {
+        version: Some(version),
+        ..Change::join(&[cluster.server_line(4)])
+    };
+    assert_eq!(code(&mut admin, other(7)), BAD_VERSION);
+    assert_eq!(
+        code(&mut admin, other(0x1_0000_0000)),
+        0,
+        "three of four are there"
+    );
+    assert_eq!(code(&mut admin, Change::leave(&[4])), 0);
+    let two = Change::join(&[
+        cluster.server_line(4),
+        cluster.server_line(5),
+        cluster.server_line(6),
+    ]);
+    assert_eq!(code(&mut admin, two.clone()), NEW_CONFIG_NO_QUORUM);
+    for (number, (body, expected)) in refused_requests().iter().enumerate() {
+        assert_eq!(
+            call(&mut admin, RECONFIG, body).error,
+            *expected,
+            "request {number}"
+        );
+    }
+    // The permission comes last.
+    let mut client = cluster.client(3);
+    assert_eq!(code(&mut client, other(7)), BAD_VERSION);
+    assert_eq!(code(&mut client, two), NEW_CONFIG_NO_QUORUM);
+    assert_eq!(
+        code(&mut client, Change::join(&[cluster.server_line(4)])),
+        NO_AUTH
+    );
+    cluster.await_config(&ids, &first);
+}
+
+/// What is refused whatever the members are, with its code.
+fn refused_requests() -> Vec<(Body, i32)> {
+    let text = |joining: Option<&str>, leaving: Option<&str>, all: Option<&str>| {
+        let text = |body: Body, text: Option<&str>| match text {
+            None => body.null(),
+            Some(text) => body.string(text),
+        };
+        text(text(text(Body::new(), joining), leaving), all).long(-1)
+    };
+    vec![
+        (text(Some("nonsense"), None, None), BAD_ARGUMENTS),
+        (
+            text(Some("server.x=127.0.0.1:1:2;3"), None, None),
+            MARSHALLING_ERROR,
+        ),
+        (
+            text(Some("server.4=127.0.0.1:1;3"), None, None),
+            BAD_ARGUMENTS,
+        ),
+        (
+            text(Some("server.4=127.0.0.1:1:2"), None, None),
+            BAD_ARGUMENTS,
+        ),
+        (
+            text(Some("server.4=127.0.0.1:1:1;3"), None, None),
+            BAD_ARGUMENTS,
+        ),
+        (text(None, Some("x"), None), MARSHALLING_ERROR),
+        (text(None, Some("1,2,3"), None), BAD_ARGUMENTS),
+        (text(None, None, Some("nonsense")), BAD_ARGUMENTS),
+        (text(None, None, Some("")), MARSHALLING_ERROR),
+        (
+            text(None, None, Some("server.x=127.0.0.1:1:2;3")),
+            MARSHALLING_ERROR,
+        ),
+        (
+            text(None, None, Some("server.1=127.0.0.1:1;3")),
+            BAD_ARGUMENTS,
+        ),
+        (
+            text(None, None, Some("server.1=127.0.0.1:1:2:observer;3")),
+            MARSHALLING_ERROR,
+        ),
+        (
+            text(None, None, Some("server.1=127.0.0.1:1:2;3,group.1=2")),
+            BAD_ARGUMENTS,
+        ),
+        (
+            text(None, None, Some("server.1=127.0.0.1:1:2;3,weight.1=1")),
+            BAD_ARGUMENTS,
+        ),
+        (
+            text(None, None, Some("server.1=127.0.0.1:1:2;3,version=zz")),
+            MARSHALLING_ERROR,
+        ),
+    ]
+}
+
+/// Nothing is written, nothing is taken over, and the request is refused.
+fn disabled(kinds: &[Kind]) {
+    let mut cluster = Cluster::new()
+        .with("reconfigEnabled", "false")
+        .started(kinds);
+    let mut admin = cluster.admin(3);
+    let change = Change::join(&[cluster.server_line(4)]);
+    assert_eq!(reconfig(&mut admin, &change).error, RECONFIG_DISABLED);
+    for id in ids(kinds) {
+        cluster.await_serving(id);
+        let text = config(&mut cluster.client(id));
+        assert_eq!(version_of(&text), "0");
+        for name in ["zoo.cfg.bak", "zoo.cfg.dynamic.next", "zoo.cfg.dynamic.0"] {
+            assert_eq!(cluster.file(id, name), None, "{name} on server {id}");
+        }
+        assert!(cluster.file(id, "zoo.cfg").unwrap().contains("server.1="));
+    }
+}

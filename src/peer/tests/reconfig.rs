@@ -1,0 +1,296 @@
+//! Ensembles whose members change: what each server shows and keeps, who leads then, and what a
+//! crash leaves.
+
+use bytes::{BufMut, BytesMut};
+
+use super::TICK;
+use super::cluster::{Client, Cluster};
+use crate::base::{ServerId, SessionId};
+use crate::peer::Mode;
+use crate::proto::{ErrorCode, Op, WriteReply};
+
+/// A server line for a client's request.
+fn line(id: usize, role: &str) -> String {
+    let (quorum, election) = (2000 + id, 3000 + id);
+    format!(
+        "server.{id}=127.0.0.1:{quorum}:{election}:{role};0.0.0.0:{}",
+        4000 + id
+    )
+}
+
+fn request(joining: &str, leaving: &str) -> BytesMut {
+    let mut body = BytesMut::new();
+    for text in [joining, leaving] {
+        if text.is_empty() {
+            body.put_i32(-1);
+        } else {
+            body.put_i32(i32::try_from(text.len()).unwrap());
+            body.put_slice(text.as_bytes());
+        }
+    }
+    body.put_i32(-1);
+    body.put_i64(-1);
+    body
+}
+
+impl Cluster {
+    fn reconfigure(&mut self, client: Client, joining: &str, leaving: &str) -> Option<WriteReply> {
+        let asked = self.ask(client, Op::Reconfig, &request(joining, leaving));
+        let replies = self.replies(client);
+        let mut replies = replies.into_iter().filter(|(xid, _)| *xid == asked);
+        replies.next().map(|(_, reply)| reply)
+    }
+
+    /// What a server shows; it is what it holds and what it has on disk.
+    fn config(&self, at: usize) -> String {
+        let node = &self.nodes[at];
+        let data = node.db.tree.node("/zookeeper/config").unwrap().data();
+        let shown = String::from_utf8(data.unwrap().to_vec()).unwrap();
+        let membership = node.peer.quorum().unwrap().membership;
+        assert!(membership.proposed().is_none(), "nothing waits at {at}");
+        assert_eq!(membership.committed().to_string(), shown, "at {at}");
+        assert_eq!(node.views.committed().to_string(), shown, "on disk at {at}");
+        shown
+    }
+
+    fn version(&self, at: usize) -> i64 {
+        let membership = self.nodes[at].peer.quorum().unwrap().membership;
+        membership.committed().version().0
+    }
+
+    fn expect_service(&mut self) {
+        let up: Vec<usize> = (0..self.nodes.len())
+            .filter(|at| self.nodes[*at].is_up)
+            .collect();
+        for at in up {
+            let client = self.connect(at, SessionId::NONE);
+            self.create(
+                client,
+                &format!("/at{at}-{}", self.nodes[at].db.last_zxid().0),
+            );
+        }
+        self.assert_same_state();
+    }
+}
+
+fn text_of(reply: Option<WriteReply>) -> String {
+    match reply {
+        Some(WriteReply::Data(Some(text), stat)) => {
+            assert_eq!(stat.version, -1);
+            String::from_utf8(text.to_vec()).unwrap()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_first_leader_gives_the_version_and_all_keep_it_qp_126() {
+    for (voters, observers) in [(3, 0), (5, 0), (3, 2)] {
+        let cluster = Cluster::changeable(voters, observers);
+        for at in 0..voters + observers {
+            let config = cluster.config(at);
+            assert!(config.ends_with("\nversion=100000000"), "{config}");
+        }
+    }
+    // Off, nothing is taken over and nothing is kept.
+    let cluster = Cluster::new(3, 1);
+    for at in 0..4 {
+        assert!(cluster.config(at).ends_with("\nversion=0"));
+    }
+}
+
+#[test]
+fn a_change_is_answered_shown_and_kept_everywhere() {
+    for at in 0..4 {
+        let mut cluster = Cluster::changeable(3, 1);
+        let client = cluster.connect(at, SessionId::NONE);
+        let observer = line(1, "observer");
+        let reply = cluster.reconfigure(client, &observer, "");
+        if at != 0 {
+            let text = text_of(reply);
+            assert!(text.contains(&observer), "{text}");
+        }
+        cluster.pass(3 * TICK);
+        let configs: Vec<String> = (0..4).map(|at| cluster.config(at)).collect();
+        assert!(configs[0].contains(&observer), "{}", configs[0]);
+        assert!(configs.iter().all(|config| *config == configs[0]));
+        let modes = [
+            Some(Mode::Observer),
+            Some(Mode::Follower),
+            Some(Mode::Leader),
+            Some(Mode::Observer),
+        ];
+        assert_eq!(cluster.modes(), modes);
+        cluster.expect_service();
+    }
+}
+
+#[test]
+fn an_observer_does_not_count_before_it_votes_qp_134() {
+    let mut cluster = Cluster::changeable(3, 2);
+    let client = cluster.connect(1, SessionId::NONE);
+    // Three of five are needed, and only two of them hear proposals.
+    cluster.kill(0);
+    let both = format!("{},{}", line(4, "participant"), line(5, "participant"));
+    let reply = cluster.reconfigure(client, &both, "");
+    assert_eq!(reply, Some(WriteReply::Error(ErrorCode::NewConfigNoQuorum)));
+    cluster.restart(0);
+    cluster.pass(3 * TICK);
+    text_of(cluster.reconfigure(client, &both, ""));
+    cluster.pass(3 * TICK);
+    let leader = cluster.leader();
+    for (at, mode) in cluster.modes().into_iter().enumerate() {
+        let expected = if at == leader {
+            Mode::Leader
+        } else {
+            Mode::Follower
+        };
+        assert_eq!(mode, Some(expected), "at {at}");
+    }
+    cluster.expect_service();
+}
+
+/// Without an election: the round of the last one stays.
+#[test]
+fn a_leader_that_goes_names_the_next_one_qp_132() {
+    for (joining, leaving, mode) in [
+        ("", "3", Mode::Follower),
+        (&*line(3, "observer"), "", Mode::Observer),
+        (
+            "server.3=127.0.0.1:2903:3003:participant;4003",
+            "",
+            Mode::Follower,
+        ),
+    ] {
+        let mut cluster = Cluster::changeable(3, 0);
+        assert_eq!(cluster.leader(), 2);
+        let client = cluster.connect(2, SessionId::NONE);
+        // It is answered, or cut off, as the leader goes.
+        cluster.reconfigure(client, joining, leaving);
+        cluster.pass(2 * TICK);
+        let leader = cluster.leader();
+        assert_ne!(leader, 2, "{joining} {leaving}");
+        assert_eq!(cluster.modes()[2], Some(mode), "{joining} {leaving}");
+        for at in 0..3 {
+            assert_eq!(cluster.version(at) >> 32, 1, "made by the first term");
+            cluster.config(at);
+        }
+        cluster.expect_service();
+    }
+}
+
+#[test]
+fn who_is_removed_follows_and_does_not_count_qp_135() {
+    let mut cluster = Cluster::changeable(5, 0);
+    let client = cluster.connect(4, SessionId::NONE);
+    text_of(cluster.reconfigure(client, "", "1,2"));
+    cluster.pass(TICK);
+    assert_eq!(cluster.modes()[0], Some(Mode::Follower));
+    cluster.expect_service();
+    // Two of three voters are a quorum, and those that were removed are none.
+    cluster.kill(0);
+    cluster.kill(1);
+    cluster.kill(2);
+    cluster.pass(2 * TICK);
+    cluster.expect_service();
+    cluster.restart(0);
+    cluster.restart(1);
+    cluster.kill(3);
+    cluster.pass(12 * TICK);
+    assert_eq!(cluster.modes()[4], None, "one of three voters");
+    cluster.restart(3);
+    cluster.pass(12 * TICK);
+    cluster.expect_service();
+}
+
+#[test]
+fn a_joiner_takes_over_the_configuration_and_waits_to_be_asked_qp_133() {
+    for role in ["participant", "observer"] {
+        let mut cluster = Cluster::changeable(3, 0);
+        let lines: Vec<String> = (1..=3).map(|id| line(id, "participant")).collect();
+        let own = format!("{}\n{}", lines.join("\n"), line(4, role));
+        let joiner = cluster.add(&own);
+        cluster.settle();
+        cluster.pass(6 * TICK);
+        assert_eq!(cluster.modes()[joiner], Some(Mode::Follower), "as {role}");
+        assert_eq!(cluster.config(joiner), cluster.config(0));
+        let client = cluster.connect(joiner, SessionId::NONE);
+        let text = text_of(cluster.reconfigure(client, &line(4, "participant"), ""));
+        assert!(text.contains(&line(4, "participant")), "{text}");
+        cluster.pass(TICK);
+        for at in 0..4 {
+            assert_eq!(cluster.config(at), text, "at {at}");
+        }
+        cluster.expect_service();
+        // Two of four are no quorum any more.
+        let two: Vec<usize> = (0..3).filter(|at| *at != cluster.leader()).collect();
+        cluster.kill(two[0]);
+        cluster.expect_service();
+        cluster.kill(two[1]);
+        cluster.pass(8 * TICK);
+        let mut up = (0..4).filter(|at| cluster.nodes[*at].is_up);
+        assert!(up.all(|at| cluster.modes()[at].is_none()));
+    }
+}
+
+/// The leader dies when all have the change and nobody knows that it is committed: the next one
+/// completes it, with quorums of both.
+#[test]
+fn a_change_that_was_proposed_is_completed_by_the_next_leader_qp_138() {
+    let mut cluster = Cluster::changeable(3, 0);
+    let client = cluster.connect(2, SessionId::NONE);
+    cluster.ask(client, Op::Reconfig, &request(&line(1, "observer"), ""));
+    // Until a follower has it on disk and before the leader hears of it.
+    while cluster.nodes[0].views.proposed().is_none() || cluster.nodes[1].views.proposed().is_none()
+    {
+        assert!(cluster.step(), "it is proposed");
+    }
+    let version = cluster.nodes[1].views.last_seen().version();
+    cluster.kill(2);
+    cluster.settle();
+    for at in 0..2 {
+        assert_ne!(cluster.version(at), version.0, "not committed yet at {at}");
+        cluster.kill(at);
+        cluster.restart(at);
+    }
+    cluster.settle();
+    cluster.pass(12 * TICK);
+    // Of the new voters, 2 and 3, one is away: nobody leads.
+    assert_eq!(cluster.modes()[..2], [None, None]);
+    cluster.restart(2);
+    cluster.settle();
+    cluster.pass(12 * TICK);
+    for at in 0..3 {
+        assert_eq!(cluster.version(at), version.0, "at {at}");
+        cluster.config(at);
+    }
+    assert_eq!(cluster.modes()[0], Some(Mode::Observer));
+    cluster.expect_service();
+}
+
+/// What only the leader that died had is gone, and so is what it wanted the ensemble to be.
+#[test]
+fn a_change_that_is_lost_leaves_no_trace() {
+    let mut cluster = Cluster::changeable(3, 0);
+    let client = cluster.connect(2, SessionId::NONE);
+    let before = cluster.config(0);
+    cluster.ask(client, Op::Reconfig, &request("", "1"));
+    while cluster.nodes[2].views.proposed().is_none() {
+        assert!(cluster.step(), "it is proposed");
+    }
+    cluster.kill(2);
+    cluster.settle();
+    cluster.pass(6 * TICK);
+    let seen = |cluster: &Cluster, at: usize| cluster.nodes[at].views.proposed().is_some();
+    if seen(&cluster, 0) || seen(&cluster, 1) {
+        return;
+    }
+    assert_eq!(cluster.config(0), before);
+    cluster.expect_service();
+    cluster.restart(2);
+    cluster.settle();
+    cluster.pass(6 * TICK);
+    assert_eq!(cluster.config(2), before);
+    assert_eq!(cluster.nodes[2].id, ServerId(3));
+    cluster.expect_service();
+}
