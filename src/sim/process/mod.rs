@@ -263,8 +263,9 @@ impl Process {
                 self.payloads.clear();
             }
             (Input::FromLeader { packet, .. }, state) => {
-                if let ToLearner::Proposal { zxid, payload } | ToLearner::Inform { zxid, payload } =
-                    packet
+                if let ToLearner::Proposal { zxid, payload }
+                | ToLearner::Inform { zxid, payload }
+                | ToLearner::InformAndActivate { zxid, payload, .. } = packet
                 {
                     self.payloads.insert(*zxid, hash_of(payload));
                 }
