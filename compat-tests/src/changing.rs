@@ -38,7 +38,9 @@ pub struct Cluster {
     members: BTreeMap<usize, Member>,
     ports: Ports,
     /// What differs from the usual in everyone's `zoo.cfg`.
-    settings: Vec<(&'static str, &'static str)>,
+    settings: Vec<(&'static str, String)>,
+    /// Each has an address of its own, so that all can listen on the same port.
+    hosts_apart: bool,
     dir: Option<TempDir>,
 }
 
@@ -54,6 +56,8 @@ struct Member {
 pub const MEMBERS_MAX: usize = 6;
 /// For clients, learners and elections.
 const PORTS_PER_PLACE: u16 = 3;
+/// Those of the members, two to move to, and one for observers.
+const PLACES: u16 = 9;
 
 impl Default for Cluster {
     fn default() -> Self {
@@ -66,15 +70,23 @@ impl Cluster {
     pub fn new() -> Self {
         Self {
             members: BTreeMap::new(),
-            ports: Ports::reserve(PORTS_PER_PLACE * 8),
+            ports: Ports::reserve(PORTS_PER_PLACE * PLACES),
             settings: Vec::new(),
+            hosts_apart: false,
             dir: Some(TempDir::new().expect("it is there")),
         }
     }
 
-    pub fn with(mut self, key: &'static str, value: &'static str) -> Self {
-        self.settings.push((key, value));
+    pub fn with(mut self, key: &'static str, value: &str) -> Self {
+        self.settings.push((key, value.to_owned()));
         self
+    }
+
+    /// Observers learn from followers.
+    pub fn with_observer_masters(mut self) -> Self {
+        self.hosts_apart = true;
+        let port = self.ports(usize::from(PLACES) - 1).start;
+        self.with("observerMasterPort", &port.to_string())
     }
 
     /// Servers 1, 2, ... of these kinds as the ensemble; the last one leads.
@@ -186,11 +198,28 @@ impl Cluster {
     pub fn line(&self, id: usize, at: usize, role: &str) -> String {
         let ports = self.ports(at - 1);
         let (client, quorum, election) = (ports.start, ports.start + 1, ports.start + 2);
-        format!("{id}=127.0.0.1:{quorum}:{election}:{role};127.0.0.1:{client}")
+        let host = self.host(id);
+        format!("{id}={host}:{quorum}:{election}:{role};{host}:{client}")
     }
 
     pub fn address(&self, id: usize) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.members[&id].client_port).into()
+        (self.host(id), self.members[&id].client_port).into()
+    }
+
+    fn host(&self, id: usize) -> Ipv4Addr {
+        let last = if self.hosts_apart { id } else { 1 };
+        Ipv4Addr::new(127, 0, 0, u8::try_from(last).expect("a few members"))
+    }
+
+    /// Whom an observer learns from, once it does.
+    pub fn await_master(&self, id: usize) -> usize {
+        let what = format!("observer {id} tells its master");
+        eventually(&what, ENSEMBLE_PATIENCE, || {
+            let answer = four_letter_word(self.address(id), "mntr").ok()?;
+            let mut values = answer.lines().filter_map(|line| line.split_once('\t'));
+            let (_, master) = values.find(|(key, _)| *key == "zk_observer_master_id")?;
+            master.parse().ok()
+        })
     }
 
     pub fn mode(&self, id: usize) -> Option<String> {

@@ -68,6 +68,10 @@ each! {
     one_to_three_and_back_ours: one_to_three_and_back([Ours; 3]);
     one_of_ours_to_three_with_apache: one_to_three_and_back([Ours, Apache, Apache]);
     one_of_apache_to_three_with_ours: one_to_three_and_back([Apache, Ours, Ours]);
+    observers_of_followers_apache: observers_of_followers([Apache; 5]);
+    observers_of_followers_ours: observers_of_followers([Ours; 5]);
+    observers_of_our_followers: observers_of_followers([Ours, Ours, Apache, Apache, Ours]);
+    observers_of_apache_s_followers: observers_of_followers([Apache, Apache, Ours, Ours, Apache]);
     changes_under_load_apache: changes_under_load([Apache; 5]);
     changes_under_load_ours: changes_under_load([Ours; 5]);
     changes_under_load_mixed: changes_under_load([Apache, Ours, Apache, Ours, Ours]);
@@ -122,9 +126,6 @@ fn grow_and_shrink(kinds: &[Kind]) {
     cluster.await_config(&[1, 2, 3], &first);
     for id in [4, 5] {
         let mut known = first.clone();
-        known.push(cluster.line(id, id, "observer"));
-        // It lists itself as an observer until it is asked to vote, as Apache's guide has it.
-        known.pop();
         known.push(cluster.server_line(id));
         cluster.launch(id, kinds[id - 1], &known);
         cluster.await_serving(id);
@@ -251,6 +252,47 @@ fn the_leader_goes(kinds: &[Kind]) {
     cluster.expect_writes(&ids);
 }
 
+/// Observers hear of changes from the followers that they learn from, also when one of these votes no
+/// more and when one of them votes.
+fn observers_of_followers(kinds: &[Kind]) {
+    let mut cluster = Cluster::new().with_observer_masters().started(&kinds[..3]);
+    let all = ids(kinds);
+    let line = |cluster: &Cluster, voters: &[usize]| -> Vec<String> {
+        let role = |id: &usize| match voters.contains(id) {
+            true => "participant",
+            false => "observer",
+        };
+        let lines = all.iter().map(|id| cluster.line(*id, *id, role(id)));
+        lines.collect()
+    };
+    let lines = line(&cluster, &[1, 2, 3]);
+    for id in [4, 5] {
+        let mut known = lines[..3].to_vec();
+        known.push(lines[id - 1].clone());
+        cluster.launch(id, kinds[id - 1], &known);
+        cluster.await_serving(id);
+    }
+    cluster.reconfigure(1, &Change::join(&lines[3..]));
+    cluster.await_config(&all, &lines);
+    let expect_masters = |cluster: &Cluster, observers: &[usize]| {
+        let leader = cluster.leader();
+        for id in observers {
+            cluster.await_mode(*id, "observer");
+            assert_ne!(cluster.await_master(*id), leader, "observer {id}");
+        }
+    };
+    expect_masters(&cluster, &[4, 5]);
+    cluster.expect_writes(&all);
+    for (asked_at, voters) in [(4, &[2, 3][..]), (5, &[2, 3, 4])] {
+        let lines = line(&cluster, voters);
+        cluster.reconfigure(asked_at, &Change::join(&lines));
+        cluster.await_config(&all, &lines);
+        let observers = all.iter().copied().filter(|id| !voters.contains(id));
+        expect_masters(&cluster, &observers.collect::<Vec<_>>());
+        cluster.expect_writes(&all);
+    }
+}
+
 /// A server alone gets two others, and is alone again.
 fn one_to_three_and_back(kinds: &[Kind]) {
     let mut cluster = Cluster::start(&kinds[..1]);
@@ -258,9 +300,8 @@ fn one_to_three_and_back(kinds: &[Kind]) {
     cluster.await_config(&[1], &one);
     cluster.expect_writes(&[1]);
     for id in [2, 3] {
-        let known = [cluster.server_line(1), cluster.server_line(id)];
         // As a voter it would be a quorum of two that the first one knows nothing of.
-        let known = [known[0].clone(), cluster.line(id, id, "observer")];
+        let known = [cluster.server_line(1), cluster.line(id, id, "observer")];
         cluster.launch(id, kinds[id - 1], &known);
         cluster.await_serving(id);
     }

@@ -309,11 +309,6 @@ impl Values {
             let text = "expected a port up to 65535, or 0 or less for none".to_owned();
             self.error(&ensemble::OBSERVER_MASTER_PORT, text);
         }
-        if self.bool(&tree::RECONFIG_ENABLED) {
-            // Observers of followers would not hear that other members are in force.
-            let text = "not together with reconfigEnabled=true in this version".to_owned();
-            self.error(&ensemble::OBSERVER_MASTER_PORT, text);
-        }
         port
     }
 

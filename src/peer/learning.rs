@@ -30,8 +30,10 @@ use crate::zab::{
 pub(super) struct Learning {
     pub(super) zab: Learner,
     kind: LearnerKind,
+    /// Who leads.
+    leader: ServerId,
     /// Whom this server learns from, and where it takes learners: the leader, or a follower that
-    /// serves observers, and is called the leader here.
+    /// serves observers, and is called the leader below.
     master: (ServerId, Door),
     /// To the leader, once it has answered.
     link: Option<QuorumLink>,
@@ -90,6 +92,7 @@ impl Learning {
     /// `last_zxid` is where the leader is told that the log ends.
     pub(super) fn new(
         member: &Member,
+        leader: ServerId,
         master: (ServerId, Door),
         last_zxid: Zxid,
         now: Now,
@@ -106,6 +109,7 @@ impl Learning {
         Self {
             zab,
             kind,
+            leader,
             master,
             link: None,
             proposals: VecDeque::new(),
@@ -122,6 +126,11 @@ impl Learning {
             field_bytes_max: member.options.field_bytes_max,
             new_leader_view: None,
         }
+    }
+
+    /// Who leads, though it may be a follower that this server learns from.
+    pub(super) fn leader(&self) -> ServerId {
+        self.leader
     }
 
     /// Whom this server learns from.
@@ -213,17 +222,37 @@ impl Learning {
         Ok(())
     }
 
-    /// What the last step brings is in force behind it. `false`: it cannot be understood.
-    fn activate(&mut self, member: &Member, leader: ServerId) -> bool {
-        if !member.options.reconfig_enabled {
-            return true;
-        }
-        match Step::activating(self.steps.back(), member.options.view_rules, leader) {
-            Some(Ok(step)) => {
-                self.steps.push_back(step);
+    /// A transaction is committed, and is applied when it is its turn; what it `activates` is in force
+    /// behind it. `false`: it cannot be understood.
+    fn commit(
+        &mut self,
+        member: &mut Member,
+        zxid: Zxid,
+        payload: &Bytes,
+        activates: Option<ServerId>,
+    ) -> bool {
+        let Some(record) = self.proposal(zxid, payload) else {
+            return false;
+        };
+        self.known = self.known.max(zxid);
+        member.recent.push(zxid, payload.clone());
+        let activates = activates.filter(|_| member.options.reconfig_enabled);
+        let view = activates.map(|_| view_of(&record, member.options.view_rules));
+        self.steps.push_back(Step::Apply(record));
+        match view {
+            None => true,
+            Some(Some(Ok(view))) => {
+                if let Some(observers) = &mut self.observers {
+                    observers.commit_view(&view);
+                }
+                self.steps.push_back(Step::Activate {
+                    view,
+                    leader: activates,
+                    source: Source::Transaction,
+                });
                 true
             }
-            Some(Err(_)) | None => false,
+            Some(Some(Err(_)) | None) => false,
         }
     }
 
@@ -375,21 +404,18 @@ impl Peer {
                 role.disk_waits = true;
                 role.steps.push_back(Step::StoreSnapshot);
             }
-            LearnerOutput::Commit { zxid, payload } => match role.proposal(zxid, &payload) {
-                Some(record) => {
-                    role.known = role.known.max(zxid);
-                    role.steps.push_back(Step::Apply(record));
-                    member.recent.push(zxid, payload.clone());
-                    self.inform_observers(zxid, payload, out);
-                }
-                None => self.leave(&NOT_UNDERSTOOD, out),
-            },
-            LearnerOutput::Config(text) => role.on_config(member, &text, out),
-            LearnerOutput::Activate { leader } => {
-                if !role.activate(member, leader) {
+            LearnerOutput::Commit {
+                zxid,
+                payload,
+                activates,
+            } => {
+                if role.commit(member, zxid, &payload, activates) {
+                    self.inform_observers(zxid, payload, activates, out);
+                } else {
                     self.leave(&NOT_UNDERSTOOD, out);
                 }
             }
+            LearnerOutput::Config(text) => role.on_config(member, &text, out),
             LearnerOutput::Serve(epoch) => role.serve(epoch),
             LearnerOutput::Ping { zxid } => self.answer_ping(now, zxid, out),
             LearnerOutput::Revalidated { session, is_valid } => {

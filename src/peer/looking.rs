@@ -289,7 +289,7 @@ impl Peer {
         } else {
             db.last_zxid()
         };
-        let learning = Learning::new(member, (master, door), last_zxid, now);
+        let learning = Learning::new(member, leader, (master, door), last_zxid, now);
         self.role = Role::Learning(Box::new(learning));
         out.push(Output::DialLeader {
             leader: master,

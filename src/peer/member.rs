@@ -196,6 +196,11 @@ impl Member {
         self.masters.on_served(voters, master, || draw(random));
     }
 
+    /// The members are others: whoever serves observers among them is tried anew.
+    pub(super) fn forget_masters(&mut self) {
+        self.masters = Masters::default();
+    }
+
     fn uses_masters(&self) -> bool {
         self.options.observer_master_port.is_some()
     }

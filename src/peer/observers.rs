@@ -6,7 +6,9 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{Now, QuorumLink, SessionId, Zxid};
+use bytes::Bytes;
+
+use crate::base::{Now, QuorumLink, ServerId, SessionId, Zxid};
 use crate::peer::learning::Step;
 use crate::peer::{Door, Input, Output, Peer, Role};
 use crate::proto::Op;
@@ -116,15 +118,16 @@ impl Peer {
         }
     }
 
-    /// A transaction is committed and in the window.
+    /// A transaction is committed and in the window; `activates` as the leader says it.
     pub(super) fn inform_observers(
         &mut self,
         zxid: Zxid,
-        payload: bytes::Bytes,
+        payload: Bytes,
+        activates: Option<ServerId>,
         out: &mut Vec<Output>,
     ) {
         self.tell_observers(out, |observers, asked| {
-            observers.inform(zxid, payload, asked);
+            observers.inform(zxid, payload, activates, asked);
         });
     }
 

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use crate::base::{Now, ServerId};
 use crate::election;
 use crate::peer::leading::Leading;
-use crate::peer::learning::Step;
 use crate::peer::member::Member;
 use crate::peer::pipeline::Asked;
 use crate::peer::{Output, Peer, Role};
@@ -81,6 +80,9 @@ impl Member {
             view.version(),
             "versions of committed views rise"
         );
+        if !former.matches(view) {
+            self.forget_masters();
+        }
         Some(Change {
             former,
             former_kind,
@@ -150,7 +152,7 @@ impl Peer {
         let Role::Learning(role) = &self.role else {
             return;
         };
-        let current = role.master();
+        let current = role.leader();
         let Some(change) = self.take_view(now, db, view, source, out) else {
             return;
         };
@@ -230,23 +232,4 @@ impl Peer {
 fn voter_at(view: &QuorumView, server: ServerId) -> Option<BTreeSet<Address>> {
     let member = view.members().get(&server).filter(|m| m.is_participant())?;
     Some(member.quorum_addresses().collect())
-}
-
-impl Step {
-    /// What a transaction that was just committed brings, once the steps before are done.
-    pub(super) fn activating(
-        last: Option<&Self>,
-        rules: ViewRules,
-        leader: ServerId,
-    ) -> Option<Result<Self, ViewError>> {
-        let Some(Self::Apply(record)) = last else {
-            return None;
-        };
-        let view = view_of(record, rules)?;
-        Some(view.map(|view| Self::Activate {
-            view,
-            leader: Some(leader),
-            source: Source::Transaction,
-        }))
-    }
 }

@@ -153,9 +153,8 @@ impl Options {
         server.observer_reconnect_ms = *own.pick(&[0, 0, 100, 1000]);
         draw_kinds_of_serving(seed, voters, &mut server, &mut clients);
         clients.servers = voters + observers;
-        // Likewise. Not together with observer masters, which a configuration refuses.
-        let changes_members =
-            voters > 1 && Prng::new(seed ^ MEMBERS).per_mille(400) && !server.observer_masters;
+        // Likewise.
+        let changes_members = voters > 1 && Prng::new(seed ^ MEMBERS).per_mille(400);
         clients.weights.push(u64::from(changes_members));
         Self {
             seed,

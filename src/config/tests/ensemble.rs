@@ -702,15 +702,3 @@ fn a_proposed_configuration_that_cannot_be_read_stops_the_start() {
         assert_eq!(file.errors(&[]), [error]);
     }
 }
-
-#[test]
-fn members_do_not_change_where_followers_serve_observers() {
-    let both = ZooCfg::member(&format!(
-        "{THREE}reconfigEnabled=true\nobserverMasterPort=2191\n"
-    ));
-    assert_eq!(
-        both.errors(&[]),
-        ["zoo.cfg:8: observerMasterPort = \"2191\": \
-             not together with reconfigEnabled=true in this version"]
-    );
-}

@@ -4,7 +4,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::TICK;
-use super::cluster::{Client, Cluster};
+use super::cluster::{Client, Cluster, Settings};
 use crate::base::{ServerId, SessionId};
 use crate::peer::Mode;
 use crate::proto::{ErrorCode, Op, WriteReply};
@@ -146,6 +146,50 @@ fn an_observer_does_not_count_before_it_votes_qp_134() {
             Mode::Follower
         };
         assert_eq!(mode, Some(expected), "at {at}");
+    }
+    cluster.expect_service();
+}
+
+/// Whom an observer learns from.
+fn master(cluster: &Cluster, observer: usize) -> usize {
+    let of_it = cluster.links.values().find(|(_, at)| *at == observer);
+    of_it.expect("it has one").0
+}
+
+/// What observers of followers hear goes through these, and they stay with them: the leader has not
+/// changed.
+#[test]
+fn observers_of_followers_hear_of_it_and_go_on_qp_131_qp_141() {
+    let mut cluster = Cluster::with(
+        3,
+        2,
+        Settings {
+            reconfig_enabled: true,
+            observer_master_port: Some(2191),
+            ..Settings::default()
+        },
+    );
+    cluster.pass(3000);
+    let links = cluster.links.clone();
+    let client = cluster.connect(4, SessionId::NONE);
+    let reply = cluster.reconfigure(client, &line(6, "observer"), "");
+    let text = text_of(reply);
+    assert!(text.contains(&line(6, "observer")), "{text}");
+    let configs: Vec<String> = (0..5).map(|at| cluster.config(at)).collect();
+    assert!(configs.iter().all(|config| *config == text), "{configs:?}");
+    assert_eq!(cluster.links, links, "nobody had to leave");
+    cluster.expect_service();
+    // The one they learn from votes no more, and learns as they do.
+    let demoted = line(1, "observer");
+    cluster.reconfigure(client, &demoted, "");
+    cluster.pass(3 * TICK);
+    let configs: Vec<String> = (0..5).map(|at| cluster.config(at)).collect();
+    assert!(configs[0].contains(&demoted), "{}", configs[0]);
+    assert!(configs.iter().all(|config| *config == configs[0]));
+    let leader = cluster.leader();
+    for at in [0, 3, 4] {
+        assert_eq!(cluster.modes()[at], Some(Mode::Observer));
+        assert_ne!(master(&cluster, at), leader, "there is a follower left");
     }
     cluster.expect_service();
 }

@@ -60,6 +60,23 @@ fn observers_behind_followers_miss_nothing() {
     }
 }
 
+/// Their views are the ones of all others in the end.
+#[test]
+fn observers_behind_followers_hear_of_other_members() {
+    for seed in 1..=6 {
+        let mut options = Options::new(seed);
+        options.make_small();
+        options.voters = 3;
+        options.observers = 2;
+        options.clients.servers = 5;
+        options.server.observer_masters = true;
+        options.changes_members = true;
+        let weights = &mut options.clients.weights;
+        *weights.last_mut().expect("one for changes of the members") = 1;
+        passes(&run_with(options, None, 60));
+    }
+}
+
 #[test]
 fn one_seed_gives_one_run() {
     for seed in [3, 4] {

@@ -67,18 +67,16 @@ pub(super) fn on_packet(
         | ToLearner::CommitAndActivate { .. }
             if history.kind() == LearnerKind::Observer => {}
         ToLearner::Proposal { zxid, payload } => history.propose(zxid, payload, out)?,
-        ToLearner::Commit { zxid } => history.commit(zxid, out)?,
+        ToLearner::Commit { zxid } => history.commit(zxid, None, out)?,
         ToLearner::CommitAndActivate { zxid, leader } => {
-            history.activate(leader, out, |history, out| history.commit(zxid, out))?;
+            history.commit(zxid, Some(leader), out)?;
         }
-        ToLearner::Inform { zxid, payload } => history.inform(zxid, payload, out)?,
+        ToLearner::Inform { zxid, payload } => history.inform(zxid, payload, None, out)?,
         ToLearner::InformAndActivate {
             zxid,
             leader,
             payload,
-        } => history.activate(leader, out, |history, out| {
-            history.inform(zxid, payload, out)
-        })?,
+        } => history.inform(zxid, payload, Some(leader), out)?,
         ToLearner::Ping { zxid } => out.push(LearnerOutput::Ping { zxid }),
         ToLearner::Revalidate { session, is_valid } => {
             out.push(LearnerOutput::Revalidated { session, is_valid });

@@ -141,8 +141,14 @@ impl History {
         self.check_bounds()
     }
 
-    /// The oldest proposal is committed.
-    pub(super) fn commit(&mut self, zxid: Zxid, out: &mut Vec<LearnerOutput>) -> Result<(), End> {
+    /// The oldest proposal is committed. `activates`: it is a change of the members, under which that
+    /// server leads.
+    pub(super) fn commit(
+        &mut self,
+        zxid: Zxid,
+        activates: Option<ServerId>,
+        out: &mut Vec<LearnerOutput>,
+    ) -> Result<(), End> {
         if zxid <= self.committed {
             return Ok(());
         }
@@ -159,30 +165,16 @@ impl History {
             });
         }
         self.pending_bytes -= cost(&next.payload);
-        self.take(next, out);
+        self.take(next, activates, out);
         Ok(())
     }
 
-    /// As [`History::commit`] and [`History::inform`], of a change of the members. `hear` is either.
-    pub(super) fn activate(
-        &mut self,
-        leader: ServerId,
-        out: &mut Vec<LearnerOutput>,
-        hear: impl FnOnce(&mut Self, &mut Vec<LearnerOutput>) -> Result<(), End>,
-    ) -> Result<(), End> {
-        let before = self.committed;
-        hear(self, out)?;
-        if self.committed > before {
-            out.push(LearnerOutput::Activate { leader });
-        }
-        Ok(())
-    }
-
-    /// A transaction that is committed already, for an observer.
+    /// A transaction that is committed already, for an observer; `activates` as of [`History::commit`].
     pub(super) fn inform(
         &mut self,
         zxid: Zxid,
         payload: Bytes,
+        activates: Option<ServerId>,
         out: &mut Vec<LearnerOutput>,
     ) -> Result<(), End> {
         if self.kind != LearnerKind::Observer {
@@ -194,7 +186,7 @@ impl History {
         self.last = self.committed;
         if let Place::Next = self.place(zxid)? {
             self.last = zxid;
-            self.take(Committed { zxid, payload }, out);
+            self.take(Committed { zxid, payload }, activates, out);
         }
         self.check_bounds()
     }
@@ -348,7 +340,7 @@ impl History {
     }
 
     /// Gives out what is committed.
-    fn take(&mut self, next: Committed, out: &mut Vec<LearnerOutput>) {
+    fn take(&mut self, next: Committed, activates: Option<ServerId>, out: &mut Vec<LearnerOutput>) {
         let Committed { zxid, payload } = next;
         assert!(zxid > self.committed, "commits rise");
         assert!(zxid <= self.last, "committed before it came");
@@ -356,7 +348,11 @@ impl History {
             self.append(zxid, payload.clone(), out);
         }
         self.committed = zxid;
-        out.push(LearnerOutput::Commit { zxid, payload });
+        out.push(LearnerOutput::Commit {
+            zxid,
+            payload,
+            activates,
+        });
     }
 
     fn append(&mut self, zxid: Zxid, payload: Bytes, out: &mut Vec<LearnerOutput>) {

@@ -128,14 +128,12 @@ pub enum LearnerOutput {
     Commit {
         zxid: Zxid,
         payload: Bytes,
+        /// It is a change of the members: what it says is in force from here on, and this server
+        /// leads.
+        activates: Option<ServerId>,
     },
     /// The leader's last seen configuration, as a text.
     Config(Bytes),
-    /// The transaction committed just before is a change of the members: what it says is in force
-    /// from here on, and this server leads.
-    Activate {
-        leader: ServerId,
-    },
     /// Clients may be served. The term's epoch.
     Serve(Epoch),
     /// The leader asks for a sign of life: the peer answers with the sessions it has heard of.

@@ -31,19 +31,16 @@ impl Syncing {
     ) -> Result<(), End> {
         match packet {
             ToLearner::Proposal { zxid, payload } => self.history.propose(zxid, payload, out),
-            ToLearner::Commit { zxid } => self.history.commit(zxid, out),
+            ToLearner::Commit { zxid } => self.history.commit(zxid, None, out),
             ToLearner::CommitAndActivate { zxid, leader } => {
-                self.history
-                    .activate(leader, out, |history, out| history.commit(zxid, out))
+                self.history.commit(zxid, Some(leader), out)
             }
-            ToLearner::Inform { zxid, payload } => self.history.inform(zxid, payload, out),
+            ToLearner::Inform { zxid, payload } => self.history.inform(zxid, payload, None, out),
             ToLearner::InformAndActivate {
                 zxid,
                 leader,
                 payload,
-            } => self.history.activate(leader, out, |history, out| {
-                history.inform(zxid, payload, out)
-            }),
+            } => self.history.inform(zxid, payload, Some(leader), out),
             ToLearner::NewLeader { zxid, config } => {
                 if zxid.epoch() != self.history.epoch() || self.history.is_complete() {
                     return Err(LeaveReason::Unexpected("another NEWLEADER").into());

@@ -28,6 +28,8 @@
 //!   has was this leader's, and will be committed as long as the term lasts. Apache's has it forget
 //!   that.
 //! * An observer that has the initial history of the term and nothing else gets a DIFF.
+//! * NEWLEADER brings the view that is committed, and a change of it comes behind that. Apache's brings
+//!   the last one proposed, which may come to nothing.
 //! * Time is counted in ticks, as a leader's is.
 //!
 //! | row | where |
@@ -53,7 +55,7 @@ use super::leader::learner::{LastZxid, Transfer};
 use super::leader::liveness::Ticks;
 use super::{CloseReason, LearnerKind, PROTOCOL_VERSION, Recent, ToLeader, ToLearner};
 use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
-use crate::quorum::Membership;
+use crate::quorum::{Membership, QuorumView};
 
 /// See the module.
 #[derive(Debug)]
@@ -181,12 +183,35 @@ impl ObserverMaster {
     }
 
     /// A transaction is committed, and is the last in the window. All observers that have been sent
-    /// the history hear of it; the others will, with that.
-    pub fn inform(&mut self, zxid: Zxid, payload: Bytes, out: &mut Vec<ObserverMasterOutput>) {
+    /// the history hear of it; the others will, with that. `activates`: it is a change of the members,
+    /// under which that server leads.
+    pub fn inform(
+        &mut self,
+        zxid: Zxid,
+        payload: Bytes,
+        activates: Option<ServerId>,
+        out: &mut Vec<ObserverMasterOutput>,
+    ) {
         assert!(zxid > self.committed, "commits rise");
         assert!(zxid.epoch() <= self.epoch, "{zxid} is of a later term");
         self.committed = zxid;
-        self.send_live(&ToLearner::Inform { zxid, payload }, out);
+        let packet = match activates {
+            None => ToLearner::Inform { zxid, payload },
+            Some(leader) => ToLearner::InformAndActivate {
+                zxid,
+                leader,
+                payload,
+            },
+        };
+        self.send_live(&packet, out);
+    }
+
+    /// What is informed of next commits this view: observers that are brought up to date behind it get
+    /// it with NEWLEADER.
+    pub fn commit_view(&mut self, view: &Arc<QuorumView>) {
+        if view.version() > self.membership.committed().version() {
+            self.membership = Arc::new(self.membership.committing(view.clone()));
+        }
     }
 
     /// The leader has answered an observer's [`ObserverMasterOutput::Revalidate`].

@@ -160,11 +160,11 @@ impl ObserverMaster {
     }
 
     fn new_leader(&self, protocol_version: i32) -> ToLearner {
-        let last_seen = self.membership.views().last().map(ToString::to_string);
-        let config = last_seen.filter(|_| protocol_version >= PROTOCOL_VERSION);
+        let has_config = protocol_version >= PROTOCOL_VERSION;
+        let config = has_config.then(|| self.membership.committed().to_string().into());
         ToLearner::NewLeader {
             zxid: Zxid::start_of(self.epoch),
-            config: config.map(Into::into),
+            config,
         }
     }
 

@@ -169,14 +169,18 @@ fn show(output: &LearnerOutput) -> String {
         LearnerOutput::Append { zxid, payload } => {
             format!("append {}", checked(*zxid, payload))
         }
-        LearnerOutput::Commit { zxid, payload } => {
-            format!("commit {}", checked(*zxid, payload))
+        LearnerOutput::Commit {
+            zxid,
+            payload,
+            activates,
+        } => {
+            let commit = format!("commit {}", checked(*zxid, payload));
+            activates.map_or(commit.clone(), |leader| format!("{commit}, {leader} leads"))
         }
         LearnerOutput::Truncate(zxid) => format!("truncate {}", short(*zxid)),
         LearnerOutput::InstallSnapshot { zxid } => format!("install {}", short(*zxid)),
         LearnerOutput::StoreSnapshot => "store snapshot".into(),
         LearnerOutput::Config(text) => format!("config {}", str::from_utf8(text).unwrap()),
-        LearnerOutput::Activate { leader } => format!("activate, {leader} leads"),
         LearnerOutput::Serve(epoch) => format!("serve {}", epoch.0),
         LearnerOutput::Ping { zxid } => format!("ping {}", short(*zxid)),
         LearnerOutput::Revalidated { session, is_valid } => format!("session {session} {is_valid}"),

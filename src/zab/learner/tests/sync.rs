@@ -278,7 +278,7 @@ fn an_activation_is_followed_by_the_next_transaction() {
     };
     assert_eq!(
         bench.packet(activation),
-        ["append 4.4", "commit 4.4", "activate, 1 leads"]
+        ["append 4.4", "commit 4.4, 1 leads"]
     );
     assert_eq!(
         bench.packet(inform(zxid(4, 5))),

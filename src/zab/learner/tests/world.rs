@@ -195,7 +195,7 @@ impl World {
             LearnerOutput::InstallSnapshot { zxid } => {
                 self.state = zxid;
             }
-            LearnerOutput::Commit { zxid, payload } => {
+            LearnerOutput::Commit { zxid, payload, .. } => {
                 checked(zxid, &payload);
                 assert_eq!(Some(zxid), self.behind(self.state), "commits in order");
                 assert!(!self.is_cutting(), "into memory that will be thrown away");

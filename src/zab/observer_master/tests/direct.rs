@@ -22,6 +22,38 @@ fn an_observer_is_brought_up_to_date_and_hears_of_commits_qp_141() {
     assert_eq!(bench.pass(1000), "7: PING 3.4");
 }
 
+/// Who is brought up to date behind it hears of it with NEWLEADER, and who has a newer one is let go
+/// as by a leader.
+#[test]
+fn a_change_of_the_members_is_passed_on_qp_131_qp_141() {
+    let mut bench = Bench::new("3.1");
+    bench.observer(7, 9);
+    bench.join(8, 10);
+    let view = "server.1=h1:1:2\nserver.2=h2:1:2\nserver.9=h9:1:2:observer\nversion=300000002";
+    assert_eq!(
+        describe(&bench.activate("3.2", view)),
+        "7: INFORMANDACTIVATE 3.2 (1)"
+    );
+    assert_eq!(
+        bench.has(8, "3.1"),
+        "8: DIFF 3.2\n8: PROPOSAL 3.2\n8: COMMIT 3.2\n8: NEWLEADER 3.0 of 300000002"
+    );
+}
+
+/// The peer of a follower sees a view when it is proposed. Observers that got it then would keep it
+/// although it may come to nothing.
+#[test]
+fn observers_do_not_hear_of_a_view_that_is_only_proposed_qp_141() {
+    let committed = "server.1=h1:1:2\nserver.2=h2:1:2\nserver.3=h3:1:2\nversion=200000001";
+    let proposed = "server.1=h1:1:2\nserver.2=h2:1:2\nserver.9=h9:1:2:observer\nversion=300000002";
+    let mut bench = Bench::of_view(&format!("{committed}\n--\n{proposed}"), "3.1", |_| {});
+    bench.join(7, 9);
+    assert_eq!(
+        bench.has(7, "3.1"),
+        "7: DIFF 3.1\n7: NEWLEADER 3.0 of 200000001"
+    );
+}
+
 #[test]
 fn what_an_observer_lacks_is_decided_as_by_a_leader() {
     // Window, what the observer has, what it gets.

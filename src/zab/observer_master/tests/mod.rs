@@ -35,6 +35,10 @@ impl Bench {
     }
 
     fn with(window: &str, set: impl FnOnce(&mut ObserverMasterOptions)) -> Self {
+        Self::of_view(VIEW, window, set)
+    }
+
+    fn of_view(view: &str, window: &str, set: impl FnOnce(&mut ObserverMasterOptions)) -> Self {
         let mut recent = Recent::new(500);
         for text in window.split_whitespace() {
             recent.push(zxid(text), payload(zxid(text)));
@@ -50,7 +54,7 @@ impl Bench {
         let term = Term { epoch, committed };
         Self {
             now,
-            master: ObserverMaster::new(ME, options, membership(VIEW), term, now),
+            master: ObserverMaster::new(ME, options, membership(view), term, now),
             recent,
             applied: committed,
             applies: true,
@@ -66,10 +70,20 @@ impl Bench {
     }
 
     fn commit(&mut self, text: &str) -> Vec<ObserverMasterOutput> {
+        self.inform(text, None)
+    }
+
+    /// Commits a change of the members, under which server 1 leads on.
+    fn activate(&mut self, text: &str, view: &str) -> Vec<ObserverMasterOutput> {
+        self.master.commit_view(membership(view).committed());
+        self.inform(text, Some(ServerId(1)))
+    }
+
+    fn inform(&mut self, text: &str, activates: Option<ServerId>) -> Vec<ObserverMasterOutput> {
         let zxid = zxid(text);
         self.recent.push(zxid, payload(zxid));
         let mut out = Vec::new();
-        self.master.inform(zxid, payload(zxid), &mut out);
+        self.master.inform(zxid, payload(zxid), activates, &mut out);
         if self.applies {
             self.applied = zxid;
         }
@@ -217,9 +231,22 @@ fn packet(packet: &ToLearner) -> String {
             assert_eq!(payload, &crate::zab::leader::tests::bench::payload(*zxid));
             format!("INFORM {}", show(*zxid))
         }
+        ToLearner::InformAndActivate {
+            zxid,
+            leader,
+            payload,
+        } => {
+            assert_eq!(payload, &crate::zab::leader::tests::bench::payload(*zxid));
+            format!("INFORMANDACTIVATE {} ({leader})", show(*zxid))
+        }
         ToLearner::NewLeader { zxid, config } => {
-            assert!(config.is_some(), "the view goes with it");
-            format!("NEWLEADER {}", show(*zxid))
+            let view = str::from_utf8(config.as_deref().unwrap()).unwrap();
+            let version = view.lines().last().unwrap();
+            let of_version = match version.strip_prefix("version=").unwrap() {
+                "0" => String::new(),
+                version => format!(" of {version}"),
+            };
+            format!("NEWLEADER {}{of_version}", show(*zxid))
         }
         ToLearner::UpToDate => "UPTODATE".to_owned(),
         ToLearner::Ping { zxid } => format!("PING {}", show(*zxid)),

@@ -203,6 +203,7 @@ impl World {
                 LearnerOutput::Commit {
                     zxid,
                     payload: bytes,
+                    ..
                 } => {
                     assert_eq!(bytes, payload(zxid));
                     observer.history.push(zxid);
