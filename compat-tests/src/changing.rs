@@ -196,8 +196,17 @@ impl Cluster {
 
     /// The same with the ports of `at`, and another role.
     pub fn line(&self, id: usize, at: usize, role: &str) -> String {
+        self.line_for_clients(id, at, role, self.ports(at - 1).start)
+    }
+
+    /// The same, but clients are served where they were.
+    pub fn line_of_moved(&self, id: usize, at: usize, role: &str) -> String {
+        self.line_for_clients(id, at, role, self.ports(id - 1).start)
+    }
+
+    fn line_for_clients(&self, id: usize, at: usize, role: &str, client: u16) -> String {
         let ports = self.ports(at - 1);
-        let (client, quorum, election) = (ports.start, ports.start + 1, ports.start + 2);
+        let (quorum, election) = (ports.start + 1, ports.start + 2);
         let host = self.host(id);
         format!("{id}={host}:{quorum}:{election}:{role};{host}:{client}")
     }

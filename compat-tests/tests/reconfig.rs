@@ -74,7 +74,8 @@ each! {
     observers_of_apache_s_followers: observers_of_followers([Apache, Apache, Ours, Ours, Apache]);
     changes_under_load_apache: changes_under_load([Apache; 5]);
     changes_under_load_ours: changes_under_load([Ours; 5]);
-    changes_under_load_mixed: changes_under_load([Apache, Ours, Apache, Ours, Ours]);
+    changes_under_load_led_by_ours: changes_under_load([Apache, Ours, Apache, Ours, Ours]);
+    changes_under_load_led_by_apache: changes_under_load([Ours, Apache, Ours, Apache, Apache]);
     refusals_of_apache: refusals([Apache; 3]);
     refusals_of_ours: refusals([Ours; 3]);
     disabled_on_apache: disabled([Apache; 3]);
@@ -152,7 +153,8 @@ fn grow_and_shrink(kinds: &[Kind]) {
     cluster.expect_writes(&[1, 2, 3]);
 }
 
-/// Followers get other ports for clients, for elections and for learners.
+/// QP-137: followers get other ports for clients, for elections and for learners; who was connected
+/// before stays connected.
 fn ports_change(kinds: &[Kind]) {
     let mut cluster = Cluster::start(kinds);
     let ids = ids(kinds);
@@ -324,54 +326,109 @@ fn one_to_three_and_back(kinds: &[Kind]) {
 }
 
 /// One change after the other, drawn from fixed numbers, while clients write: a server goes, comes
-/// back, votes or only observes. Every history is as it may be, and all know the same members.
+/// back, votes or only observes, or is reached at other ports. Every history is as it may be, and all
+/// know the same members.
 fn changes_under_load(kinds: &[Kind]) {
     let mut cluster = Cluster::start(kinds);
     let ids = ids(kinds);
-    let mut lines: BTreeMap<usize, String> = ids
-        .iter()
-        .map(|id| (*id, cluster.server_line(*id)))
-        .collect();
     let addresses: Vec<_> = ids.iter().map(|id| cluster.address(*id)).collect();
     let load = Load::start(&addresses, LoadOptions::default());
+    let mut members = Members::all(&ids);
     let mut random: u32 = 7;
     let mut draw = |below: usize| {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (random >> 16) as usize % below
     };
-    for _ in 0..rounds(6) {
+    for _ in 0..rounds(8) {
         let id = ids[draw(ids.len())];
-        let voters = lines.values().filter(|line| line.contains("participant"));
-        let may_go = voters.count() > 3;
-        let change = match draw(3) {
+        let may_go = members.voters() > 3;
+        match draw(4) {
             0 if may_go => {
-                lines.remove(&id);
-                Change::leave(&[id])
+                members.0.remove(&id);
+                cluster.reconfigure(cluster.leader(), &Change::leave(&[id]));
             }
-            1 if may_go => {
-                lines.insert(id, cluster.line(id, id, "observer"));
-                Change::join(&[cluster.line(id, id, "observer")])
+            1 if may_go => members.join(&cluster, id, false),
+            2 => {
+                members.move_ports(id);
+                members.join(&cluster, id, true);
             }
-            _ => {
-                // An observer has to be out first: its vote may be needed for the change.
-                if lines.get(&id).is_some_and(|line| line.contains("observer")) {
-                    let leader = cluster.leader();
-                    cluster.reconfigure(leader, &Change::leave(&[id]));
-                }
-                lines.insert(id, cluster.server_line(id));
-                Change::join(&[cluster.server_line(id)])
-            }
-        };
-        let leader = cluster.leader();
-        cluster.reconfigure(leader, &change);
+            _ => members.join(&cluster, id, true),
+        }
         load.await_writes(100, ENSEMBLE_PATIENCE);
     }
-    let expected: Vec<String> = lines.values().cloned().collect();
-    cluster.await_config(&ids, &expected);
+    cluster.await_config(&ids, &members.lines(&cluster));
     tell(
         "reconfig::changes_under_load",
         &load.finish(&addresses).expect(Rules::STRICT),
     );
+}
+
+/// Who is to be a member by now.
+struct Members(BTreeMap<usize, Membership>);
+
+#[derive(Clone, Copy)]
+struct Membership {
+    votes: bool,
+    /// Whose ports it has: its own or those of one of two places that are free.
+    place: usize,
+}
+
+impl Members {
+    fn all(ids: &[usize]) -> Self {
+        let votes = true;
+        Self(
+            ids.iter()
+                .map(|id| (*id, Membership { votes, place: *id }))
+                .collect(),
+        )
+    }
+
+    fn voters(&self) -> usize {
+        self.0.values().filter(|member| member.votes).count()
+    }
+
+    /// To a free place, or back to its own.
+    fn move_ports(&mut self, id: usize) {
+        let is_taken = |place: usize| self.0.values().any(|member| member.place == place);
+        let place = match self.0.get(&id) {
+            Some(member) if member.place == id => (MEMBERS_MAX + 1..=MEMBERS_MAX + 2)
+                .find(|place| !is_taken(*place))
+                .unwrap_or(id),
+            _ => id,
+        };
+        self.0
+            .entry(id)
+            .or_insert(Membership { votes: true, place })
+            .place = place;
+    }
+
+    /// It votes, or only observes.
+    fn join(&mut self, cluster: &Cluster, id: usize, votes: bool) {
+        // An observer has to be out first: its vote may be needed for the change.
+        if votes && self.0.get(&id).is_some_and(|member| !member.votes) {
+            cluster.reconfigure(cluster.leader(), &Change::leave(&[id]));
+        }
+        let member = self.0.entry(id).or_insert(Membership { votes, place: id });
+        member.votes = votes;
+        let line = member.line(cluster, id);
+        cluster.reconfigure(cluster.leader(), &Change::join(&[line]));
+    }
+
+    fn lines(&self, cluster: &Cluster) -> Vec<String> {
+        let lines = self.0.iter().map(|(id, member)| member.line(cluster, *id));
+        lines.collect()
+    }
+}
+
+impl Membership {
+    fn line(&self, cluster: &Cluster, id: usize) -> String {
+        let role = if self.votes {
+            "participant"
+        } else {
+            "observer"
+        };
+        cluster.line_of_moved(id, self.place, role)
+    }
 }
 
 /// What is refused, and with which code.
