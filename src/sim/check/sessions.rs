@@ -20,6 +20,10 @@ use crate::sim::world::Micros;
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     timeouts_ms: BTreeMap<SessionId, i32>,
+    /// When they were first proposed.
+    opened: BTreeMap<SessionId, Micros>,
+    /// When each client last lost, or gave up, a connection.
+    left: BTreeMap<ClientId, Micros>,
     /// When each server last heard of a session while it led.
     heard: BTreeMap<(ServerId, SessionId), Micros>,
     /// When a server last began to lead: every session has its full timeout from then.
@@ -109,9 +113,12 @@ impl Sessions {
                 self.local.asked.insert((client, *conn, *xid), at);
             }
             ClientFact::Replied { conn, xid, .. } => self.local.replied(client, *conn, *xid),
-            ClientFact::Disconnected { conn } => self.local.disconnected(client, *conn),
+            ClientFact::Disconnected { conn } => {
+                self.left.insert(client, at);
+                self.local.disconnected(client, *conn);
+            }
             ClientFact::Expired { server, session } if model.is_known(*session) => {
-                return self.check_told(*server, *session, model);
+                return self.check_told(client, *server, *session, model);
             }
             ClientFact::Expired { server, session } => {
                 let stint = stints.get(server).copied().unwrap_or_default();
@@ -122,8 +129,21 @@ impl Sessions {
         Ok(())
     }
 
-    fn check_told(&self, server: ServerId, session: SessionId, model: &Model) -> Verdict {
-        if model.is_open(session)
+    fn check_told(
+        &self,
+        client: ClientId,
+        server: ServerId,
+        session: SessionId,
+        model: &Model,
+    ) -> Verdict {
+        // While one is upgraded, its client may ask for it elsewhere before the leader has heard of it.
+        let asked_after = self.left.get(&client).copied().unwrap_or_default();
+        let was_open = self
+            .opened
+            .get(&session)
+            .is_some_and(|at| *at <= asked_after);
+        if was_open
+            && model.is_open(session)
             && !self.doomed.contains(&session)
             // A server whose term is over and who has not noticed knows no better, as in Apache.
             && self.epochs.get(&server) == Some(&self.newest)
@@ -156,6 +176,7 @@ impl Sessions {
         let session = entry.txn.session;
         match &entry.txn.txn {
             Txn::CreateSession { timeout_ms } => {
+                self.opened.entry(session).or_insert(at);
                 self.timeouts_ms.insert(session, *timeout_ms);
                 self.heard.insert((node, session), at);
             }
