@@ -344,6 +344,10 @@ fn beats(candidate: Candidate, current: Candidate, scene: &Scene<'_>) -> bool {
 /// says, and the leader itself says it leads. Without the second, servers would elect a dead leader
 /// over and over because its followers have not noticed yet. To be made leader by what others say,
 /// this server must be in their round.
+///
+/// A quorum of the committed view is enough to follow: whoever leads asks for the quorums of all views
+/// that it knows. Apache's servers need one of the last view seen too, and one that saw a change which
+/// came to nothing stays out of the ensemble if its own vote was needed for that.
 fn join(said: &BTreeMap<ServerId, Ballot>, ballot: Ballot, scene: &Scene<'_>) -> Option<Decision> {
     let leader = ballot.vote.candidate.leader;
     let leads = if leader == scene.me {
@@ -353,7 +357,13 @@ fn join(said: &BTreeMap<ServerId, Ballot>, ballot: Ballot, scene: &Scene<'_>) ->
         word.is_some_and(|word| word.state == PeerState::Leading)
     };
     let agrees = |other: &Ballot| ballot.agrees_with(other);
-    if !leads || !has_quorum(said, scene, agrees) {
+    let has_quorum = if leader == scene.me {
+        has_quorum(said, scene, agrees)
+    } else {
+        let committed = scene.membership.committed();
+        committed.has_quorum(|server| said.get(&server).is_some_and(agrees))
+    };
+    if !leads || !has_quorum {
         return None;
     }
     Some(Decision {

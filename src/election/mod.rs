@@ -339,16 +339,20 @@ impl Election {
                 return;
             }
         }
+        let sender_looks = ballot.state == PeerState::Looking;
         if !self.membership.is_voter(from) {
-            // The vote of the last election beside the number of this one, also while looking.
-            let vote = Vote {
-                candidate: self.settled_vote.candidate,
-                round: self.round,
-            };
-            out.push(self.reply(from, vote));
+            // The vote of the last election beside the number of this one, also while looking. Who does
+            // not look has only answered: Apache's answers that too, and while one looks and the other
+            // does not, the two have no end.
+            if sender_looks {
+                let vote = Vote {
+                    candidate: self.settled_vote.candidate,
+                    round: self.round,
+                };
+                out.push(self.reply(from, vote));
+            }
             return;
         }
-        let sender_looks = ballot.state == PeerState::Looking;
         match self.phase {
             Phase::Looking(_) => {
                 if sender_looks && ballot.vote.round < self.round {
