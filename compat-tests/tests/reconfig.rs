@@ -18,6 +18,7 @@ use compat_tests::{
     },
     ensemble::{ENSEMBLE_PATIENCE, can_run_or_skip, rounds},
     history::Rules,
+    java::java_or_skip,
     load::{Load, LoadOptions},
     scenarios::tell,
     server::Kind::{self, Apache, Ours},
@@ -68,6 +69,10 @@ each! {
     one_to_three_and_back_ours: one_to_three_and_back([Ours; 3]);
     one_of_ours_to_three_with_apache: one_to_three_and_back([Ours, Apache, Apache]);
     one_of_apache_to_three_with_ours: one_to_three_and_back([Apache, Ours, Ours]);
+    a_client_follows_apache: a_client_follows([Apache; 3]);
+    a_client_follows_ours: a_client_follows([Ours; 3]);
+    a_client_follows_from_apache_to_ours: a_client_follows([Apache, Ours, Ours]);
+    a_client_follows_from_ours_to_apache: a_client_follows([Ours, Apache, Apache]);
     observers_of_followers_apache: observers_of_followers([Apache; 5]);
     observers_of_followers_ours: observers_of_followers([Ours; 5]);
     observers_of_our_followers: observers_of_followers([Ours, Ours, Apache, Apache, Ours]);
@@ -254,6 +259,38 @@ fn the_leader_goes(kinds: &[Kind]) {
     cluster.expect_writes(&ids);
 }
 
+/// Curator starts with the only server, follows `/zookeeper/config`, and is at one of two others with
+/// its session when the first has gone.
+fn a_client_follows(kinds: &[Kind]) {
+    let Some(java) = java_or_skip("reconfig::a_client_follows") else {
+        return;
+    };
+    let mut cluster = Cluster::start(&kinds[..1]);
+    let all: Vec<String> = ids(kinds)
+        .iter()
+        .map(|id| cluster.server_line(*id))
+        .collect();
+    cluster.await_config(&[1], &all[..1]);
+    let connect = cluster.address(1).to_string();
+    let scenario = "reattach_to_other_members";
+    let mut program = java.start("gamekeeper.compat.Main", &[], &[&connect, scenario]);
+    program.expect_line("grow");
+    for id in [2, 3] {
+        let known = [cluster.server_line(1), cluster.line(id, id, "observer")];
+        cluster.launch(id, kinds[id - 1], &known);
+        cluster.await_serving(id);
+    }
+    cluster.reconfigure(1, &Change::join(&all[1..]));
+    cluster.await_config(&[1, 2, 3], &all);
+    program.say("grown");
+    program.expect_line("leave");
+    cluster.reconfigure(2, &Change::leave(&[1]));
+    cluster.await_config(&[2, 3], &all[1..]);
+    cluster.kill(1);
+    program.say("left");
+    assert_eq!(program.finish(), [format!("ok {scenario}")]);
+}
+
 /// Observers hear of changes from the followers that they learn from, also when one of these votes no
 /// more and when one of them votes.
 fn observers_of_followers(kinds: &[Kind]) {
@@ -343,10 +380,7 @@ fn changes_under_load(kinds: &[Kind]) {
         let id = ids[draw(ids.len())];
         let may_go = members.voters() > 3;
         match draw(4) {
-            0 if may_go => {
-                members.0.remove(&id);
-                cluster.reconfigure(cluster.leader(), &Change::leave(&[id]));
-            }
+            0 if may_go => members.leave(&cluster, id),
             1 if may_go => members.join(&cluster, id, false),
             2 => {
                 members.move_ports(id);
@@ -363,71 +397,75 @@ fn changes_under_load(kinds: &[Kind]) {
     );
 }
 
-/// Who is to be a member by now.
+/// Who is to be a member by now, and at which ports; who was removed is still there at its own.
 struct Members(BTreeMap<usize, Membership>);
 
 #[derive(Clone, Copy)]
 struct Membership {
-    votes: bool,
+    votes: Option<bool>,
     /// Whose ports it has: its own or those of one of two places that are free.
     place: usize,
 }
 
 impl Members {
     fn all(ids: &[usize]) -> Self {
-        let votes = true;
-        Self(
-            ids.iter()
-                .map(|id| (*id, Membership { votes, place: *id }))
-                .collect(),
-        )
+        let votes = Some(true);
+        let members = ids.iter().map(|id| (*id, Membership { votes, place: *id }));
+        Self(members.collect())
     }
 
     fn voters(&self) -> usize {
-        self.0.values().filter(|member| member.votes).count()
+        let votes = self.0.values().filter(|member| member.votes == Some(true));
+        votes.count()
+    }
+
+    fn member(&mut self, id: usize) -> &mut Membership {
+        self.0.get_mut(&id).unwrap()
     }
 
     /// To a free place, or back to its own.
     fn move_ports(&mut self, id: usize) {
-        let is_taken = |place: usize| self.0.values().any(|member| member.place == place);
-        let place = match self.0.get(&id) {
-            Some(member) if member.place == id => (MEMBERS_MAX + 1..=MEMBERS_MAX + 2)
-                .find(|place| !is_taken(*place))
-                .unwrap_or(id),
-            _ => id,
+        let is_taken = |place: &usize| self.0.values().any(|member| member.place == *place);
+        let mut free = (MEMBERS_MAX + 1..=MEMBERS_MAX + 2).filter(|place| !is_taken(place));
+        let place = match self.0[&id].place == id {
+            true => free.next().unwrap_or(id),
+            false => id,
         };
-        self.0
-            .entry(id)
-            .or_insert(Membership { votes: true, place })
-            .place = place;
+        self.member(id).place = place;
+    }
+
+    fn leave(&mut self, cluster: &Cluster, id: usize) {
+        self.member(id).votes = None;
+        cluster.reconfigure(cluster.leader(), &Change::leave(&[id]));
     }
 
     /// It votes, or only observes.
     fn join(&mut self, cluster: &Cluster, id: usize, votes: bool) {
         // An observer has to be out first: its vote may be needed for the change.
-        if votes && self.0.get(&id).is_some_and(|member| !member.votes) {
-            cluster.reconfigure(cluster.leader(), &Change::leave(&[id]));
+        if votes && self.0[&id].votes == Some(false) {
+            self.leave(cluster, id);
         }
-        let member = self.0.entry(id).or_insert(Membership { votes, place: id });
-        member.votes = votes;
-        let line = member.line(cluster, id);
+        let member = self.member(id);
+        member.votes = Some(votes);
+        let line = member.line(cluster, id).unwrap();
         cluster.reconfigure(cluster.leader(), &Change::join(&[line]));
     }
 
     fn lines(&self, cluster: &Cluster) -> Vec<String> {
-        let lines = self.0.iter().map(|(id, member)| member.line(cluster, *id));
+        let members = self.0.iter();
+        let lines = members.filter_map(|(id, member)| member.line(cluster, *id));
         lines.collect()
     }
 }
 
 impl Membership {
-    fn line(&self, cluster: &Cluster, id: usize) -> String {
-        let role = if self.votes {
+    fn line(&self, cluster: &Cluster, id: usize) -> Option<String> {
+        let role = if self.votes? {
             "participant"
         } else {
             "observer"
         };
-        cluster.line_of_moved(id, self.place, role)
+        Some(cluster.line_of_moved(id, self.place, role))
     }
 }
 

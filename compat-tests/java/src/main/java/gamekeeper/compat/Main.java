@@ -61,6 +61,7 @@ public final class Main {
         SCENARIOS.put("load_many_ephemerals", Load::manyEphemerals);
         SCENARIOS.put("reattach", Reattach::afterRestart);
         SCENARIOS.put("reattach_many_watches", Reattach::manyWatches);
+        SCENARIOS.put("reattach_to_other_members", Following::otherMembers);
     }
 
     public static void main(String[] args) {

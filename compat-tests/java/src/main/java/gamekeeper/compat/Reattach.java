@@ -119,8 +119,17 @@ final class Reattach {
     }
 
     private static void serverRestarts() throws Exception {
-        System.out.println("restart");
+        ask("restart");
+    }
+
+    /** Asks the driver for something, and waits until it says that it is done. */
+    static void ask(String what) throws Exception {
+        System.out.println(what);
         System.out.flush();
-        require(System.in.read() >= 0, "the driver restarts the server");
+        int read;
+        do {
+            read = System.in.read();
+            require(read >= 0, "the driver does it: " + what);
+        } while (read != '\n');
     }
 }
