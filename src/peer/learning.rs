@@ -18,7 +18,7 @@ use crate::peer::requests::{Ready, Requests};
 use crate::peer::seam::Write;
 use crate::peer::{ClientOutput, Door, Mode, Output, Peer, Role};
 use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
-use crate::quorum::QuorumView;
+use crate::quorum::{ConfigVersion, QuorumView};
 use crate::session::{Scope, password};
 use crate::tree::Database;
 use crate::zab::{
@@ -256,9 +256,16 @@ impl Learning {
         }
     }
 
-    /// UPTODATE: what came with NEWLEADER is in force, then clients are served.
+    /// UPTODATE: what came with NEWLEADER is in force, then clients are served. A view that is proposed
+    /// and not committed is not in force: Apache's servers take it for that when they join meanwhile,
+    /// and have it for ever if it comes to nothing.
     fn serve(&mut self, epoch: Epoch) {
-        let activate = self.new_leader_view.take().map(|view| Step::Activate {
+        let is_pending = |view: &Arc<QuorumView>| {
+            let mut records = self.proposals.iter().map(|(record, _)| record);
+            records.any(|record| ConfigVersion::of(record.zxid) == view.version())
+        };
+        let in_force = self.new_leader_view.take().filter(|view| !is_pending(view));
+        let activate = in_force.map(|view| Step::Activate {
             view,
             leader: None,
             source: Source::Word,

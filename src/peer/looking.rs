@@ -22,7 +22,7 @@ use crate::peer::read_only::ReadOnly;
 use crate::peer::{Door, Output, Peer, Role};
 use crate::proto::TxnRecord;
 use crate::tree::Database;
-use crate::zab::{Leader, LeaderInput, NO_DATA};
+use crate::zab::{Leader, LeaderInput, NO_DATA, ZabOptions};
 
 /// See the module.
 #[derive(Debug)]
@@ -160,7 +160,11 @@ impl Peer {
         self.feed_election(now, db, input, out);
         let member = self.member.as_ref().expect("only a member joins");
         if leader == member.options.me {
-            self.become_leading(now, db, out);
+            // Nobody has voted for it: a voter that has missed the change will not find it, but looks.
+            let mut zab = member.options.zab;
+            let patience_ms = zab.wait_for_epoch_max_ms.unwrap_or(u64::MAX);
+            zab.wait_for_epoch_max_ms = Some(patience_ms.min(zab.tick_ms / 2));
+            self.become_leading(now, db, zab, out);
         } else {
             self.become_learning(now, db, leader, out);
         }
@@ -249,7 +253,10 @@ impl Peer {
         out.push(Output::Eager(false));
         self.end_read_only(out);
         match elected.state {
-            PeerState::Leading => self.become_leading(now, db, out),
+            PeerState::Leading => {
+                let member = self.member.as_ref().expect("only a member leads");
+                self.become_leading(now, db, member.options.zab, out);
+            }
             PeerState::Following | PeerState::Observing => {
                 self.become_learning(now, db, leader, out);
             }
@@ -257,13 +264,13 @@ impl Peer {
         }
     }
 
-    fn become_leading(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
+    fn become_leading(&mut self, now: Now, db: &Database, zab: ZabOptions, out: &mut Vec<Output>) {
         let member = self.member.as_ref().expect("only a member leads");
         let options = &member.options;
         let mut asked = Vec::new();
         let zab = Leader::new(
             options.me,
-            options.zab,
+            zab,
             member.membership.clone(),
             member.standing(db.last_zxid()),
             now.monotonic,

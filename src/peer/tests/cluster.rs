@@ -328,8 +328,8 @@ impl Cluster {
         self.settle();
     }
 
-    /// Cuts the links of those who learn from a follower.
-    pub(super) fn cut_links_of_observers(&mut self, at: usize) {
+    /// Cuts the links of those who learn from a server.
+    pub(super) fn cut_links_of_learners(&mut self, at: usize) {
         let of_observers = self.links.iter().filter(|(_, (master, _))| *master == at);
         let of_observers: Vec<_> = of_observers.map(|(link, _)| *link).collect();
         for link in of_observers {

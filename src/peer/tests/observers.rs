@@ -103,7 +103,7 @@ fn what_is_in_flight_when_a_follower_begins_to_serve_reaches_its_observers_qp_14
     // The other follower hears nothing of what is proposed, and serves no observers any more.
     cluster.nodes[other].held = Some(Vec::new());
     cluster.nodes[other].open_door = None;
-    cluster.cut_links_of_observers(other);
+    cluster.cut_links_of_learners(other);
     for number in 0..5 {
         let body = create_body(&format!("/in-flight-{number}"), 0);
         cluster.ask(client, Op::Create, &body);
@@ -169,7 +169,7 @@ fn without_a_follower_that_serves_it_an_observer_learns_from_the_leader() {
         // A follower whose port cannot be bound.
         if cluster.nodes[at].open_door == Some(Door::Follower) {
             cluster.nodes[at].open_door = None;
-            cluster.cut_links_of_observers(at);
+            cluster.cut_links_of_learners(at);
         }
     }
     cluster.pass(6000);

@@ -26,8 +26,9 @@ pub(super) struct Proposals {
     row: VecDeque<Proposal>,
     /// Whose syncs are answered behind the COMMIT of which transaction, in order.
     syncs: VecDeque<(Zxid, QuorumLink)>,
-    /// Another server leads from here on: nothing more is committed.
-    is_over: bool,
+    /// Another server leads from here on, and nothing more is committed: the tick up to which learners
+    /// may take to hear of it.
+    over: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Proposals {
             appended: start,
             row: VecDeque::new(),
             syncs: VecDeque::new(),
-            is_over: false,
+            over: None,
         }
     }
 
@@ -65,13 +66,13 @@ impl Proposals {
         self.membership = membership;
     }
 
-    /// Nothing more is committed here.
-    pub(super) fn end(&mut self) {
-        self.is_over = true;
+    /// Nothing more is committed here. Learners may take up to this tick to hear of it.
+    pub(super) fn end(&mut self, tick: u64) {
+        self.over = Some(tick);
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over
+    pub(super) fn over(&self) -> Option<u64> {
+        self.over
     }
 
     /// Who has acknowledged what is proposed and not committed, in order.
@@ -151,7 +152,7 @@ impl Proposals {
 
     /// Takes the next transaction that is committed.
     fn pop_committed(&mut self) -> Option<Proposal> {
-        if self.is_over || !self.row.front()?.acks.has_quorum() {
+        if self.over.is_some() || !self.row.front()?.acks.has_quorum() {
             return None;
         }
         let proposal = self.row.pop_front()?;

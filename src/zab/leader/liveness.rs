@@ -126,8 +126,14 @@ impl Leader {
         };
         if begins_tick {
             self.close_late(out);
-            if self.is_established() && !self.has_support(true) {
+            self.maybe_hand_over(out);
+            if let Phase::Broadcasting(proposals) = &self.phase
+                && proposals.over().is_none()
+                && !self.has_support(true)
+            {
                 self.step_down(StepDown::QuorumLost, out);
+            }
+            if matches!(self.phase, Phase::Over) {
                 return;
             }
             if self.lags() && self.has_support(false) {

@@ -77,16 +77,22 @@ impl Leader {
         if leader != self.me
             && let Phase::Broadcasting(proposals) = &mut self.phase
         {
-            proposals.end();
+            proposals.end(self.ticks.after(1));
         }
         leader
     }
 
-    /// The followers have gone to the leader that was named: this term has done all it can.
+    /// The followers have gone to the leader that was named: this term has done all it can. One that is
+    /// slow has a tick to read the last commit: without it it would look for a leader, and find one that
+    /// nobody has elected.
     pub(super) fn maybe_hand_over(&mut self, out: &mut Vec<LeaderOutput>) {
-        if let Phase::Broadcasting(proposals) = &self.phase
-            && proposals.is_over()
-            && !self.has_support(true)
+        let Phase::Broadcasting(proposals) = &self.phase else {
+            return;
+        };
+        let has_waited = |until: u64| self.ticks.now() > until && !self.has_support(true);
+        if proposals
+            .over()
+            .is_some_and(|until| self.learners.is_empty() || has_waited(until))
         {
             self.step_down(StepDown::HandedOver, out);
         }

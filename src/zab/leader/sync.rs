@@ -166,7 +166,7 @@ impl Leader {
             return;
         };
         let new_leader = (transfer == Transfer::Transactions)
-            .then(|| self.new_leader(epoch, learner.protocol_version));
+            .then(|| self.new_leader(epoch, learner.kind, learner.protocol_version));
         let mut queue = Queue::new(link, out);
         queue.open(plan);
         queue.put_history(history.recent.after(plan.after));
@@ -198,9 +198,15 @@ impl Leader {
         learner.silent_until = (streams == 0).then_some(turn_ends);
     }
 
-    fn new_leader(&self, epoch: Epoch, protocol_version: i32) -> ToLearner {
-        let last_seen = self.membership.views().last().map(ToString::to_string);
-        let config = last_seen.filter(|_| protocol_version >= PROTOCOL_VERSION);
+    /// Brings the view that was seen last, as Apache's does. With the term's begin that is in force; in
+    /// the middle of a term a follower has the proposal of it, and knows that it is not. An observer
+    /// would not, and gets the one that is in force: of another it hears when that is committed.
+    fn new_leader(&self, epoch: Epoch, kind: LearnerKind, protocol_version: i32) -> ToLearner {
+        let view = match (&self.phase, kind) {
+            (Phase::Broadcasting(_), LearnerKind::Observer) => self.membership.committed(),
+            _ => self.membership.last_seen(),
+        };
+        let config = (protocol_version >= PROTOCOL_VERSION).then(|| view.to_string());
         ToLearner::NewLeader {
             zxid: Zxid::start_of(epoch),
             config: config.map(Into::into),
@@ -238,10 +244,10 @@ impl Leader {
             return;
         }
         let is_behind_snapshot = *transfer == Transfer::Snapshot;
-        let protocol_version = learner.protocol_version;
+        let (kind, protocol_version) = (learner.kind, learner.protocol_version);
         learner.silent_until = Some(turn_ends);
         if is_behind_snapshot {
-            let new_leader = self.new_leader(epoch, protocol_version);
+            let new_leader = self.new_leader(epoch, kind, protocol_version);
             send(link, &new_leader, out);
         }
     }
