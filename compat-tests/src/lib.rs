@@ -11,6 +11,9 @@
 //! - [`tree`]: all that a client can see on a server.
 //! - [`maven`]: Apache's jars, and the gate for tests that need Java.
 //! - [`java`]: our own Java programs, compiled and started; [`program`]: such a process.
+//! - [`process`]: signals to processes.
+//! - [`languages`]: our programs in C, Go and Node.js, built once; [`clients`]: the steps that they and others
+//!   take, and what happens to servers and programs meanwhile.
 //! - [`python`]: our Python programs in their virtual environment.
 //! - [`wire`]: framed bytes, written without the `jute` crate so that a test shares no bug with it.
 //! - [`calls`]: a few operations in those bytes.
@@ -27,14 +30,17 @@
 
 pub mod calls;
 pub mod changing;
+pub mod clients;
 pub mod ensemble;
 pub mod eventually;
 pub mod history;
 pub mod java;
+pub mod languages;
 pub mod load;
 pub mod maven;
 pub mod network;
 pub mod ports;
+pub mod process;
 pub mod program;
 pub mod python;
 pub mod scenarios;

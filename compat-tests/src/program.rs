@@ -14,7 +14,7 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use crate::eventually::eventually;
+use crate::{eventually::eventually, process};
 
 /// How long a program may go without printing a line. Scenarios have deadlines of their own below this.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -97,6 +97,15 @@ impl Program {
             .expect("standard input is open until finish()");
         writeln!(stdin, "{line}").expect("the program reads its standard input");
         stdin.flush().expect("the program reads its standard input");
+    }
+
+    /// The program stands still, as one does that its machine has forgotten for a while.
+    pub fn pause(&mut self) {
+        process::pause(&mut self.child, "the program");
+    }
+
+    pub fn resume(&mut self) {
+        process::resume(&mut self.child);
     }
 
     /// Closes its standard input, reads to the end and gives the remaining lines; panics unless it

@@ -14,13 +14,14 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{
     eventually::{eventually, within},
     maven,
     ports::Ports,
+    process,
 };
 
 /// A JVM on a busy two-core machine takes a few seconds; a hung one must not hang the suite.
@@ -255,32 +256,24 @@ impl Server {
 
     /// SIGTERM, then waits for the end.
     pub fn stop(&mut self) -> ExitStatus {
-        self.signal(Signal::TERM);
+        process::signal(&mut self.child, Signal::TERM);
         self.wait()
     }
 
     /// `kill -9`, then waits for the end.
     pub fn kill(&mut self) -> ExitStatus {
-        self.signal(Signal::KILL);
+        process::signal(&mut self.child, Signal::KILL);
         self.wait()
     }
 
     /// SIGSTOP: the process keeps its sockets and, once this returns, does nothing more.
     pub fn pause(&mut self) {
-        self.signal(Signal::STOP);
-        let (kind, pid) = (self.kind, self.raw_pid());
-        // Its threads run on until each has taken the signal.
-        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        eventually(&format!("{kind} stands still"), STOP_PATIENCE, || {
-            let status = waitid(WaitId::Pid(pid), options).expect("the child is ours");
-            let is_still = status.is_some_and(|status| status.stopped());
-            (is_still || self.has_ended()).then_some(())
-        });
+        process::pause(&mut self.child, &self.kind.to_string());
     }
 
     /// SIGCONT, after [`Self::pause`].
     pub fn resume(&mut self) {
-        self.signal(Signal::CONT);
+        process::resume(&mut self.child);
     }
 
     /// Waits for a process that ends by itself or was signalled.
@@ -292,7 +285,7 @@ impl Server {
     }
 
     pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("the child is ours").is_some()
+        process::has_ended(&mut self.child)
     }
 
     pub fn kind(&self) -> Kind {
@@ -330,21 +323,6 @@ impl Server {
     pub fn four_letter_word(&self, word: &str) -> String {
         four_letter_word(self.address, word)
             .unwrap_or_else(|error| panic!("{} does not answer {word}: {error}", self.kind))
-    }
-
-    fn signal(&mut self, signal: Signal) {
-        if self.has_ended() {
-            return;
-        }
-        rustix::process::kill_process(self.raw_pid(), signal)
-            .expect("a child that has not ended takes signals");
-    }
-
-    fn raw_pid(&self) -> Pid {
-        i32::try_from(self.pid())
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a child has a pid")
     }
 }
 
