@@ -9,6 +9,7 @@
 //! | `move <session> <folder>` | The program stands still, the server that has the session is killed, four nodes in the folder are changed, and the program runs again. The one server of a site comes back before that. |
 //! | `moved <session>` | The session must be on a server that runs. |
 //! | `lose-leader` | The leader is killed. |
+//! | `lose-leader-unseen` | The same, and the program stands still until another leads and all others serve. |
 //! | `return` | The server that was killed is back and serves; the answer is `done <address>` of it. |
 //! | `expire <node>` | The program stands still until the node of its session is gone. |
 
@@ -125,6 +126,12 @@ impl Site {
             ["move", session, folder] => self.move_session(program, session, folder),
             ["moved", session] => drop(self.server_of(session)),
             ["lose-leader"] => self.lose_leader(),
+            ["lose-leader-unseen"] => {
+                program.pause();
+                self.lose_leader();
+                self.await_all();
+                program.resume();
+            }
             ["return"] => {
                 let returned = self.take_back();
                 return program.say(&format!("done {returned}"));
@@ -150,8 +157,7 @@ impl Site {
             Self::Several { ensemble, killed } => {
                 ensemble.kill(at);
                 *killed = Some(at);
-                ensemble.await_leader();
-                ensemble.await_all();
+                self.await_all();
             }
         }
         self.change(folder);
@@ -185,6 +191,13 @@ impl Site {
         let leader = ensemble.await_leader();
         ensemble.kill(leader);
         *killed = Some(leader);
+    }
+
+    fn await_all(&mut self) {
+        if let Self::Several { ensemble, .. } = self {
+            ensemble.await_leader();
+            ensemble.await_all();
+        }
     }
 
     fn take_back(&mut self) -> SocketAddr {

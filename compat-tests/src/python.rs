@@ -45,7 +45,9 @@ pub fn python_or_skip(test: &str) -> Option<&'static Python> {
             panic!("{test} needs Python, and GAMEKEEPER_REQUIRE_PYTHON=1 forbids to skip: {why}")
         }
         Err(why) => {
-            announce(&format!("NOT TRIED WITH KAZOO: {test} needs Python: {why}"));
+            announce(&format!(
+                "NOT TRIED WITH THE CLIENTS FOR PYTHON: {test} needs Python: {why}"
+            ));
             None
         }
     }
