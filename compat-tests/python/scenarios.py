@@ -39,15 +39,16 @@ class World:
     """A folder of its own on the server, and clients that are closed when the scenario ends. A new client knows what
     was written before it came."""
 
-    def __init__(self, hosts, name):
+    def __init__(self, hosts, name, timeout=10.0):
         self.hosts = hosts
+        self.timeout = timeout
         self.clients = []
         self.zk = self.client()
         self.root = self.zk.create("/kazoo-%s-" % name, sequence=True)
 
     def client(self, **options):
-        client = KazooClient(hosts=self.hosts, timeout=10.0, connection_retry=KazooRetry(max_tries=-1, max_delay=0.2),
-                             **options)
+        options = {"hosts": self.hosts, "timeout": self.timeout, **options}
+        client = KazooClient(connection_retry=KazooRetry(max_tries=-1, max_delay=0.2), **options)
         self.clients.append(client)
         client.start(timeout=DEADLINE)
         client.retry(client.sync, "/")
