@@ -1,7 +1,7 @@
-//! Our own Java programs in `compat-tests/java`, compiled once through Maven.
+//! Our own Java programs in `compat-tests/java` and `compat-tests/hadoop`, each with its libraries, compiled once
+//! through Maven.
 //!
-//! Classes and the class path of their dependencies land in `<target>/java/programs-<hash of the
-//! sources>/`, under the same kind of lock and behind the same gate as Apache's jars (see [`maven`]).
+//! Classes and the class path of their dependencies land in `<target>/java/<folder>-<hash of the sources>/`, under the same kind of lock and behind the same gate as Apache's jars (see [`maven`]).
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -87,22 +87,36 @@ impl Java {
     }
 }
 
-/// The programs, or `None` after saying on the terminal why `test` is skipped. With
+/// The programs in `compat-tests/java`, or `None` after saying on the terminal why `test` is skipped. With
 /// `GAMEKEEPER_REQUIRE_JAVA=1` there is no skipping.
 pub fn java_or_skip(test: &str) -> Option<&'static Java> {
     static JAVA: OnceLock<Result<Java, String>> = OnceLock::new();
+    compiled_or_skip(test, &JAVA, "java")
+}
+
+/// The same for those in `compat-tests/hadoop`.
+pub fn hadoop_or_skip(test: &str) -> Option<&'static Java> {
+    static HADOOP: OnceLock<Result<Java, String>> = OnceLock::new();
+    compiled_or_skip(test, &HADOOP, "hadoop")
+}
+
+fn compiled_or_skip(
+    test: &str,
+    programs: &'static OnceLock<Result<Java, String>>,
+    folder: &str,
+) -> Option<&'static Java> {
     maven::apache_or_skip(test)?;
-    match JAVA.get_or_init(compile) {
+    match programs.get_or_init(|| compile(folder)) {
         Ok(java) => Some(java),
         // Java, Maven and the jars are there, so this is a fault of ours or a missing download.
         Err(why) => panic!("the Java programs do not compile: {why}"),
     }
 }
 
-fn compile() -> Result<Java, String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("java");
+fn compile(folder: &str) -> Result<Java, String> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let base = target_dir().join("java");
-    let lock_path = base.join("programs.lock");
+    let lock_path = base.join(format!("{folder}.lock"));
     let lock = fs::File::create(&lock_path).map_err(|error| error.to_string())?;
     lock.lock()
         .map_err(|error| format!("{}: {error}", lock_path.display()))?;
@@ -114,7 +128,7 @@ fn compile() -> Result<Java, String> {
             .map_err(|error| error.to_string())?
             .hash(&mut hasher);
     }
-    let built = base.join(format!("programs-{:016x}", hasher.finish()));
+    let built = base.join(format!("{folder}-{:016x}", hasher.finish()));
     let classpath_file = built.join("classpath");
     // Maven writes the class path in the phase after compilation, so its presence means success.
     if !classpath_file.is_file() {
