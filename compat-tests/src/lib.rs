@@ -6,6 +6,7 @@
 //! - [`load`]: clients whose sessions move between servers; [`history`]: what they saw, and whether it may be so.
 //! - [`changing`]: servers whose ensemble changes while it runs.
 //! - [`scenarios`]: what several tests do to ensembles of different members.
+//! - [`cargo`]: programs of this workspace.
 //! - [`ports`]: ports that nobody else gets.
 //! - [`small_disk`]: a file system that is easily full.
 //! - [`tree`]: all that a client can see on a server.
@@ -29,6 +30,7 @@
 )]
 
 pub mod calls;
+pub mod cargo;
 pub mod changing;
 pub mod clients;
 pub mod ensemble;

@@ -18,6 +18,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{
+    cargo,
     eventually::{eventually, within},
     maven,
     ports::Ports,
@@ -349,40 +350,7 @@ pub fn four_letter_word(address: SocketAddr, word: &str) -> std::io::Result<Stri
 pub fn gamekeeper_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let target = maven::target_dir();
-        let executable = std::env::current_exe().expect("a running test has a path");
-        let profile_dir = executable
-            .ancestors()
-            .nth(2)
-            .expect("cargo's layout has three levels");
-        let directory = profile_dir
-            .file_name()
-            .expect("a profile directory has a name");
-        let profile = if directory == "debug" {
-            "dev".as_ref()
-        } else {
-            directory
-        };
-        let output = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "-p",
-                "gamekeeper",
-                "--bin",
-                "gamekeeper",
-                "--target-dir",
-            ])
-            .arg(&target)
-            .arg("--profile")
-            .arg(profile)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stdin(Stdio::null())
-            .output()
-            .expect("cargo built this test, so it can be run");
-        let log = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "gamekeeper does not build:\n{log}");
-        profile_dir.join("gamekeeper")
+        cargo::build(&["-p", "gamekeeper", "--bin", "gamekeeper"]).join("gamekeeper")
     })
 }
 

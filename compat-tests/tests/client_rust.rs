@@ -1,6 +1,7 @@
-//! The `zookeeper-client` crate: every kind of operation it has, and a lock, against either server.
+//! The `zookeeper-client` crate: every kind of operation it has, and a lock, against either server, alone and
+//! as an ensemble; and `examples/rust_steps.rs`, the steps of every client that need a process of their own.
 //!
-//! One server serves all scenarios of a test; each works below a path of its own.
+//! The same servers serve all scenarios of a test; each works below a path of its own.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,12 +9,11 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, process::Command, time::Duration};
 
 use compat_tests::{
-    eventually::PATIENCE,
-    maven::apache_or_skip,
-    server::{Kind, Server, ServerOptions},
+    cargo, clients::Site, ensemble::can_run_or_skip, eventually::PATIENCE, program::Program,
+    server::Kind,
 };
 use tokio::time::timeout;
 use zookeeper_client::{
@@ -24,36 +24,56 @@ use zookeeper_client::{
 
 const PERSISTENT: &CreateOptions<'static> = &CreateMode::Persistent.with_acls(Acls::anyone_all());
 
+const STEPS: [&str; 3] = ["moves", "leader", "expiry"];
+
+fn run(kind: Kind, site: fn(Kind) -> Site, test: &str) {
+    if !can_run_or_skip(test, &[kind]) {
+        return;
+    }
+    let mut site = site(kind);
+    scenarios(&site.connect_string());
+
+    let mut steps = site.steps(&[]);
+    steps.retain(|step| STEPS.contains(step));
+    let built = cargo::build(&["-p", "compat-tests", "--example", "rust_steps"]);
+    let mut command = Command::new(built.join("examples/rust_steps"));
+    command.arg(site.connect_string()).args(&steps);
+    site.accompany(Program::start(command), &steps);
+}
+
 #[test]
 fn apache() {
-    if apache_or_skip("client_rust::apache").is_some() {
-        scenarios(Kind::Apache);
-    }
+    run(Kind::Apache, Site::one, "client_rust::apache");
 }
 
 #[test]
 fn ours() {
-    scenarios(Kind::Ours);
+    run(Kind::Ours, Site::one, "client_rust::ours");
 }
 
-fn scenarios(kind: Kind) {
-    let options = ServerOptions::new()
-        .config("extendedTypesEnabled", true)
-        .property("znode.container.checkIntervalMs", 200);
-    let server = Server::start(kind, &options);
-    let address = server.connect_string();
+#[test]
+fn three_of_apache() {
+    run(Kind::Apache, Site::three, "client_rust::three_of_apache");
+}
+
+#[test]
+fn three_of_ours() {
+    run(Kind::Ours, Site::three, "client_rust::three_of_ours");
+}
+
+fn scenarios(address: &str) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     runtime.block_on(async {
-        operations(&connect(&address, "/operations").await).await;
-        kinds_of_nodes(&connect(&address, "/kinds").await).await;
-        writes_as_one(&connect(&address, "/writes").await).await;
-        reads_as_one(&connect(&address, "/reads").await).await;
-        one_shot_watches(&connect(&address, "/watches").await).await;
-        persistent_watches(&connect(&address, "/persistent").await).await;
-        access_lists(&address).await;
-        lock_is_handed_on(&address).await;
-        ephemerals_end_with_session(&address).await;
-        configuration(&connect(&address, "/configuration").await).await;
+        operations(&connect(address, "/operations").await).await;
+        kinds_of_nodes(&connect(address, "/kinds").await).await;
+        writes_as_one(&connect(address, "/writes").await).await;
+        reads_as_one(&connect(address, "/reads").await).await;
+        one_shot_watches(&connect(address, "/watches").await).await;
+        persistent_watches(&connect(address, "/persistent").await).await;
+        access_lists(address).await;
+        lock_is_handed_on(address).await;
+        ephemerals_end_with_session(address).await;
+        configuration(&connect(address, "/configuration").await, address).await;
     });
 }
 
@@ -337,6 +357,7 @@ async fn access_lists(address: &str) {
             .aversion,
         1
     );
+    stranger.sync("/").await.unwrap();
     assert_eq!(stranger.get_data("/mine").await.unwrap().0, b"data");
     assert_eq!(
         stranger.auth("unheard", b"of").await,
@@ -373,6 +394,7 @@ async fn lock_is_handed_on(address: &str) {
         .await
         .expect("the task ends")
         .expect("the second gets the lock");
+    first.sync("/").await.unwrap();
     assert_eq!(first.get_data("/result").await.unwrap().0, b"second");
 }
 
@@ -382,6 +404,7 @@ async fn ephemerals_end_with_session(address: &str) {
 
     let leaving = connect(address, "/session").await;
     leaving.create("/closes", b"", &ephemeral).await.unwrap();
+    onlooker.sync("/").await.unwrap();
     let (_, gone) = onlooker.check_and_watch_stat("/closes").await.unwrap();
     drop(leaving);
     assert_eq!(
@@ -407,8 +430,10 @@ async fn ephemerals_end_with_session(address: &str) {
         .await
         .unwrap();
     assert_eq!(heir.session_id(), id);
+    heir.sync("/").await.unwrap();
     let stat = heir.check_stat("/session/moves").await.unwrap();
     assert_eq!(stat.map(|stat| stat.ephemeral_owner), Some(id.0));
+    onlooker.sync("/").await.unwrap();
     let (_, gone) = onlooker.check_and_watch_stat("/moves").await.unwrap();
     drop(heir);
     assert_eq!(
@@ -425,9 +450,17 @@ async fn ephemerals_end_with_session(address: &str) {
     assert_eq!(onlooker.state(), SessionState::SyncConnected);
 }
 
-async fn configuration(client: &Client) {
+async fn configuration(client: &Client, address: &str) {
     let (config, stat) = client.get_config().await.unwrap();
-    assert_eq!((config.as_slice(), stat.data_length), (&b""[..], 0));
+    let config = String::from_utf8(config).unwrap();
+    assert_eq!(usize::try_from(stat.data_length), Ok(config.len()));
+    if address.contains(',') {
+        let members = address.split(',').count();
+        assert_eq!(config.lines().count(), members + 1, "{config}");
+        assert!(config.ends_with("version=0"), "{config}");
+    } else {
+        assert_eq!(config, "");
+    }
     let joining = std::iter::once("server.9=localhost:1:2;3");
     let refused = client
         .update_ensemble(
