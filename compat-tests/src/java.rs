@@ -18,6 +18,9 @@ use crate::{
     program::Program,
 };
 
+/// The file that a project's class path is written to, by its `pom.xml`.
+const CLASSPATH: &str = "classpath";
+
 /// The compiled programs.
 #[derive(Debug)]
 pub struct Java {
@@ -115,30 +118,41 @@ fn compiled_or_skip(
 
 fn compile(folder: &str) -> Result<Java, String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let built = build(&sources, folder)?;
+    Ok(Java {
+        classes: built.join("classes").display().to_string(),
+        jars: libraries(&built)?,
+    })
+}
+
+/// Lets Maven build the project in `sources` unless that was done, and returns the directory with the
+/// classes. `name` only makes that directory readable.
+pub fn build(sources: &Path, name: &str) -> Result<PathBuf, String> {
     let base = target_dir().join("java");
-    let lock_path = base.join(format!("{folder}.lock"));
+    let lock_path = base.join(format!("{name}.lock"));
     let lock = fs::File::create(&lock_path).map_err(|error| error.to_string())?;
     lock.lock()
         .map_err(|error| format!("{}: {error}", lock_path.display()))?;
 
     let mut hasher = DefaultHasher::new();
-    for file in files_below(&sources)? {
+    for file in files_below(sources)? {
         file.hash(&mut hasher);
         fs::read(&file)
             .map_err(|error| error.to_string())?
             .hash(&mut hasher);
     }
-    let built = base.join(format!("{folder}-{:016x}", hasher.finish()));
-    let classpath_file = built.join("classpath");
-    // Maven writes the class path in the phase after compilation, so its presence means success.
-    if !classpath_file.is_file() {
+    let built = base.join(format!("{name}-{:016x}", hasher.finish()));
+    // Maven writes the class path after all compilation, so its presence means success.
+    if !built.join(CLASSPATH).is_file() {
         run_maven(&sources.join("pom.xml"), &built)?;
     }
-    let jars = fs::read_to_string(&classpath_file).map_err(|error| error.to_string())?;
-    Ok(Java {
-        classes: built.join("classes").display().to_string(),
-        jars: jars.trim().to_owned(),
-    })
+    Ok(built)
+}
+
+/// The class path of the libraries of a project that [`build`] built.
+pub fn libraries(built: &Path) -> Result<String, String> {
+    let jars = fs::read_to_string(built.join(CLASSPATH)).map_err(|error| error.to_string())?;
+    Ok(jars.trim().to_owned())
 }
 
 fn run_maven(pom: &Path, built: &Path) -> Result<(), String> {

@@ -354,29 +354,56 @@ pub fn gamekeeper_binary() -> &'static Path {
     })
 }
 
-fn command(kind: Kind, cfg: &Path, properties: &[(String, String)]) -> Command {
-    let defines = properties
-        .iter()
-        .map(|(key, value)| format!("-D{key}={value}"));
+/// Where the path of `zoo.cfg` stands in a [`command_line`].
+pub const CONFIG: &str = "{config}";
+/// Where the `-Dkey=value` stand in a [`command_line`].
+pub const PROPERTIES: &str = "{properties}";
+
+/// How a server is started, argument by argument, also by programs that start servers themselves.
+pub fn command_line(kind: Kind) -> Vec<String> {
     let jars = match kind {
         Kind::Apache => maven::apache().map(|apache| apache.classpath.clone()),
         Kind::Old(version) => maven::old_apache(version),
         Kind::Ours => {
-            let mut command = Command::new(gamekeeper_binary());
-            command.arg("serve").arg(cfg).args(defines);
-            return command;
+            let binary = gamekeeper_binary().display().to_string();
+            return words(&[&binary, "serve", CONFIG, PROPERTIES]);
         }
     };
-    let mut command = Command::new("java");
-    // A test server is small and short-lived: the quick compiler and the plain collector.
-    command
-        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-        .args(["-XX:-UsePerfData", "-Dzookeeper.admin.enableServer=false"])
-        .args(defines)
-        .arg("-cp")
-        .arg(jars.unwrap_or_else(|why| panic!("the jars of {kind}: {why}")))
-        .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
-        .arg(cfg);
+    let jars = jars.unwrap_or_else(|why| panic!("the jars of {kind}: {why}"));
+    words(&[
+        "java",
+        // A test server is small and short-lived: the quick compiler and the plain collector.
+        "-Xmx256m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
+        "-Dzookeeper.admin.enableServer=false",
+        PROPERTIES,
+        "-cp",
+        &jars,
+        "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+        CONFIG,
+    ])
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+fn command(kind: Kind, cfg: &Path, properties: &[(String, String)]) -> Command {
+    let line = command_line(kind);
+    let mut command = Command::new(&line[0]);
+    for word in &line[1..] {
+        match word.as_str() {
+            CONFIG => command.arg(cfg),
+            PROPERTIES => command.args(
+                properties
+                    .iter()
+                    .map(|(key, value)| format!("-D{key}={value}")),
+            ),
+            word => command.arg(word),
+        };
+    }
     command
 }
 
