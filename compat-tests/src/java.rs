@@ -100,31 +100,41 @@ pub fn java_or_skip(test: &str) -> Option<&'static Java> {
 }
 
 fn compile() -> Result<Java, String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("java");
+    let (classes, jars) = build(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("java"),
+        "programs",
+    )?;
+    Ok(Java { classes, jars })
+}
+
+/// Compiles the Maven project in `sources` once for each of its states, below a directory that is called
+/// `name`; gives the directory of its classes and the class path of its dependencies.
+pub(crate) fn build(sources: &Path, name: &str) -> Result<(String, String), String> {
     let base = target_dir().join("java");
-    let lock_path = base.join("programs.lock");
+    fs::create_dir_all(&base).map_err(|error| format!("{}: {error}", base.display()))?;
+    let lock_path = base.join(format!("{name}.lock"));
     let lock = fs::File::create(&lock_path).map_err(|error| error.to_string())?;
     lock.lock()
         .map_err(|error| format!("{}: {error}", lock_path.display()))?;
 
     let mut hasher = DefaultHasher::new();
-    for file in files_below(&sources)? {
+    for file in files_below(sources)? {
         file.hash(&mut hasher);
         fs::read(&file)
             .map_err(|error| error.to_string())?
             .hash(&mut hasher);
     }
-    let built = base.join(format!("programs-{:016x}", hasher.finish()));
+    let built = base.join(format!("{name}-{:016x}", hasher.finish()));
     let classpath_file = built.join("classpath");
     // Maven writes the class path in the phase after compilation, so its presence means success.
     if !classpath_file.is_file() {
         run_maven(&sources.join("pom.xml"), &built)?;
     }
     let jars = fs::read_to_string(&classpath_file).map_err(|error| error.to_string())?;
-    Ok(Java {
-        classes: built.join("classes").display().to_string(),
-        jars: jars.trim().to_owned(),
-    })
+    Ok((
+        built.join("classes").display().to_string(),
+        jars.trim().to_owned(),
+    ))
 }
 
 fn run_maven(pom: &Path, built: &Path) -> Result<(), String> {

@@ -11,6 +11,7 @@
 //! - [`tree`]: all that a client can see on a server.
 //! - [`maven`]: Apache's jars, and the gate for tests that need Java.
 //! - [`java`]: our own Java programs, compiled and started; [`program`]: such a process.
+//! - [`suite`]: the JUnit suite of Apache's own build.
 //! - [`python`]: our Python programs in their virtual environment.
 //! - [`wire`]: framed bytes, written without the `jute` crate so that a test shares no bug with it.
 //! - [`calls`]: a few operations in those bytes.
@@ -40,5 +41,6 @@ pub mod python;
 pub mod scenarios;
 pub mod server;
 pub mod small_disk;
+pub mod suite;
 pub mod tree;
 pub mod wire;
