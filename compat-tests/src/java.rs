@@ -129,6 +129,7 @@ fn compile(folder: &str) -> Result<Java, String> {
 /// classes. `name` only makes that directory readable.
 pub fn build(sources: &Path, name: &str) -> Result<PathBuf, String> {
     let base = target_dir().join("java");
+    fs::create_dir_all(&base).map_err(|error| format!("{}: {error}", base.display()))?;
     let lock_path = base.join(format!("{name}.lock"));
     let lock = fs::File::create(&lock_path).map_err(|error| error.to_string())?;
     lock.lock()

@@ -15,6 +15,7 @@
 //! - [`process`]: signals to processes.
 //! - [`languages`]: our programs in C, Go and Node.js, built once; [`clients`]: the steps that they and others
 //!   take, and what happens to servers and programs meanwhile.
+//! - [`suite`]: the JUnit suite of Apache's own build.
 //! - [`python`]: our Python programs in their virtual environment.
 //! - [`wire`]: framed bytes, written without the `jute` crate so that a test shares no bug with it.
 //! - [`calls`]: a few operations in those bytes.
@@ -48,5 +49,6 @@ pub mod python;
 pub mod scenarios;
 pub mod server;
 pub mod small_disk;
+pub mod suite;
 pub mod tree;
 pub mod wire;

@@ -87,9 +87,20 @@ impl ListenAddress {
                 SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.port)),
             ]),
             ListenHost::Ip(ip) => Ok(vec![SocketAddr::from((*ip, self.port))]),
-            ListenHost::Name(name) => Ok((name.as_str(), self.port).to_socket_addrs()?.collect()),
+            ListenHost::Name(name) => match without_zone(name) {
+                Some(ip) => Ok(vec![SocketAddr::from((ip, self.port))]),
+                None => Ok((name.as_str(), self.port).to_socket_addrs()?.collect()),
+            },
         }
     }
+}
+
+/// The address of `address%interface`, as Java prints addresses of interfaces. Only a link-local one
+/// needs the interface, and those the resolver knows; other addresses with one it refuses.
+fn without_zone(name: &str) -> Option<Ipv6Addr> {
+    let (address, _interface) = name.split_once('%')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    (!address.is_unicast_link_local() && !address.is_multicast()).then_some(address)
 }
 
 /// Sizes on the client's wire.
@@ -361,4 +372,21 @@ pub struct PurgeOptions {
     pub snapshots_kept: u32,
     /// Time between purges; the first is at the start.
     pub interval_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_an_interface_is_one_to_bind() {
+        let candidates = |name: &str| {
+            let host = ListenHost::Name(name.to_owned());
+            ListenAddress { host, port: 2181 }.candidates().ok()
+        };
+        let loopback = SocketAddr::from((Ipv6Addr::LOCALHOST, 2181));
+        assert_eq!(candidates("0:0:0:0:0:0:0:1%lo"), Some(vec![loopback]));
+        assert_eq!(without_zone("fe80::1%lo"), None);
+        assert_eq!(without_zone("zk%lo"), None);
+    }
 }
