@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Now, SessionId, Xid, Zxid};
 use crate::peer::learning::Step;
 use crate::peer::pipeline::{Asked, InFlight, Task};
-use crate::peer::{ClientOutput, Output, Peer, Role, reply};
+use crate::peer::{ClientOutput, ConnId, Output, Peer, Role, reply};
 use crate::proto::{ErrorCode, Txn, TxnRecord, WriteReply};
 use crate::session::password;
 use crate::tree::{Applied, Database};
@@ -195,6 +195,7 @@ impl Peer {
         self.sessions.remove(session);
         if let Role::Learning(role) = &mut self.role {
             role.requests.forget(session);
+            role.holders.forget(session);
         }
         if let Some(conn) = self.connections.holder_of(session) {
             self.connections.detach(conn);
@@ -215,11 +216,8 @@ impl Peer {
         if !self.connections.contains(conn) {
             return;
         }
-        // The client is served elsewhere by now, so what it hears from here would mislead it.
         if reply.says(ErrorCode::SessionMoved) {
-            let session = self.connections.detach(conn);
-            self.on_client_left(conn, session);
-            out.push(ClientOutput::Close { conn });
+            self.lose_client(conn, out);
         } else {
             out.push(ClientOutput::Reply {
                 conn,
@@ -229,6 +227,13 @@ impl Peer {
                 reply,
             });
         }
+    }
+
+    /// A client is served elsewhere by now, and what it would hear from here would mislead it.
+    pub(super) fn lose_client(&mut self, conn: ConnId, out: &mut Vec<ClientOutput>) {
+        let session = self.connections.detach(conn);
+        self.on_client_left(conn, session);
+        out.push(ClientOutput::Close { conn });
     }
 
     fn report_mismatch(&mut self, applied: &Applied) {

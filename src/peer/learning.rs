@@ -11,7 +11,7 @@ use crate::base::{
     ConnId, Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Xid, Zxid, limits,
 };
 use crate::peer::member::Member;
-use crate::peer::observers::Questions;
+use crate::peer::observers::{Holders, Questions};
 use crate::peer::pipeline::Asked;
 use crate::peer::reconfig::{Source, view_of};
 use crate::peer::requests::{Ready, Requests};
@@ -48,6 +48,7 @@ pub(super) struct Learning {
     returning: HashMap<SessionId, Returning>,
     /// Who is to hear the leader's answers.
     pub(super) questions: Questions,
+    pub(super) holders: Holders,
     /// Those who learn from this follower, while it serves them.
     pub(super) observers: Option<Box<ObserverMaster>>,
     /// What the disk is asked for waits among the steps: the state is to be written down when it
@@ -118,6 +119,7 @@ impl Learning {
             requests: Requests::default(),
             returning: HashMap::new(),
             questions: Questions::default(),
+            holders: Holders::default(),
             observers: None,
             disk_waits: false,
             serves: None,
@@ -427,7 +429,9 @@ impl Peer {
             LearnerOutput::Ping { zxid } => self.answer_ping(now, zxid, out),
             LearnerOutput::Revalidated { session, is_valid } => {
                 match role.questions.on_session(session) {
-                    Some(link) => self.answer_observer(link, session, is_valid, out),
+                    Some(link) => {
+                        self.answer_observer(link, (session, is_valid), out, client);
+                    }
                     None => self.on_revalidated(now, session, is_valid, client),
                 }
             }
@@ -626,6 +630,9 @@ impl Peer {
             return self.refuse_session(conn, client);
         }
         role.requests.forget(session);
+        if role.observers.is_some() {
+            role.holders.give(session, None);
+        }
         if let Some(old) = self.connections.attach(conn, session) {
             client.push(ClientOutput::Close { conn: old });
         }

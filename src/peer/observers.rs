@@ -4,13 +4,13 @@
 //! The leader answers syncs, and what it is asked about sessions, in the order in which they came, and
 //! names nobody: who asked is kept in that order, own clients and observers alike.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
 use crate::base::{Now, QuorumLink, ServerId, SessionId, Zxid};
 use crate::peer::learning::Step;
-use crate::peer::{Door, Input, Output, Peer, Role};
+use crate::peer::{ClientOutput, Door, Input, Output, Peer, Role};
 use crate::proto::Op;
 use crate::tree::Database;
 use crate::zab::{
@@ -52,6 +52,28 @@ impl Questions {
 
     fn is_full(&self) -> bool {
         self.syncs.len() + self.sessions.len() >= QUESTIONS_MAX
+    }
+}
+
+/// Whom each session was given to last, of those that learn from here and the own clients; `None` is
+/// an own client. To the leader they are all one: that a session has moved among them is seen here
+/// alone. Apache's follower does not see it, and takes what the old one has still under way.
+#[derive(Debug, Default)]
+pub(super) struct Holders(HashMap<SessionId, Option<QuorumLink>>);
+
+impl Holders {
+    pub(super) fn give(&mut self, session: SessionId, to: Option<QuorumLink>) {
+        self.0.insert(session, to);
+    }
+
+    pub(super) fn forget(&mut self, session: SessionId) {
+        self.0.remove(&session);
+    }
+
+    /// Whether somebody else has the session than the one that asks for something in it.
+    fn has_moved(&self, session: SessionId, from: QuorumLink) -> bool {
+        let holder = self.0.get(&session);
+        holder.is_some_and(|holder| *holder != Some(from))
     }
 }
 
@@ -148,10 +170,18 @@ impl Peer {
     pub(super) fn answer_observer(
         &mut self,
         link: QuorumLink,
-        session: SessionId,
-        is_valid: bool,
+        (session, is_valid): (SessionId, bool),
         out: &mut Vec<Output>,
+        client: &mut Vec<ClientOutput>,
     ) {
+        if let Role::Learning(role) = &mut self.role
+            && is_valid
+        {
+            role.holders.give(session, Some(link));
+            if let Some(conn) = self.connections.holder_of(session) {
+                self.lose_client(conn, client);
+            }
+        }
         self.tell_observers(out, |observers, asked| {
             observers.answer_revalidate(link, session, is_valid, asked);
         });
@@ -194,9 +224,17 @@ impl Peer {
                 {
                     self.refuse_observer(link, out);
                 }
+                ObserverMasterOutput::Request { link, request }
+                    if role.holders.has_moved(request.session, link) =>
+                {
+                    // Its client has left that observer: nobody waits for an answer.
+                    tracing::debug!(%link, session = %request.session, "passing over a request of a session that has moved");
+                }
                 ObserverMasterOutput::Request { link, request } => {
                     if request.op == Op::Sync.number() {
                         role.questions.ask_sync(Some(link));
+                    } else if request.op == Op::CreateSession.number() {
+                        role.holders.give(request.session, Some(link));
                     }
                     role.zab.forward(request, &mut to_leader);
                 }

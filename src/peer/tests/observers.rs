@@ -74,6 +74,34 @@ fn a_session_moves_between_an_observer_its_follower_and_others_qp_141() {
     assert!(cluster.nodes[3].client.iter().any(refused));
 }
 
+/// To the leader a follower and all that learn from it are one.
+#[test]
+fn what_a_session_asked_before_it_moved_beside_its_observer_does_not_come_behind_qp_108() {
+    let mut cluster = Cluster::with_masters(3, 4);
+    cluster.pass(3000);
+    let first = master(&cluster, 3);
+    let beside = (4..7).find(|at| master(&cluster, *at) == first);
+    // There are two followers for four observers.
+    let (old, new) = match beside {
+        Some(beside) => (3, beside),
+        None => (4, 5),
+    };
+    let follower = master(&cluster, old);
+    assert_eq!(follower, master(&cluster, new));
+    for (old, new) in [(old, new), (follower, new), (new, follower)] {
+        let before = cluster.connect(old, SessionId::NONE);
+        cluster.create(before, &format!("/before-{old}-{new}"));
+        let after = cluster.connect(new, before.session);
+        assert_eq!(after.session, before.session);
+        let late = format!("/late-{old}-{new}");
+        cluster.ask(before, Op::Create, &create_body(&late, 0));
+        cluster.settle();
+        cluster.create(after, &format!("/after-{old}-{new}"));
+        assert!(cluster.nodes[new].db.tree.node(&late).is_none());
+        cluster.assert_same_state();
+    }
+}
+
 #[test]
 fn a_session_at_an_observer_lives_as_long_as_it_is_heard_of_qp_141() {
     let mut cluster = served();

@@ -365,14 +365,18 @@ fn who_joins_while_a_change_is_proposed_does_not_take_it_for_decided() {
     let client = cluster.connect(4, SessionId::NONE);
     let before = cluster.config(4);
     let late = [0, 5];
-    late.map(|at| cluster.kill(at));
+    for at in late {
+        cluster.kill(at);
+    }
     cluster.settle();
     for at in 1..4 {
         cluster.nodes[at].held = Some(Vec::new());
     }
     cluster.ask(client, Op::Reconfig, &request("", "1"));
     cluster.settle();
-    late.map(|at| cluster.restart(at));
+    for at in late {
+        cluster.restart(at);
+    }
     cluster.pass(TICK);
     assert_eq!(cluster.modes()[0], Some(Mode::Follower));
     assert_eq!(cluster.modes()[5], Some(Mode::Observer));
