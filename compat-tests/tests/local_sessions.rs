@@ -95,7 +95,7 @@ ensembles! {
 fn a_local_session_writes_and_is_in_no_transaction(ensemble: &Ensemble) {
     for server in SERVERS {
         let path = format!("/written-{server}");
-        let before = zxid(ensemble, server);
+        let before = settled_zxid(ensemble, server);
         let (mut client, _) = open(ensemble, server);
         assert_eq!(zxid(ensemble, server), before, "nobody else hears of it");
         create(&mut client, &path, b"", PERSISTENT);
@@ -120,7 +120,7 @@ fn an_ephemeral_node_is_refused(ensemble: &Ensemble) {
         let (mut client, _) = open(ensemble, server);
         let body = create_body("/ephemeral", b"", EPHEMERAL);
         for op in [CREATE, CREATE2] {
-            let before = zxid(ensemble, server);
+            let before = settled_zxid(ensemble, server);
             let reply = call(&mut client, op, &body);
             let answer = (reply.error, reply.zxid, reply.body);
             assert_eq!(answer, (EPHEMERAL_ON_LOCAL_SESSION, before + 1, vec![]));
@@ -176,7 +176,7 @@ fn a_local_session_comes_back_to_its_server_only(ensemble: &Ensemble) {
 
 fn a_local_session_expires_where_it_is(ensemble: &Ensemble) {
     for server in SERVERS {
-        let before = zxid(ensemble, server);
+        let before = settled_zxid(ensemble, server);
         let (mut client, session) =
             Client::open_session(ensemble.address(server), SHORT_TIMEOUT_MS);
         client.expect_close();
@@ -240,7 +240,7 @@ fn an_ephemeral_node_makes_a_session_global(ensemble: &Ensemble) {
     for server in SERVERS {
         for op in [CREATE, CREATE2] {
             let path = format!("/ephemeral-{server}-{op}");
-            let before = zxid(ensemble, server);
+            let before = settled_zxid(ensemble, server);
             let (mut client, session) = open(ensemble, server);
             let body = create_body(&path, b"", EPHEMERAL);
             let reply = call(&mut client, op, &body);
@@ -277,8 +277,7 @@ fn a_multi_makes_a_session_global(ensemble: &Ensemble) {
         let name = |part: &str| format!("/multi-{server}-{part}");
         let (mut client, session) = open(ensemble, server);
         let plain = [(CREATE, create_body(&name("a"), b"", PERSISTENT))];
-        ensemble.await_same_zxid();
-        let before = zxid(ensemble, server);
+        let before = settled_zxid(ensemble, server);
         let reply = call(&mut client, MULTI, &multi(&plain));
         assert_eq!((reply.error, reply.zxid), (0, before + 1), "no need yet");
         let parts = [
@@ -345,6 +344,12 @@ fn come_back(ensemble: &Ensemble, server: usize, session: &Session) -> Option<Cl
     }
     assert_eq!(&answer, session);
     Some(client)
+}
+
+/// What a server has applied once none is behind another.
+fn settled_zxid(ensemble: &Ensemble, server: usize) -> i64 {
+    ensemble.await_same_zxid();
+    zxid(ensemble, server)
 }
 
 fn zxid(ensemble: &Ensemble, server: usize) -> i64 {
