@@ -10,13 +10,16 @@ use std::{
     env, fs,
     hash::{Hash, Hasher},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::{Mutex, PoisonError},
 };
 
 use crate::{
+    clients::Site,
+    ensemble::can_run_or_skip,
     maven::{announce, target_dir},
-    program::Program,
+    program::{Program, run},
+    server::Kind,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +54,27 @@ impl Scenarios {
 }
 
 impl Language {
+    /// Has the program take the steps that all clients can, and the `further` ones that this one can, on
+    /// servers of a kind; or skips `test`.
+    pub fn take_steps(
+        self,
+        kind: Kind,
+        site: fn(Kind) -> Site,
+        further: &[&'static str],
+        test: &str,
+    ) {
+        if !can_run_or_skip(test, &[kind]) {
+            return;
+        }
+        let Some(scenarios) = self.or_skip(test) else {
+            return;
+        };
+        let mut site = site(kind);
+        let steps = site.steps(further);
+        let program = scenarios.start(&site.connect_string(), &steps);
+        site.accompany(program, &steps);
+    }
+
     /// The program in this language, or `None` after saying on the terminal why `test` is skipped.
     pub fn or_skip(self, test: &str) -> Option<Scenarios> {
         static BUILT: Mutex<Option<HashMap<Language, Result<PathBuf, String>>>> = Mutex::new(None);
@@ -165,20 +189,4 @@ fn files_in(directory: &Path) -> Result<Vec<PathBuf>, String> {
 
 fn has_extension(file: &Path, extension: &str) -> bool {
     file.extension().is_some_and(|found| found == extension)
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{command:?} does not start: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!(
-        "{command:?} ended with {}: {}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    ))
 }

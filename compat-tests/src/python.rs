@@ -9,13 +9,13 @@ use std::{
     env, fs,
     hash::{Hash, Hasher},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::OnceLock,
 };
 
 use crate::{
     maven::{announce, target_dir},
-    program::Program,
+    program::{Program, run},
 };
 
 /// An interpreter that finds what `requirements.txt` names.
@@ -80,21 +80,6 @@ fn prepare() -> Result<Python, String> {
     Ok(Python {
         interpreter: environment.join("bin/python"),
     })
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{command:?} does not start: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "{command:?} ended with {}: {errors}",
-        output.status
-    ))
 }
 
 fn folder() -> PathBuf {

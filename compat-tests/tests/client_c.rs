@@ -1,21 +1,12 @@
 //! Apache's C client: `c/steps.c` against either server, alone and as an ensemble.
 
-use compat_tests::{clients::Site, ensemble::can_run_or_skip, languages::Language, server::Kind};
+use compat_tests::{clients::Site, languages::Language, server::Kind};
 
 /// What this client has beside what all have.
 const FURTHER: [&str; 1] = ["containers"];
 
 fn run(kind: Kind, site: fn(Kind) -> Site, test: &str) {
-    if !can_run_or_skip(test, &[kind]) {
-        return;
-    }
-    let Some(scenarios) = Language::C.or_skip(test) else {
-        return;
-    };
-    let mut site = site(kind);
-    let steps = site.steps(&FURTHER);
-    let program = scenarios.start(&site.connect_string(), &steps);
-    site.accompany(program, &steps);
+    Language::C.take_steps(kind, site, &FURTHER, test);
 }
 
 #[test]

@@ -1,18 +1,9 @@
 //! node-zookeeper-client: `node/scenarios.js` against either server, alone and as an ensemble.
 
-use compat_tests::{clients::Site, ensemble::can_run_or_skip, languages::Language, server::Kind};
+use compat_tests::{clients::Site, languages::Language, server::Kind};
 
 fn run(kind: Kind, site: fn(Kind) -> Site, test: &str) {
-    if !can_run_or_skip(test, &[kind]) {
-        return;
-    }
-    let Some(scenarios) = Language::Node.or_skip(test) else {
-        return;
-    };
-    let mut site = site(kind);
-    let steps = site.steps(&[]);
-    let program = scenarios.start(&site.connect_string(), &steps);
-    site.accompany(program, &steps);
+    Language::Node.take_steps(kind, site, &[], test);
 }
 
 #[test]

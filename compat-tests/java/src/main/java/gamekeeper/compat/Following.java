@@ -2,7 +2,6 @@ package gamekeeper.compat;
 
 import static gamekeeper.compat.Check.await;
 import static gamekeeper.compat.Check.bytes;
-import static gamekeeper.compat.Check.require;
 import static gamekeeper.compat.Check.same;
 
 import java.util.concurrent.BlockingQueue;
@@ -46,11 +45,7 @@ final class Following {
         same(-1, client.checkExists().forPath(CONFIG).getVersion(), "its version is not counted");
 
         Reattach.ask("leave");
-        ConnectionState state;
-        do {
-            state = states.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS);
-            require(state != null && state != ConnectionState.LOST, "the session lives on, not " + state);
-        } while (state != ConnectionState.RECONNECTED);
+        Reattach.awaitReconnected(states);
         same(session, client.getZookeeperClient().getZooKeeper().getSessionId(), "the session");
         same(session, client.checkExists().forPath(mine).getEphemeralOwner(), "the owner");
         await("Curator knows two", () -> client.getZookeeperClient().getCurrentConnectionString().split(",").length == 2);

@@ -55,11 +55,7 @@ final class Reattach {
         zk.addWatch(world.root(), whole, AddWatchMode.PERSISTENT_RECURSIVE);
 
         serverRestarts();
-        ConnectionState state;
-        do {
-            state = states.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS);
-            require(state != null && state != ConnectionState.LOST, "the session lives on, not " + state);
-        } while (state != ConnectionState.RECONNECTED);
+        awaitReconnected(states);
         same(session, client.getZookeeperClient().getZooKeeper().getSessionId(), "the session");
         // Reading one's own protected node shows that the identity was given again.
         same("1", Check.text(client.getData().forPath(mine)), "own data");
@@ -116,6 +112,15 @@ final class Reattach {
         }
         same(expected, found, "watches that fired");
         same(null, fired.peek(), "another one that fired");
+    }
+
+    /** Waits until the client is back, which has not lost its session meanwhile. */
+    static void awaitReconnected(BlockingQueue<ConnectionState> states) throws Exception {
+        ConnectionState state;
+        do {
+            state = states.poll(Check.DEADLINE_MS, TimeUnit.MILLISECONDS);
+            require(state != null && state != ConnectionState.LOST, "the session lives on, not " + state);
+        } while (state != ConnectionState.RECONNECTED);
     }
 
     private static void serverRestarts() throws Exception {
