@@ -76,6 +76,11 @@ pub const LEARNER_LINKS: usize = 1024;
 /// again and catch up from the disk.
 pub const QUORUM_LINK_BYTES: usize = 256 * 1024 * 1024;
 
+/// Sessions a leader remembers that ended in its term, while there are local sessions: what one has still
+/// under way on another link must not pass for a local session's. The longest ended is forgotten first,
+/// and its late writes would be taken, as Apache's leader takes all.
+pub const ENDED_SESSIONS: usize = 64 * 1024;
+
 const _: () = assert!(WRITES_PER_BATCH <= TRANSACTIONS_IN_FLIGHT);
 const _: () = assert!(MULTI_READ_REPLY_BYTES < i32::MAX as usize);
 const _: () = assert!(jute::MAX_BUFFER_DEFAULT < TRANSACTION_BYTES_IN_FLIGHT);

@@ -137,7 +137,10 @@ impl Peer {
         self.fire(zxid, watches, out);
         match record.txn {
             Txn::CreateSession { timeout_ms } => self.on_opened(session, timeout_ms, out),
-            Txn::CloseSession { .. } => self.on_closed(session, asked, zxid, out),
+            Txn::CloseSession { .. } => {
+                self.remember_ended(session);
+                self.on_closed(session, asked, zxid, out);
+            }
             txn => {
                 if let Some(by) = asked {
                     let reply = by.named(reply::of(&txn, applied.outcome));

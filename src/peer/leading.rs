@@ -9,14 +9,14 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::{Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Zxid};
+use crate::base::{Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Zxid, limits};
 use crate::election;
 use crate::peer::pipeline::{Asked, Pipeline};
 use crate::peer::query::{LeadingReport, ProposalSizes};
 use crate::peer::{Mode, Output, Peer, Role};
 use crate::prep::{Caller, Prepared};
 use crate::proto::{ErrorCode, Op, OpClass, TxnRecord, WriteRequest};
-use crate::session::{Owner, Scope, SessionTable};
+use crate::session::{EndedSessions, Owner, Scope, SessionTable};
 use crate::tree::Database;
 use crate::zab::{Leader, LeaderInput, LeaderOutput, LearnerRequest};
 
@@ -34,6 +34,8 @@ pub(super) struct Leading {
     /// When that was.
     since: Option<Monotonic>,
     proposal_sizes: ProposalSizes,
+    /// Of this term, while there are local sessions.
+    ended: EndedSessions,
     /// Who leads next: this server's last commit has named it.
     pub(super) hands_over_to: Option<ServerId>,
 }
@@ -48,6 +50,7 @@ impl Leading {
             start: None,
             since: None,
             proposal_sizes: ProposalSizes::default(),
+            ended: EndedSessions::new(limits::ENDED_SESSIONS),
             hands_over_to: None,
         }
     }
@@ -74,6 +77,15 @@ impl Leading {
 
     pub(super) fn reset_proposal_sizes(&mut self) {
         self.proposal_sizes = ProposalSizes::default();
+    }
+
+    /// Whether a transaction of this term has ended the session.
+    pub(super) fn has_ended(&self, session: SessionId) -> bool {
+        self.ended.contains(session)
+    }
+
+    pub(super) fn remember_ended(&mut self, session: SessionId) {
+        self.ended.add(session);
     }
 
     /// What the log has beyond the state.

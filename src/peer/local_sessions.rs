@@ -83,14 +83,13 @@ impl Peer {
 
     /// Where writes of a session stand that come through `asking`, as
     /// `LeaderSessionTracker.checkSession` and `checkGlobalSession`. One that is not known may be
-    /// another server's local one; what this server opened it knows.
+    /// another server's local one, unless it is known to have ended; what this server opened it knows.
+    /// Apache's leader does not know, and takes what a closed session had under way on another link.
     pub(super) fn standings(&mut self, session: SessionId, asking: Owner) -> Standings {
         let checked = self.sessions.check(session, asking);
         match self.sessions.scope(session) {
             Some(Scope::Local) => (checked, Err(ErrorCode::SessionExpired)),
-            None if self.options.local_sessions.are_on() && !self.is_own_id(session) => {
-                (Ok(()), checked)
-            }
+            None if self.may_be_elsewhere(session) => (Ok(()), checked),
             _ => (checked, checked),
         }
     }
@@ -116,6 +115,21 @@ impl Peer {
         let timeout_ms = timeout_ms.unwrap_or_default();
         tracing::info!("Expiring session {session}, timeout of {timeout_ms}ms exceeded");
         self.counters.sessions_expired += 1;
+    }
+
+    /// A transaction has ended the session.
+    pub(super) fn remember_ended(&mut self, session: SessionId) {
+        if self.options.local_sessions.are_on()
+            && let Role::Leading(role) = &mut self.role
+        {
+            role.remember_ended(session);
+        }
+    }
+
+    /// Whether a session that is not known here may be a local one of another server.
+    fn may_be_elsewhere(&self, session: SessionId) -> bool {
+        let has_ended = matches!(&self.role, Role::Leading(role) if role.has_ended(session));
+        self.options.local_sessions.are_on() && !self.is_own_id(session) && !has_ended
     }
 
     fn is_own_id(&self, session: SessionId) -> bool {

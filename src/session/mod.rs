@@ -28,12 +28,14 @@
 //! Invariants: an open session that expires here is in exactly one bucket, any other in none; a
 //! session's bucket is never later than the one its last touch earns.
 
+mod ended;
 mod handle;
 mod id;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use ended::EndedSessions;
 pub use handle::SessionHandle;
 pub use id::{IdGenerator, PASSWORD_LEN, is_password_of, password};
 pub use table::{Owner, Scope, SessionTable, SessionView};

@@ -7,7 +7,9 @@ use proptest::test_runner::RngSeed;
 
 use crate::base::{Monotonic, SessionId};
 use crate::proto::ErrorCode;
-use crate::session::{IdGenerator, Owner, Scope, SessionTable, is_password_of, password};
+use crate::session::{
+    EndedSessions, IdGenerator, Owner, Scope, SessionTable, is_password_of, password,
+};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -293,4 +295,14 @@ proptest! {
             prop_assert!(model.bucket_of.keys().all(tracked));
         }
     }
+}
+
+#[test]
+fn the_longest_ended_session_is_forgotten_first() {
+    let mut ended = EndedSessions::new(2);
+    for id in [1, 2, 2, 3] {
+        ended.add(SessionId(id));
+    }
+    let known: Vec<_> = (1..4).filter(|id| ended.contains(SessionId(*id))).collect();
+    assert_eq!(known, [2, 3]);
 }

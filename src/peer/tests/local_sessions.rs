@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jute::Encode as _;
 
 use super::cluster::{Client, Cluster, FIELD_MAX, Settings, connected, create_body, write};
-use crate::base::{ConnId, SessionId, Xid};
+use crate::base::{ConnId, QuorumLink, SessionId, Xid};
 use crate::peer::{ClientOutput, Input, LocalSessions, Role};
 use crate::proto::{ErrorCode, MultiResult, Op, Txn, TxnRecord, WriteReply};
 use crate::session::Scope;
@@ -79,6 +79,13 @@ fn touch(cluster: &Cluster, client: Client) {
     let sessions = &cluster.nodes[client.at].peer.sessions;
     let handle = sessions.handle(client.session).expect("it is known");
     handle.touch(cluster.now.monotonic);
+}
+
+/// The link between a learner and the leader.
+fn link_of(cluster: &Cluster, learner: usize) -> QuorumLink {
+    let mut links = cluster.links.iter();
+    let found = links.find(|(_, ends)| ends.1 == learner);
+    *found.expect("it is linked").0
 }
 
 #[test]
@@ -468,12 +475,7 @@ fn a_leader_without_local_sessions_knows_none_of_others_qp_122() {
                 body: Bytes::from(body),
                 ids: std::sync::Arc::from([]),
             };
-            let link = *cluster
-                .links
-                .iter()
-                .find(|(_, ends)| ends.1 == 0)
-                .unwrap()
-                .0;
+            let link = link_of(cluster, 0);
             let packet = crate::zab::ToLeader::Request(request);
             cluster
                 .events
@@ -486,4 +488,35 @@ fn a_leader_without_local_sessions_knows_none_of_others_qp_122() {
             assert!(is_let || txn == Txn::Error { code: expired });
         }
     }
+}
+
+/// The leader does not know the session any more, but does not take it for a local one either. Apache's
+/// does, and the write happens behind the session's end.
+#[test]
+fn what_a_closed_session_had_under_way_elsewhere_does_not_happen() {
+    let mut cluster = cluster(LocalSessions::Upgradable);
+    let client = cluster.connect(0, SessionId::NONE);
+    cluster.ask(client, Op::Create, &create_body("/ephemeral", EPHEMERAL));
+    let former = link_of(&cluster, 0);
+    let moved = come_back(&mut cluster, 1, client.session).expect("it is global by now");
+    let closed = ask_and_hear(&mut cluster, moved, Op::CloseSession, b"");
+    assert_eq!(closed, WriteReply::Done);
+    let late = crate::zab::LearnerRequest {
+        session: client.session,
+        xid: Xid(7),
+        op: Op::Create.number(),
+        body: Bytes::from(create_body("/late", 0)),
+        ids: std::sync::Arc::from([]),
+    };
+    let late = Input::FromLearner {
+        link: former,
+        packet: crate::zab::ToLeader::Request(late),
+    };
+    cluster.events.push_back((2, late));
+    cluster.settle();
+    let expired = Txn::Error {
+        code: ErrorCode::SessionExpired.number(),
+    };
+    assert_eq!(logged(&cluster).pop(), Some((client.session, expired)));
+    cluster.assert_same_state();
 }
