@@ -3,7 +3,8 @@
 //! Two state machines without I/O, [`Leader`] and [`Learner`]. In: packets of the other side, links
 //! that come and go, what the disk has done, time. Out: packets, what the disk is to do, and what is
 //! committed. What a transaction means is not known here: payloads are bytes. A third one,
-//! [`ObserverMaster`], has a follower bring observers up to date as a leader does.
+//! [`ObserverMaster`], has a follower bring observers up to date as a leader does; what is the same in
+//! both is in `catch_up`.
 //!
 //! ```text
 //!             leader                                    learner
@@ -22,6 +23,7 @@
 //! leave in the order in which they were decided on; a leader commits in order, each transaction
 //! after a quorum of every view in force has it on disk.
 
+mod catch_up;
 pub mod leader;
 pub mod learner;
 pub mod observer_master;
@@ -31,9 +33,9 @@ mod recent;
 #[cfg(test)]
 mod tests;
 
+pub use catch_up::{LogProbe, StreamItem};
 pub use leader::{
-    CloseReason, Leader, LeaderInput, LeaderOutput, LeaderReport, LearnerReport, LogProbe,
-    StepDown, StreamItem,
+    CloseReason, Leader, LeaderInput, LeaderOutput, LeaderReport, LearnerReport, StepDown,
 };
 pub use learner::{Learner, LearnerInput, LearnerOutput, LeaveReason, NO_DATA};
 pub use observer_master::{

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::base::{Zxid, limits};
+use crate::base::{Epoch, Zxid, limits};
 
 /// A committed transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +115,16 @@ impl Recent {
     /// In order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Committed> {
         self.entries.iter()
+    }
+
+    /// Whether all is here that lies behind `zxid`, a transaction of the own history; the first of the term
+    /// `epoch` follows `initial`.
+    pub fn goes_on_from(&self, zxid: Zxid, initial: Zxid, epoch: Option<Epoch>) -> bool {
+        let Some(first) = self.first() else {
+            return true;
+        };
+        let follows_initial = |epoch| zxid == initial && first == Zxid::start_of(epoch).next();
+        first <= zxid || first == zxid.next() || epoch.is_some_and(follows_initial)
     }
 
     /// Those behind `zxid`, in order.

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 
+use super::super::catch_up::LastZxid;
 use super::super::{LearnerIdentity, LearnerKind, PROTOCOL_VERSION, ToLeader, ToLearner};
-use super::learner::{LastZxid, Learner, Stage};
+use super::learner::{Learner, Stage};
 use super::liveness::Unacknowledged;
 use super::{CloseReason, History, Leader, LeaderOutput, Phase, StepDown, send};
 use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, Zxid};

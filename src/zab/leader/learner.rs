@@ -11,6 +11,7 @@
 //! ```
 
 use super::super::LearnerKind;
+use super::super::catch_up::{LastZxid, Sending, Transfer};
 use super::liveness::Unacknowledged;
 use crate::base::{Epoch, ServerId, Zxid};
 
@@ -45,31 +46,14 @@ pub(super) enum Stage {
         /// Where the log meets the window.
         upto: Zxid,
     },
-    /// Everything up to NEWLEADER is queued, and NEWLEADER too unless it waits for a snapshot's end.
+    /// Everything up to NEWLEADER is on its way.
     Syncing {
-        transfer: Transfer,
-        /// How many streams are not sent yet.
-        streams: usize,
+        sending: Sending,
         /// Proposals it has acknowledged before NEWLEADER, rising.
         early_acks: Vec<Zxid>,
     },
     /// It has acknowledged NEWLEADER.
     Synced { is_up_to_date: bool },
-}
-
-/// Where a learner's log ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::zab) enum LastZxid {
-    Known(Zxid),
-    /// It did not say, or what it said is of no use: all it gets is a snapshot.
-    Unknown,
-}
-
-/// What a learner is brought up to date with; each kind has its own bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::zab) enum Transfer {
-    Transactions,
-    Snapshot,
 }
 
 impl Learner {
@@ -98,16 +82,13 @@ impl Learner {
 
     /// Whether it is being sent a snapshot that NEWLEADER is to follow.
     pub(super) fn awaits_new_leader(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Syncing { transfer: Transfer::Snapshot, streams, .. } if streams > 0
-        )
+        matches!(&self.stage, Stage::Syncing { sending, .. } if sending.awaits_new_leader())
     }
 
     /// What it is being brought up to date with.
     pub(super) fn transfer(&self) -> Option<Transfer> {
         match &self.stage {
-            Stage::Syncing { transfer, .. } => Some(*transfer),
+            Stage::Syncing { sending, .. } => Some(sending.transfer()),
             _ => None,
         }
     }

@@ -21,7 +21,7 @@
 //! leader.
 //!
 //! Deviations from Apache, all towards safety: a history that may have been cut across an epoch
-//! (`sync_plan`) or of which nothing is known gets a snapshot; ACKs of proposals that overtake the
+//! (`catch_up::plan`) or of which nothing is known gets a snapshot; ACKs of proposals that overtake the
 //! ACK of NEWLEADER are kept for it; the counter's last number is committed before the term ends; a
 //! leader whose disk hangs gives way to those that go on without it.
 //! Time is counted in ticks of which none is made up for, so that a process that was stopped does
@@ -30,24 +30,22 @@
 //! | row | where |
 //! |---|---|
 //! | QP-052, QP-053, QP-055 to QP-061 | `discovery` |
-//! | QP-063 to QP-073 | `sync_plan` |
+//! | QP-063 to QP-073 | `catch_up::plan` |
 //! | QP-075 to QP-078, QP-084, QP-090 | `sync` |
 //! | QP-093 | [`Leader::committed`], [`LeaderOutput::Established`]; the state keeps its zxid until there is a transaction |
 //! | QP-097 to QP-099, QP-102, QP-103, QP-107, QP-113 | `broadcast` |
 //! | QP-110 | the peer: sessions are not known here |
 //! | QP-111, QP-112 | `liveness` |
-//! | QP-114 | `sync_plan`: the own log is committed history |
+//! | QP-114 | `catch_up::plan`: the own log is committed history |
 //! | QP-126, QP-130 to QP-132 | `reconfig` |
 //! | 2.8, QP-046 | `discovery`: [`LeaderInput::VoterLooks`] |
 
 mod broadcast;
 mod discovery;
-pub(in crate::zab) mod learner;
+mod learner;
 pub(in crate::zab) mod liveness;
-pub(in crate::zab) mod queue;
 mod reconfig;
 mod sync;
-pub(in crate::zab) mod sync_plan;
 
 #[cfg(test)]
 pub(in crate::zab) mod tests;
@@ -62,7 +60,11 @@ use broadcast::Proposals;
 use learner::Learner;
 use liveness::{Ticks, Unacknowledged};
 
-use super::{LearnerKind, LearnerRequest, Recent, Standing, ToLeader, ToLearner, ZabOptions};
+use super::catch_up::queue::LinkOutput;
+use super::{
+    LearnerKind, LearnerRequest, LogProbe, Recent, Standing, StreamItem, ToLeader, ToLearner,
+    ZabOptions,
+};
 use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
 use crate::quorum::{AckSet, Membership, QuorumView};
 
@@ -99,16 +101,6 @@ pub enum LeaderInput {
     VoterLooks(ServerId),
     /// Time has passed.
     Wake,
-}
-
-/// What the log on disk has for a learner. The log between `next` and what was asked for is whole:
-/// each transaction follows the one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogProbe {
-    /// The last transaction in the log that is not behind the learner's last.
-    pub floor: Zxid,
-    /// The first behind it.
-    pub next: Zxid,
 }
 
 /// What a leader asks for, in order.
@@ -174,13 +166,14 @@ pub enum LeaderOutput {
     StepDown(StepDown),
 }
 
-/// What a link carries besides packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamItem {
-    /// A SNAP packet with the zxid of the state as it is now, then that state.
-    Snapshot,
-    /// A PROPOSAL and a COMMIT for each transaction in the log behind `after`, up to `upto`.
-    LogRange { after: Zxid, upto: Zxid },
+impl LinkOutput for LeaderOutput {
+    fn send(link: QuorumLink, packets: Bytes) -> Self {
+        Self::Send { link, packets }
+    }
+
+    fn stream(link: QuorumLink, item: StreamItem) -> Self {
+        Self::Stream { link, item }
+    }
 }
 
 /// Why a leader, or a follower that serves observers, closes the link of a learner.

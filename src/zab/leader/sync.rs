@@ -1,21 +1,15 @@
 //! Synchronisation: carries out the plan for each learner, up to NEWLEADER; begins the term when a
 //! quorum has acknowledged that; then UPTODATE.
 //!
-//! The wire, for one learner: DIFF or TRUNC or a snapshot, the history it lacks as PROPOSAL and
-//! COMMIT, what is proposed and not committed (followers only), what happens meanwhile, NEWLEADER,
-//! what happens meanwhile, UPTODATE. The plan is made and queued within one call; so NEWLEADER never
-//! overtakes history, and no commit falls between.
-//!
-//! NEWLEADER comes right behind history, except behind a snapshot: that is made while transactions go
-//! on, and may hold parts of any that was applied before its end. NEWLEADER waits for that end, so
-//! all these commits come before it, and what a learner then stores is a state that once was.
+//! What goes over the wire, and where NEWLEADER has its place: see `catch_up`.
 
-use super::super::{LearnerKind, PROTOCOL_VERSION, ToLeader, ToLearner};
+use super::super::catch_up::plan::{Circumstances, Decision, SyncPlan};
+use super::super::catch_up::queue::Queue;
+use super::super::catch_up::{self, LastZxid, Sending, Streamed, Transfer};
+use super::super::{LearnerKind, LogProbe, ToLeader, ToLearner};
 use super::broadcast::Proposals;
-use super::learner::{LastZxid, Learner, Stage, Transfer};
-use super::queue::Queue;
-use super::sync_plan::{Circumstances, Decision, SyncPlan};
-use super::{CloseReason, History, Leader, LeaderOutput, LogProbe, Phase, Recent, send};
+use super::learner::{Learner, Stage};
+use super::{CloseReason, History, Leader, LeaderOutput, Phase, Recent, send};
 use crate::base::{Epoch, QuorumLink, Zxid};
 
 impl Leader {
@@ -105,13 +99,7 @@ impl Leader {
 
     /// Whether the window has all that lies behind `zxid`, a transaction of the own history.
     fn goes_on_from(&self, recent: &Recent, zxid: Zxid) -> bool {
-        let Some(first) = recent.first() else {
-            return true;
-        };
-        // The first transaction of this term follows the last of those that were there before it.
-        let follows_initial =
-            |epoch| zxid == self.standing.last_zxid && first == Zxid::start_of(epoch).next();
-        first <= zxid || first == zxid.next() || self.epoch().is_some_and(follows_initial)
+        recent.goes_on_from(zxid, self.standing.last_zxid, self.epoch())
     }
 
     fn circumstances<'a>(&self, history: &'a History<'_>) -> Circumstances<'a> {
@@ -165,8 +153,7 @@ impl Leader {
         let Some(epoch) = self.epoch() else {
             return;
         };
-        let new_leader = (transfer == Transfer::Transactions)
-            .then(|| self.new_leader(epoch, learner.kind, learner.protocol_version));
+        let new_leader = self.new_leader(epoch, learner.kind, learner.protocol_version);
         let mut queue = Queue::new(link, out);
         queue.open(plan);
         queue.put_history(history.recent.after(plan.after));
@@ -178,24 +165,20 @@ impl Leader {
                 queue.put(&ToLearner::Proposal { zxid, payload });
             }
         }
-        if let Some(new_leader) = new_leader {
-            queue.put(&new_leader);
-        }
-        let streams = queue.finish();
-        self.begin_transfer(link, transfer, streams);
+        let sending = queue.finish(transfer, &new_leader);
+        self.begin_transfer(link, sending);
     }
 
-    fn begin_transfer(&mut self, link: QuorumLink, transfer: Transfer, streams: usize) {
+    fn begin_transfer(&mut self, link: QuorumLink, sending: Sending) {
         let turn_ends = self.ticks.after(self.options.init_limit);
         let Some(learner) = self.learners.get_mut(&link) else {
             return;
         };
+        learner.silent_until = sending.is_all_sent().then_some(turn_ends);
         learner.stage = Stage::Syncing {
-            transfer,
-            streams,
+            sending,
             early_acks: Vec::new(),
         };
-        learner.silent_until = (streams == 0).then_some(turn_ends);
     }
 
     /// Brings the view that was seen last, as Apache's does. With the term's begin that is in force; in
@@ -206,22 +189,15 @@ impl Leader {
             (Phase::Broadcasting(_), LearnerKind::Observer) => self.membership.committed(),
             _ => self.membership.last_seen(),
         };
-        let config = (protocol_version >= PROTOCOL_VERSION).then(|| view.to_string());
-        ToLearner::NewLeader {
-            zxid: Zxid::start_of(epoch),
-            config: config.map(Into::into),
-        }
+        catch_up::new_leader(epoch, view, protocol_version)
     }
 
     /// Whether observers have to wait until others are up to date. Followers never have to, but
     /// they count.
     fn is_busy(&self, transfer: Transfer) -> bool {
-        let max = match transfer {
-            Transfer::Transactions => self.options.diff_syncs_max,
-            Transfer::Snapshot => self.options.snap_syncs_max,
-        };
         let same = |learner: &&Learner| learner.transfer() == Some(transfer);
-        self.learners.values().filter(same).count() >= max
+        let count = self.learners.values().filter(same).count();
+        count >= transfer.at_once_max(&self.options)
     }
 
     /// From the last one on the learner is expected to acknowledge.
@@ -230,23 +206,16 @@ impl Leader {
         let (Some(epoch), Some(learner)) = (self.epoch(), self.learners.get_mut(&link)) else {
             return;
         };
-        let Stage::Syncing {
-            streams, transfer, ..
-        } = &mut learner.stage
-        else {
+        let Stage::Syncing { sending, .. } = &mut learner.stage else {
             return;
         };
-        if *streams == 0 {
+        let streamed = sending.on_streamed();
+        if streamed == Streamed::NotLast {
             return;
         }
-        *streams -= 1;
-        if *streams > 0 {
-            return;
-        }
-        let is_behind_snapshot = *transfer == Transfer::Snapshot;
-        let (kind, protocol_version) = (learner.kind, learner.protocol_version);
         learner.silent_until = Some(turn_ends);
-        if is_behind_snapshot {
+        if streamed == Streamed::LastBeforeNewLeader {
+            let (kind, protocol_version) = (learner.kind, learner.protocol_version);
             let new_leader = self.new_leader(epoch, kind, protocol_version);
             send(link, &new_leader, out);
         }

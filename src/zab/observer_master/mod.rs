@@ -51,7 +51,7 @@ use bytes::{Bytes, BytesMut};
 
 pub use seam::{ObserverMasterInput, ObserverMasterOptions, ObserverMasterOutput, Term};
 
-use super::leader::learner::{LastZxid, Transfer};
+use super::catch_up::{LastZxid, Sending};
 use super::leader::liveness::Ticks;
 use super::{CloseReason, LearnerKind, PROTOCOL_VERSION, Recent, ToLeader, ToLearner};
 use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
@@ -100,12 +100,8 @@ enum Stage {
         /// Where the log meets the window.
         upto: Zxid,
     },
-    /// Everything up to NEWLEADER is queued, and NEWLEADER too unless it waits for a snapshot's end.
-    Syncing {
-        transfer: Transfer,
-        /// How many streams are not sent yet.
-        streams: usize,
-    },
+    /// Everything up to NEWLEADER is on its way.
+    Syncing(Sending),
     /// It has acknowledged NEWLEADER, and was sent UPTODATE.
     Synced,
 }
@@ -294,7 +290,7 @@ impl ObserverMaster {
             Stage::Ready { .. } | Stage::Probing { .. } => {
                 self.close(link, CloseReason::OutOfTurn(packet.name()), out);
             }
-            Stage::Syncing { .. } => self.on_sync_packet(link, &packet, out),
+            Stage::Syncing(_) => self.on_sync_packet(link, &packet, out),
             Stage::Synced => self.on_synced_packet(link, packet, out),
         }
     }
@@ -472,7 +468,7 @@ impl ObserverMaster {
     fn send_live(&self, packet: &ToLearner, out: &mut Vec<ObserverMasterOutput>) {
         let mut bytes = None;
         for (&link, observer) in &self.observers {
-            if matches!(observer.stage, Stage::Syncing { .. } | Stage::Synced) {
+            if matches!(observer.stage, Stage::Syncing(_) | Stage::Synced) {
                 let encode = || {
                     let mut bytes = BytesMut::new();
                     packet.encode(&mut bytes);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::leader::queue::LinkOutput;
+use super::super::catch_up::queue::LinkOutput;
 use super::super::{CloseReason, LearnerRequest, LogProbe, StreamItem, ToLeader, ZabOptions};
 use crate::base::{Epoch, QuorumLink, SessionId, Zxid};
 

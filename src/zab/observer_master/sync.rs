@@ -1,14 +1,13 @@
 //! Bringing an observer up to date: the plan a leader would make, from what this server knows to be
 //! committed.
 //!
-//! The plan is made and queued within one call, and what is committed behind it goes to the observer
-//! from then on. NEWLEADER comes right behind history, except behind a snapshot, whose end it waits
-//! for: see `leader::sync`.
+//! What is committed behind the plan goes to the observer from then on. What goes over the wire, and
+//! where NEWLEADER has its place: see `catch_up`.
 
-use super::super::leader::learner::{LastZxid, Transfer};
-use super::super::leader::queue::Queue;
-use super::super::leader::sync_plan::{Circumstances, Decision, SyncPlan};
-use super::super::{CloseReason, LogProbe, PROTOCOL_VERSION, Recent, ToLeader, ToLearner};
+use super::super::catch_up::plan::{Circumstances, Decision, SyncPlan};
+use super::super::catch_up::queue::Queue;
+use super::super::catch_up::{self, LastZxid, Streamed, Transfer};
+use super::super::{CloseReason, LogProbe, Recent, ToLeader, ToLearner};
 use super::{History, Observer, ObserverMaster, ObserverMasterOutput, Stage, send};
 use crate::base::{QuorumLink, Zxid};
 
@@ -95,11 +94,7 @@ impl ObserverMaster {
 
     /// Whether the window has all that lies behind `zxid`, a transaction of the own history.
     fn goes_on_from(&self, recent: &Recent, zxid: Zxid) -> bool {
-        let Some(first) = recent.first() else {
-            return true;
-        };
-        let follows_initial = zxid == self.initial && first == Zxid::start_of(self.epoch).next();
-        first <= zxid || first == zxid.next() || follows_initial
+        recent.goes_on_from(zxid, self.initial, Some(self.epoch))
     }
 
     fn circumstances<'a>(&self, history: &'a History<'_>) -> Circumstances<'a> {
@@ -149,33 +144,22 @@ impl ObserverMaster {
         let mut queue = Queue::new(link, out);
         queue.open(plan);
         queue.put_history(history.recent.after(plan.after));
-        if transfer == Transfer::Transactions {
-            queue.put(&new_leader);
-        }
-        let streams = queue.finish();
+        let sending = queue.finish(transfer, &new_leader);
         if let Some(observer) = self.observers.get_mut(&link) {
-            observer.stage = Stage::Syncing { transfer, streams };
-            observer.silent_until = (streams == 0).then_some(turn_ends);
+            observer.silent_until = sending.is_all_sent().then_some(turn_ends);
+            observer.stage = Stage::Syncing(sending);
         }
     }
 
     fn new_leader(&self, protocol_version: i32) -> ToLearner {
-        let has_config = protocol_version >= PROTOCOL_VERSION;
-        let config = has_config.then(|| self.membership.committed().to_string().into());
-        ToLearner::NewLeader {
-            zxid: Zxid::start_of(self.epoch),
-            config,
-        }
+        catch_up::new_leader(self.epoch, self.membership.committed(), protocol_version)
     }
 
     /// Whether as many observers as may are being brought up to date this way.
     fn is_busy(&self, transfer: Transfer) -> bool {
-        let max = match transfer {
-            Transfer::Transactions => self.options.zab.diff_syncs_max,
-            Transfer::Snapshot => self.options.zab.snap_syncs_max,
-        };
-        let same = |observer: &&Observer| matches!(observer.stage, Stage::Syncing { transfer: other, .. } if other == transfer);
-        self.observers.values().filter(same).count() >= max
+        let same = |observer: &&Observer| matches!(&observer.stage, Stage::Syncing(sending) if sending.transfer() == transfer);
+        let count = self.observers.values().filter(same).count();
+        count >= transfer.at_once_max(&self.options.zab)
     }
 
     /// From the last one on the observer is expected to acknowledge.
@@ -184,18 +168,16 @@ impl ObserverMaster {
         let Some(observer) = self.observers.get_mut(&link) else {
             return;
         };
-        let Stage::Syncing { transfer, streams } = &mut observer.stage else {
+        let Stage::Syncing(sending) = &mut observer.stage else {
             return;
         };
-        let is_last = *streams == 1;
-        *streams = streams.saturating_sub(1);
-        if !is_last {
+        let streamed = sending.on_streamed();
+        if streamed == Streamed::NotLast {
             return;
         }
-        let is_behind_snapshot = *transfer == Transfer::Snapshot;
-        let protocol_version = observer.protocol_version;
         observer.silent_until = Some(turn_ends);
-        if is_behind_snapshot {
+        if streamed == Streamed::LastBeforeNewLeader {
+            let protocol_version = observer.protocol_version;
             let new_leader = self.new_leader(protocol_version);
             send(link, &new_leader, out);
         }
@@ -213,10 +195,8 @@ impl ObserverMaster {
         let Some(observer) = self.observers.get_mut(&link) else {
             return;
         };
-        let awaits_new_leader = matches!(
-            observer.stage,
-            Stage::Syncing { transfer: Transfer::Snapshot, streams, .. } if streams > 0
-        );
+        let awaits_new_leader =
+            matches!(&observer.stage, Stage::Syncing(sending) if sending.awaits_new_leader());
         match packet {
             ToLeader::Ack { zxid } if *zxid == start && !awaits_new_leader => {
                 observer.stage = Stage::Synced;

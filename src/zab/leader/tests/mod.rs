@@ -4,6 +4,5 @@
 pub(in crate::zab) mod bench;
 mod direct;
 mod noise;
-mod plan;
 mod random;
 mod scripts;

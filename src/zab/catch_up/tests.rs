@@ -1,14 +1,14 @@
 //! The plan: a row for each branch, and random histories.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::super::learner::LastZxid;
-use super::super::sync_plan::{Circumstances, Decision, Opening, SyncPlan};
-use super::bench::{show, zxid};
 use crate::base::{Epoch, Zxid};
-use crate::zab::{LogProbe, Recent};
-use bytes::Bytes;
+use crate::zab::Recent;
+use crate::zab::catch_up::plan::{Circumstances, Decision, Opening, SyncPlan};
+use crate::zab::catch_up::{LastZxid, LogProbe};
+use crate::zab::leader::tests::bench::{show, zxid};
 
 fn window(ranges: &str) -> Recent {
     let mut recent = Recent::new(500);

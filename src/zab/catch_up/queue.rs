@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::{Committed, ToLearner};
-use super::sync_plan::{Opening, SyncPlan};
-use super::{LeaderOutput, StreamItem};
+use super::plan::{Opening, SyncPlan};
+use super::{Sending, StreamItem, Transfer};
 use crate::base::QuorumLink;
+use crate::zab::{Committed, ToLearner};
 
 /// A piece is sent when it has as many bytes.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -14,16 +14,6 @@ const PIECE_BYTES: usize = 256 * 1024;
 pub(in crate::zab) trait LinkOutput {
     fn send(link: QuorumLink, packets: Bytes) -> Self;
     fn stream(link: QuorumLink, item: StreamItem) -> Self;
-}
-
-impl LinkOutput for LeaderOutput {
-    fn send(link: QuorumLink, packets: Bytes) -> Self {
-        Self::Send { link, packets }
-    }
-
-    fn stream(link: QuorumLink, item: StreamItem) -> Self {
-        Self::Stream { link, item }
-    }
 }
 
 /// Packets for one learner, collected into pieces.
@@ -88,9 +78,15 @@ impl<'a, O: LinkOutput> Queue<'a, O> {
         }
     }
 
-    /// How many streams there are among the packets.
-    pub(in crate::zab) fn finish(mut self) -> usize {
+    /// NEWLEADER ends what is queued, unless it has to wait for a snapshot's end.
+    pub(in crate::zab) fn finish(mut self, transfer: Transfer, new_leader: &ToLearner) -> Sending {
+        if transfer == Transfer::Transactions {
+            self.put(new_leader);
+        }
         self.flush();
-        self.streams
+        Sending {
+            transfer,
+            streams: self.streams,
+        }
     }
 }

@@ -15,10 +15,9 @@
 //! window or the log begin with need not be the first transaction ever, so it gets a snapshot
 //! unless that is proven.
 
-use super::super::Recent;
-use super::LogProbe;
-use super::learner::{LastZxid, Transfer};
+use super::{LastZxid, LogProbe, Transfer};
 use crate::base::Zxid;
+use crate::zab::Recent;
 
 /// What the decision goes by.
 pub(in crate::zab) struct Circumstances<'a> {
