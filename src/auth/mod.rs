@@ -6,12 +6,13 @@
 //! calls: a connection carries its identities as [`AuthIds`], a snapshot that each request takes
 //! along, so that an authentication affects only what was read from the socket after it.
 //!
-//! Schemes are variants of one enum (`scheme.rs`): `ip` and `digest`. `world`, `auth` and `super`
+//! Schemes are variants of one enum (`scheme.rs`): `ip`, `digest` and `ensemble`. `world`, `auth` and `super`
 //! are not schemes one can authenticate with but rules of [`Policy`]. Deliberately absent until
 //! their transports are there: `sasl` and `x509`, which become further variants, and the
 //! identities that a TLS handshake gives, which join [`Policy::initial`].
 
 mod digest;
+mod ensemble;
 mod ip;
 mod memo;
 mod options;
@@ -21,6 +22,7 @@ mod scheme;
 mod tests;
 
 pub use digest::HashAlgorithm;
+pub use ensemble::EnsembleNames;
 pub use memo::PermitMemo;
 pub use options::{AuthOptions, AuthOptionsError};
 pub use policy::{AuthIds, AuthRefused, Policy};

@@ -1,5 +1,7 @@
 //! What an operator may choose about authentication, and why a choice is refused.
 
+use crate::auth::EnsembleNames;
+
 /// The settings of `auth`, as the configuration gives them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthOptions {
@@ -11,6 +13,8 @@ pub struct AuthOptions {
     pub digest_alg: String,
     /// `zookeeper.DigestAuthenticationProvider.superDigest`: who shows this digest is super.
     pub super_digest: Option<String>,
+    /// The scheme `ensemble`, when it is switched on.
+    pub ensemble: Option<EnsembleNames>,
     /// `zookeeper.enforce.auth.schemes` when `zookeeper.enforce.auth.enabled`, else `None`.
     pub enforce_schemes: Option<Vec<String>>,
     /// `zookeeper.sessionRequireClientSASLAuth`: stands for enforcing `sasl` alone.
@@ -24,6 +28,7 @@ impl Default for AuthOptions {
             digest_enabled: true,
             digest_alg: "SHA1".to_owned(),
             super_digest: None,
+            ensemble: None,
             enforce_schemes: None,
             session_require_client_sasl_auth: false,
         }

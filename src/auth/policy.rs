@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 
 use crate::auth::digest::{self, HashAlgorithm};
+use crate::auth::ensemble::EnsembleNames;
 use crate::auth::ip;
 use crate::auth::options::{AuthOptions, AuthOptionsError};
 use crate::auth::scheme::Scheme;
@@ -15,8 +16,8 @@ use crate::proto::ErrorCode;
 /// The identities of a connection at one moment, without duplicates.
 pub type AuthIds = Arc<[Identity]>;
 
-/// What an authentication packet was refused for. Either way the client is answered `AuthFailed`
-/// and the connection is closed.
+/// What an authentication packet was refused for. The client is answered `AuthFailed`, unless it is to
+/// look elsewhere, and the connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthRefused {
     /// No such scheme, or it is switched off, or not one to authenticate with by packet.
@@ -28,6 +29,9 @@ pub enum AuthRefused {
     /// See [`limits::IDENTITIES_PER_CONNECTION`], by number or by bytes.
     #[error("the connection has too many identities")]
     TooManyIdentities,
+    /// No answer, which the client would take for final.
+    #[error("the client looks for another ensemble")]
+    OtherEnsemble,
 }
 
 /// The rules of this server. Cheap to ask, never changes.
@@ -37,6 +41,7 @@ pub struct Policy {
     digest_enabled: bool,
     hash: HashAlgorithm,
     super_digest: Option<Box<str>>,
+    ensemble: Option<EnsembleNames>,
     /// Schemes of which a connection must have one; `None` when anyone may make requests.
     enforced: Option<Vec<Box<str>>>,
     /// The list most nodes have, so that it is not allocated for each.
@@ -59,6 +64,7 @@ impl Policy {
             digest_enabled: options.digest_enabled,
             hash,
             super_digest: options.super_digest.as_deref().map(Box::from),
+            ensemble: options.ensemble.clone(),
             enforced,
             open: Arc::from([Acl::anyone(perms::ALL)]),
         };
@@ -184,6 +190,13 @@ impl Policy {
                 let identity = Identity::new("digest", &shown);
                 joined(ids, also.into_iter().chain([identity]))
             }
+            Scheme::Ensemble => {
+                let names = self.ensemble.as_ref();
+                let is_ours = names.is_some_and(|names| names.has(token.unwrap_or_default()));
+                is_ours
+                    .then(|| ids.clone())
+                    .ok_or(AuthRefused::OtherEnsemble)
+            }
         }
     }
 
@@ -211,6 +224,7 @@ impl Policy {
         Scheme::from_name(name).filter(|scheme| match scheme {
             Scheme::Ip => true,
             Scheme::Digest => self.digest_enabled,
+            Scheme::Ensemble => self.ensemble.is_some(),
         })
     }
 }

@@ -8,6 +8,8 @@ use crate::auth::{digest, ip};
 pub(super) enum Scheme {
     Ip,
     Digest,
+    /// Nobody has an id of it.
+    Ensemble,
 }
 
 impl Scheme {
@@ -15,6 +17,7 @@ impl Scheme {
         match name {
             "ip" => Some(Self::Ip),
             "digest" => Some(Self::Digest),
+            "ensemble" => Some(Self::Ensemble),
             _ => None,
         }
     }
@@ -22,7 +25,7 @@ impl Scheme {
     /// Whether its ids say who someone is, and so stand in for an `auth` entry.
     pub(super) fn is_authenticating(self) -> bool {
         match self {
-            Self::Ip => false,
+            Self::Ip | Self::Ensemble => false,
             Self::Digest => true,
         }
     }
@@ -32,6 +35,7 @@ impl Scheme {
         match self {
             Self::Ip => ip::is_valid_id(id),
             Self::Digest => digest::is_valid_id(id),
+            Self::Ensemble => false,
         }
     }
 
@@ -40,13 +44,14 @@ impl Scheme {
         match self {
             Self::Ip => ip::matches(caller, entry),
             Self::Digest => caller == entry,
+            Self::Ensemble => false,
         }
     }
 
     /// What `whoAmI` tells of an id.
     pub(super) fn user_of(self, id: &str) -> &str {
         match self {
-            Self::Ip => id,
+            Self::Ip | Self::Ensemble => id,
             Self::Digest => digest::user_of(id),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::auth::{AuthIds, AuthOptions, AuthOptionsError, AuthRefused, PermitMemo, Policy};
+use crate::auth::{
+    AuthIds, AuthOptions, AuthOptionsError, AuthRefused, EnsembleNames, PermitMemo, Policy,
+};
 use crate::base::{Acl, AclList, Identity, limits, perms};
 use crate::proto::ErrorCode;
 
@@ -203,6 +205,36 @@ fn digest_switched_off_is_no_scheme() {
             .is_err()
     );
     assert_eq!(policy.who_am_i(&ids), [("digest", "")]);
+}
+
+#[test]
+fn the_name_of_another_ensemble_is_refused() {
+    let ids = Policy::initial(peer());
+    let says = |names: Option<EnsembleNames>, token: Option<&[u8]>| {
+        let policy = policy(|options| options.ensemble = names);
+        let result = policy.authenticate(&ids, "ensemble", token, peer());
+        result.map(|after| assert_eq!(after, ids, "it makes nobody anyone"))
+    };
+    let foo_and_bar = EnsembleNames::These(["foo", "bar"].map(str::to_owned).into());
+    let these = || Some(foo_and_bar.clone());
+    assert_eq!(says(these(), Some(b"bar")), Ok(()));
+    assert_eq!(says(these(), Some(b"")), Ok(()));
+    assert_eq!(says(these(), None), Ok(()));
+    let other = Err(AuthRefused::OtherEnsemble);
+    for token in [b"ba".as_slice(), b"bar ", b"foo,bar", b"\xff"] {
+        assert_eq!(says(these(), Some(token)), other);
+    }
+    assert_eq!(says(Some(EnsembleNames::Any), Some(b"goo")), Ok(()));
+    assert_eq!(
+        says(None, Some(b"foo")),
+        Err(AuthRefused::SchemeNotAvailable)
+    );
+    let policy = policy(|options| options.ensemble = these());
+    let entry = [acl(31, "ensemble", "foo")];
+    assert!(
+        policy.fix_acl(&ids, Some(&entry)).is_err(),
+        "no list can name it"
+    );
 }
 
 #[test]

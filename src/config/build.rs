@@ -12,11 +12,11 @@ use super::{
     membership::OwnLine,
     options::{
         AuthOptions, ClientListen, Config, ConnectionThrottle, ContainerOptions, DigestAlgorithm,
-        DigestOptions, LargeRequests, PurgeOptions, RequestThrottle, Secret, SessionOptions,
-        SessionWeights, SnapshotCompression, StorageOptions, ThrottleOptions, TreeOptions,
-        Whitelist, WireLimits,
+        DigestOptions, EnsembleAuthOptions, LargeRequests, PurgeOptions, RequestThrottle, Secret,
+        SessionOptions, SessionWeights, SnapshotCompression, StorageOptions, ThrottleOptions,
+        TreeOptions, Whitelist, WireLimits,
     },
-    raw::RawConfig,
+    raw::{RawConfig, Setting},
     report::{ConfigError, Origin, Rejection, Warning, shown},
     values::{Values, default_int},
 };
@@ -262,9 +262,11 @@ impl Values {
             self.warn(&security::SUPER_DIGEST, text.to_owned());
         }
         let enforced_schemes = self.enforced_schemes(digest.is_some());
+        let ensemble = self.ensemble_auth();
         AuthOptions {
             skip_acl,
             digest,
+            ensemble,
             enforced_schemes,
         }
     }
@@ -298,19 +300,40 @@ impl Values {
         Some(schemes)
     }
 
-    /// The two schemes that are always there may be named again; any other would be missed
-    /// silently.
+    fn auth_providers(&self) -> impl Iterator<Item = &Setting> {
+        let settings = self.settings.values();
+        settings.filter(|setting| setting.key.name == security::AUTH_PROVIDERS.name)
+    }
+
+    /// The two schemes that are always there may be named again; any that is not there at all would be
+    /// missed silently.
     fn check_auth_providers(&mut self) {
-        for setting in self.settings.values() {
-            let provider = setting.key.name == security::AUTH_PROVIDERS.name;
-            if provider && !BUILT_IN_PROVIDERS.contains(&setting.value.as_str()) {
+        let unknown = self
+            .auth_providers()
+            .filter(|setting| !PROVIDERS.contains(&setting.value.as_str()));
+        let errors: Vec<_> = unknown
+            .map(|setting| {
                 let text = format!(
                     "this authentication scheme is not supported by this version; expected {}",
-                    BUILT_IN_PROVIDERS.join(" or ")
+                    PROVIDERS.join(" or ")
                 );
-                self.errors.push(ConfigError::new(setting.remark(text)));
-            }
+                ConfigError::new(setting.remark(text))
+            })
+            .collect();
+        self.errors.extend(errors);
+    }
+
+    fn ensemble_auth(&mut self) -> Option<EnsembleAuthOptions> {
+        let is_named = self
+            .auth_providers()
+            .any(|setting| setting.value == ENSEMBLE_PROVIDER);
+        let names = self.set_text(&security::ENSEMBLE_AUTH_NAME);
+        if names.is_some() && !is_named {
+            let text = format!("has no effect without authProvider.1={ENSEMBLE_PROVIDER}");
+            self.warn(&security::ENSEMBLE_AUTH_NAME, text);
         }
+        let names = names.map(|names| names.split(',').map(|it| it.trim().to_owned()).collect());
+        is_named.then_some(EnsembleAuthOptions { names })
     }
 
     fn tree(&self) -> TreeOptions {
@@ -456,10 +479,13 @@ const EQUAL_WEIGHTS: SessionWeights = SessionWeights {
     renewed: 1,
 };
 
-const BUILT_IN_PROVIDERS: [&str; 2] = [
+const PROVIDERS: [&str; 3] = [
     "org.apache.zookeeper.server.auth.DigestAuthenticationProvider",
     "org.apache.zookeeper.server.auth.IPAuthenticationProvider",
+    ENSEMBLE_PROVIDER,
 ];
+
+const ENSEMBLE_PROVIDER: &str = "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider";
 
 /// Every word of `FourLetterCommands`.
 const FOUR_LETTER_WORDS: [&str; 18] = [

@@ -225,6 +225,8 @@ pub struct AuthOptions {
     pub skip_acl: bool,
     /// The digest scheme; `None` when it is switched off.
     pub digest: Option<DigestOptions>,
+    /// The ensemble scheme; `None` unless its provider is named.
+    pub ensemble: Option<EnsembleAuthOptions>,
     /// `enforce.auth.schemes`: one of these must have succeeded before anything but authentication;
     /// `None` when not enforced. Only schemes that this server has.
     pub enforced_schemes: Option<BTreeSet<String>>,
@@ -238,6 +240,13 @@ pub struct DigestOptions {
     /// `DigestAuthenticationProvider.superDigest`: the id, `name:hash`, that passes every access
     /// list.
     pub super_digest: Option<Secret>,
+}
+
+/// The ensemble scheme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnsembleAuthOptions {
+    /// `ensembleAuthName`: what this ensemble may be called; `None` when that is not looked at.
+    pub names: Option<BTreeSet<String>>,
 }
 
 /// The hash of the digest scheme.

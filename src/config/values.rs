@@ -125,6 +125,14 @@ impl Values {
         }
     }
 
+    /// As it was written; `None` when it was not.
+    pub(super) fn set_text(&self, key: &Key) -> Option<String> {
+        match self.parsed.get(key.name) {
+            Some(Parsed::Text(value)) => Some(value.clone()),
+            _ => None,
+        }
+    }
+
     /// Raises a number to the least that makes sense, as Apache does, and says so.
     pub(super) fn at_least(&mut self, key: &'static Key, written: i64, least: i64) -> i64 {
         if written < least {

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use jute::Decode;
 use jute::proto::{AuthPacket, ConnectRequest, GetSaslRequest, RequestHeader, SetSaslResponse};
 
-use crate::auth::{AuthIds, Policy};
+use crate::auth::{AuthIds, AuthRefused, Policy};
 use crate::base::{Monotonic, SessionId, Xid, Zxid};
 use crate::exec;
 use crate::net::batch::Batch;
@@ -478,6 +478,11 @@ impl Dialogue {
                 self.link.outbox.set_ids(ids);
                 reply::encode_header_frame(ticket.xid, Zxid::ZERO, 0, batch.out);
                 batch.count.sent += 1;
+            }
+            Err(AuthRefused::OtherEnsemble) => {
+                let name = packet.auth.map(String::from_utf8_lossy);
+                tracing::warn!(peer = %self.link.peer, ?name, "Unexpected ensemble name");
+                self.end(Ending::Closed("the client looks for another ensemble"));
             }
             Err(reason) => {
                 tracing::warn!(peer = %self.link.peer, scheme, %reason, "Authentication failed");

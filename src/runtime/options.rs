@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::auth::{AuthOptions, Policy};
+use crate::auth::{AuthOptions, EnsembleNames, Policy};
 use crate::base::ServerId;
 use crate::config::{
     Config, DigestAlgorithm, EnsembleOptions, ListenAddress, ListenHost, SnapshotCompression,
@@ -45,6 +45,10 @@ pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
         digest_enabled: auth.digest.is_some(),
         digest_alg,
         super_digest: super_digest.map(|secret| secret.reveal().to_owned()),
+        ensemble: auth.ensemble.as_ref().map(|options| {
+            let names = options.names.clone();
+            names.map_or(EnsembleNames::Any, EnsembleNames::These)
+        }),
         enforce_schemes: schemes.map(|names| names.iter().cloned().collect()),
         session_require_client_sasl_auth: false,
     })

@@ -18,6 +18,7 @@ use crate::{
 
 pub(crate) const SHORT_TICK_MS: i32 = 200;
 
+const ENSEMBLE_PROVIDER: &str = "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider";
 const SUPER_DIGEST_KEY: &str = "zookeeper.DigestAuthenticationProvider.superDigest";
 /// Of `super:secret`, as `DigestAuthenticationProvider.generateDigest` prints it.
 const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
@@ -103,6 +104,8 @@ const SHORT_TICK: OptionSet = OptionSet {
                 "zookeeper.DigestAuthenticationProvider.digestAlg",
                 "SHA-256",
             )
+            .property("zookeeper.authProvider.1", ENSEMBLE_PROVIDER)
+            .property("zookeeper.ensembleAuthName", " foo,bar, baz ")
             .property("zookeeper.nio.sessionlessCnxnTimeout", 1_000)
             .property("znode.container.checkIntervalMs", 200)
             .property("znode.container.maxNeverUsedIntervalMs", 1_000)
@@ -112,6 +115,7 @@ const SHORT_TICK: OptionSet = OptionSet {
         ttl::NEVER_USED,
         four_letter::WITH_READ_ONLY_MODE,
         auth::WITH_SHA256,
+        auth::WITH_ENSEMBLE_NAMES,
     ],
 };
 

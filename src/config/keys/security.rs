@@ -19,6 +19,8 @@ rows! {
     ENFORCE_AUTH_SCHEMES = Kind::Text, "enforce.auth.schemes", "";
     /// A further authentication scheme, by the name of its Java class.
     AUTH_PROVIDERS = Kind::Text, "authProvider.*", "";
+    /// What clients may call this ensemble, separated by commas, if its authProvider is named.
+    ENSEMBLE_AUTH_NAME = Kind::Text, "ensembleAuthName", "";
     unnamed {
         Key::new("enableEagerACLCheck", Kind::Loose, "false",
             "Check access lists where a write arrives.")
@@ -60,8 +62,6 @@ rows! {
         Key::new("security.auth_to_local", Kind::Text, "DEFAULT", "Rules that map Kerberos names.")
             .ignored(NO_SASL);
         Key::new("kinit", Kind::Text, "", "Path of kinit.").ignored(NO_SASL);
-        Key::new("ensembleAuthName", Kind::Text, "", "Names that the ensemble scheme accepts.")
-            .ignored("the ensemble scheme is not supported by this version");
         Key::new("IPAuthenticationProvider.usexforwardedfor", Kind::Loose, "false",
             "Trust X-Forwarded-For.")
             .ignored("it serves the AdminServer, which this version does not have");

@@ -115,7 +115,8 @@ fn what_would_leave_the_server_less_safe_than_asked_for_is_refused() {
             format!(
                 "zoo.cfg:6: authProvider.1 = \"{sasl}\": this authentication scheme is not supported by this version; \
                  expected org.apache.zookeeper.server.auth.DigestAuthenticationProvider or \
-                 org.apache.zookeeper.server.auth.IPAuthenticationProvider"
+                 org.apache.zookeeper.server.auth.IPAuthenticationProvider or \
+                 org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider"
             ),
             "zoo.cfg:8: enforce.auth.schemes = \"digest,sasl\": Authentication scheme sasl is not available; \
              expected digest or ip"

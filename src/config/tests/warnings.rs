@@ -80,6 +80,30 @@ fn an_unknown_key_is_a_warning_with_the_name_that_was_meant() {
 }
 
 #[test]
+fn names_of_the_ensemble_take_their_provider() {
+    let names = "ensembleAuthName= foo,bar, baz \n";
+    let provider =
+        "authProvider.9=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider\n";
+    let (config, warnings) = ZooCfg::with(names).load(&[]).unwrap();
+    assert_eq!(config.auth.ensemble, None);
+    assert_eq!(
+        warnings,
+        [
+            "zoo.cfg:3: ensembleAuthName = \"foo,bar, baz\": has no effect without \
+             authProvider.1=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider"
+        ]
+    );
+    let config = ZooCfg::with(provider).config();
+    assert_eq!(
+        config.auth.ensemble.map(|options| options.names),
+        Some(None)
+    );
+    let config = ZooCfg::with(&format!("{names}{provider}")).config();
+    let names = config.auth.ensemble.and_then(|options| options.names);
+    assert_eq!(names, Some(["foo", "bar", "baz"].map(str::to_owned).into()));
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let secret = "hush:hush";
     let file = ZooCfg::with(&format!(

@@ -37,6 +37,10 @@ pub(crate) const OVER_V6: &[Scenario] =
 /// For a server with `DigestAuthenticationProvider.digestAlg=SHA-256`.
 pub(crate) const WITH_SHA256: &[Scenario] = &[Scenario::both("digest_sha256", &[], digest_sha256)];
 
+/// For a server whose ensemble is called foo, bar or baz, with the provider that looks at it.
+pub(crate) const WITH_ENSEMBLE_NAMES: &[Scenario] =
+    &[Scenario::both("ensemble_names", &[], ensemble_names)];
+
 /// For a server with `DigestAuthenticationProvider.enabled=false`.
 pub(crate) const WITHOUT_DIGEST: &[Scenario] =
     &[Scenario::both("digest_disabled", &[], digest_disabled)];
@@ -310,6 +314,30 @@ fn sasl_without_configuration(t: &mut Target) {
     let mut conn = t.conn();
     conn.send(op::SASL, &Body::new().null());
     conn.closed();
+}
+
+fn ensemble_names(t: &mut Target) {
+    for name in [b"foo".as_slice(), b"bar", b"baz", b""] {
+        let mut conn = t.conn();
+        conn.auth("ensemble", name).ok();
+        conn.call(op::WHO_AM_I, &Body::new()).ok();
+        conn.ping().ok();
+    }
+    let mut conn = t.conn();
+    let null = Body::new().int(0).string("ensemble").null();
+    conn.send_as(-4, op::AUTH, &null);
+    conn.reply().ok();
+    let acl: &[Acl<'_>] = &[(ALL, "ensemble", "foo")];
+    conn.create_acl(&t.root(), acl).fails(err::INVALID_ACL);
+    for other in [b"goo".as_slice(), b" foo", b"foo,bar", b"\xff"] {
+        let mut conn = t.conn();
+        conn.send_as(
+            -4,
+            op::AUTH,
+            &Body::new().int(0).string("ensemble").buffer(other),
+        );
+        conn.closed();
+    }
 }
 
 fn enforced_auth(t: &mut Target) {
