@@ -1,5 +1,7 @@
-//! The role of a follower or an observer: it takes over the leader's history, forwards what its
-//! clients write, and answers them when it hears of the commits.
+//! The role of a follower or an observer: it takes over the leader's history, in the leader's order, and
+//! serves clients, see `clients`.
+
+mod clients;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -7,28 +9,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-use crate::base::{
-    ConnId, Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Xid, Zxid, limits,
-};
+use clients::Returning;
+
+use crate::base::{Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Zxid, limits};
 use crate::peer::member::Member;
 use crate::peer::observers::{Holders, Questions};
-use crate::peer::pipeline::Asked;
 use crate::peer::reconfig::{Source, view_of};
-use crate::peer::requests::{Ready, Requests};
-use crate::peer::seam::Write;
+use crate::peer::requests::Requests;
 use crate::peer::{ClientOutput, Door, Mode, Output, Peer, Role};
-use crate::proto::{Op, TxnRecord, WriteReply, WriteRequest};
+use crate::proto::TxnRecord;
 use crate::quorum::{ConfigVersion, QuorumView};
-use crate::session::{Scope, password};
 use crate::tree::Database;
-use crate::zab::{
-    Learner, LearnerInput, LearnerKind, LearnerOutput, LearnerRequest, ObserverMaster, Term,
-};
+use crate::zab::{Learner, LearnerInput, LearnerKind, LearnerOutput, ObserverMaster, Term};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Learning {
-    pub(super) zab: Learner,
+pub(in crate::peer) struct Learning {
+    pub(in crate::peer) zab: Learner,
     kind: LearnerKind,
     /// Who leads.
     leader: ServerId,
@@ -43,14 +40,14 @@ pub(super) struct Learning {
     known: Zxid,
     /// What has its turn, in order.
     steps: VecDeque<Step>,
-    pub(super) requests: Requests,
+    pub(in crate::peer) requests: Requests,
     /// Clients that came back with a session the leader is asked about.
     returning: HashMap<SessionId, Returning>,
     /// Who is to hear the leader's answers.
-    pub(super) questions: Questions,
-    pub(super) holders: Holders,
+    pub(in crate::peer) questions: Questions,
+    pub(in crate::peer) holders: Holders,
     /// Those who learn from this follower, while it serves them.
-    pub(super) observers: Option<Box<ObserverMaster>>,
+    pub(in crate::peer) observers: Option<Box<ObserverMaster>>,
     /// What the disk is asked for waits among the steps: the state is to be written down when it
     /// is as far as the leader's history was.
     disk_waits: bool,
@@ -67,7 +64,7 @@ pub(super) struct Learning {
 
 /// What the leader has decided on.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(in crate::peer) enum Step {
     Apply(TxnRecord),
     /// The oldest sync is answered.
     Synced,
@@ -83,15 +80,9 @@ pub(super) enum Step {
     },
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Returning {
-    conn: ConnId,
-    timeout_ms: i32,
-}
-
 impl Learning {
     /// `last_zxid` is where the leader is told that the log ends.
-    pub(super) fn new(
+    pub(in crate::peer) fn new(
         member: &Member,
         leader: ServerId,
         master: (ServerId, Door),
@@ -131,39 +122,32 @@ impl Learning {
     }
 
     /// Who leads, though it may be a follower that this server learns from.
-    pub(super) fn leader(&self) -> ServerId {
+    pub(in crate::peer) fn leader(&self) -> ServerId {
         self.leader
     }
 
     /// Whom this server learns from.
-    pub(super) fn master(&self) -> ServerId {
+    pub(in crate::peer) fn master(&self) -> ServerId {
         self.master.0
     }
 
-    pub(super) fn is_follower(&self) -> bool {
+    pub(in crate::peer) fn is_follower(&self) -> bool {
         self.kind == LearnerKind::Follower
     }
 
-    pub(super) fn push_step(&mut self, step: Step) {
+    pub(in crate::peer) fn push_step(&mut self, step: Step) {
         self.steps.push_back(step);
     }
 
-    /// Observers have heard of these sessions.
-    pub(super) fn touched_elsewhere(&mut self, sessions: Vec<(SessionId, i32)>) {
-        let room = TOUCHED_MAX.saturating_sub(self.touched_elsewhere.len());
-        self.touched_elsewhere
-            .extend(sessions.into_iter().take(room));
-    }
-
-    pub(super) fn is_serving(&self) -> bool {
+    pub(in crate::peer) fn is_serving(&self) -> bool {
         self.zab.is_serving()
     }
 
-    pub(super) fn memory_is_ahead(&self) -> bool {
+    pub(in crate::peer) fn memory_is_ahead(&self) -> bool {
         self.zab.memory_is_ahead()
     }
 
-    pub(super) fn has_committed(&self) -> bool {
+    pub(in crate::peer) fn has_committed(&self) -> bool {
         !self.steps.is_empty() || self.serves.is_some()
     }
 
@@ -276,15 +260,15 @@ impl Learning {
         self.serves = Some(epoch);
     }
 
-    pub(super) fn next_step(&mut self) -> Option<Step> {
+    pub(in crate::peer) fn next_step(&mut self) -> Option<Step> {
         self.steps.pop_front()
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    pub(in crate::peer) fn has_room(&self) -> bool {
         self.requests.len() < limits::TRANSACTIONS_IN_FLIGHT
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Monotonic> {
+    pub(in crate::peer) fn next_deadline(&self) -> Option<Monotonic> {
         let observers = self.observers.as_ref();
         let observers = observers.map(|observers| observers.next_deadline());
         [self.zab.next_deadline(), observers]
@@ -293,7 +277,7 @@ impl Learning {
             .min()
     }
 
-    pub(super) fn mode(&self) -> Mode {
+    pub(in crate::peer) fn mode(&self) -> Mode {
         match self.kind {
             LearnerKind::Follower => Mode::Follower,
             LearnerKind::Observer => Mode::Observer,
@@ -324,17 +308,10 @@ impl Learning {
             None => self.decode(zxid, payload),
         }
     }
-
-    /// A client has left; the leader hears of its session once more.
-    fn on_departed(&mut self, session: SessionId, timeout_ms: i32, touched: Monotonic) {
-        if touched >= self.pinged {
-            self.touched_elsewhere.insert(session, timeout_ms);
-        }
-    }
 }
 
 impl Peer {
-    pub(super) fn on_leader_connected(
+    pub(in crate::peer) fn on_leader_connected(
         &mut self,
         now: Now,
         link: QuorumLink,
@@ -349,19 +326,24 @@ impl Peer {
     }
 
     /// Whether what comes over this link is from the leader this server follows now.
-    pub(super) fn follows(&self, link: QuorumLink) -> bool {
+    pub(in crate::peer) fn follows(&self, link: QuorumLink) -> bool {
         matches!(&self.role, Role::Learning(role) if role.link == Some(link))
     }
 
     /// A dial that failed has no link yet.
-    pub(super) fn on_leader_gone(&mut self, link: QuorumLink, reason: &str, out: &mut Vec<Output>) {
+    pub(in crate::peer) fn on_leader_gone(
+        &mut self,
+        link: QuorumLink,
+        reason: &str,
+        out: &mut Vec<Output>,
+    ) {
         if matches!(&self.role, Role::Learning(role) if role.link.is_none_or(|known| known == link))
         {
             self.leave(&reason, out);
         }
     }
 
-    pub(super) fn feed_learner(
+    pub(in crate::peer) fn feed_learner(
         &mut self,
         now: Now,
         input: LearnerInput,
@@ -441,111 +423,8 @@ impl Peer {
         }
     }
 
-    /// A client opens a session: the leader makes it, under the number given here.
-    pub(super) fn forward_opening(
-        &mut self,
-        session: SessionId,
-        timeout_ms: i32,
-        out: &mut Vec<Output>,
-    ) {
-        let request = LearnerRequest {
-            session,
-            xid: Xid(0),
-            op: Op::CreateSession.number(),
-            body: Bytes::copy_from_slice(&timeout_ms.to_be_bytes()),
-            ids: Arc::from([]),
-        };
-        self.send_request(request, out);
-    }
-
-    /// A client comes back with a session: whether it is alive, and whether it expires, only the
-    /// leader knows.
-    pub(super) fn ask_for_session(
-        &mut self,
-        conn: ConnId,
-        session: SessionId,
-        timeout_ms: i32,
-        out: &mut Vec<Output>,
-        client: &mut Vec<ClientOutput>,
-    ) {
-        let Role::Learning(role) = &mut self.role else {
-            return;
-        };
-        let returning = Returning { conn, timeout_ms };
-        if let Some(earlier) = role.returning.insert(session, returning) {
-            client.push(ClientOutput::Close { conn: earlier.conn });
-        }
-        role.questions.ask_session(session, None);
-        let mut asked = Vec::new();
-        role.zab.revalidate(session, timeout_ms, &mut asked);
-        self.send_to_leader(asked, out);
-    }
-
-    /// A write or sync of a client whose session this server holds.
-    pub(super) fn forward(
-        &mut self,
-        db: &Database,
-        write: Write,
-        asked: Asked,
-        out: &mut Vec<Output>,
-        client: &mut Vec<ClientOutput>,
-    ) {
-        let Role::Learning(role) = &mut self.role else {
-            return;
-        };
-        let session = write.session;
-        match write.request {
-            WriteRequest::Malformed {
-                code,
-                takes_zxid: false,
-            } => {
-                role.requests.refuse(session, asked, code);
-                return self.answer_ready(session, db, client);
-            }
-            WriteRequest::Sync { path } => {
-                role.questions.ask_sync(None);
-                role.requests.sync(session, asked, path);
-            }
-            _ => role.requests.forward(session, asked, role.known),
-        }
-        let closes = write.op == Op::CloseSession;
-        let request = LearnerRequest {
-            session,
-            xid: write.xid,
-            op: write.op.number(),
-            body: if closes { Bytes::new() } else { write.body },
-            ids: write.ids,
-        };
-        self.send_request(request, out);
-        if closes {
-            self.sessions.start_closing(session);
-        }
-    }
-
-    /// Answers what of a session waits for nothing any more.
-    pub(super) fn answer_ready(
-        &mut self,
-        session: SessionId,
-        db: &Database,
-        client: &mut Vec<ClientOutput>,
-    ) {
-        while let Role::Learning(role) = &mut self.role
-            && let Some((asked, ready)) = role.requests.next_ready(session)
-        {
-            let reply = match ready {
-                Ready::Synced(path) => WriteReply::Synced(path),
-                Ready::Refused(code) => WriteReply::Error(code),
-                Ready::Closed => {
-                    self.on_closed(session, Some(asked), db.last_zxid(), client);
-                    return;
-                }
-            };
-            self.reply(Some(asked), db.last_zxid(), reply, client);
-        }
-    }
-
     /// The steps are done.
-    pub(super) fn after_steps(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
+    pub(in crate::peer) fn after_steps(&mut self, now: Now, db: &Database, out: &mut Vec<Output>) {
         let Role::Learning(role) = &mut self.role else {
             return;
         };
@@ -565,41 +444,8 @@ impl Peer {
         self.resume_observers(now, db, out);
     }
 
-    /// A connection of a learner's client is gone.
-    pub(super) fn on_client_left(&mut self, conn: ConnId, session: Option<SessionId>) {
-        if let Role::Learning(role) = &mut self.role {
-            role.returning.retain(|_, returning| returning.conn != conn);
-        }
-        let Some(session) = session else {
-            return;
-        };
-        let scope = self.sessions.scope(session);
-        let role = match &mut self.role {
-            Role::Learning(role) => Some(role),
-            Role::Looking(_) => None,
-            Role::Standalone(_) | Role::Leading(_) => return,
-        };
-        if let Some(role) = role {
-            role.requests.forget(session);
-            let handle = self.sessions.handle(session);
-            if let Some(handle) = handle.filter(|_| scope != Some(Scope::Local)) {
-                role.on_departed(session, handle.timeout_ms(), handle.touched());
-            }
-        }
-        // A local session stays for as long as it has, one that is being upgraded until it is
-        // known that the leader has it. What waited to close one is forgotten with its client.
-        let stays = match scope {
-            Some(Scope::Local) => self.sessions.open(session).is_some(),
-            Some(Scope::Upgrading) => true,
-            Some(Scope::Global) | None => false,
-        };
-        if !stays {
-            self.sessions.remove(session);
-        }
-    }
-
     /// What the log has beyond the state when this learner leaves.
-    pub(super) fn tail_of(&self, role: Learning) -> VecDeque<(TxnRecord, Bytes)> {
+    pub(in crate::peer) fn tail_of(&self, role: Learning) -> VecDeque<(TxnRecord, Bytes)> {
         let mut tail = VecDeque::new();
         for step in role.steps {
             if let Step::Apply(record) = step {
@@ -613,61 +459,7 @@ impl Peer {
         tail
     }
 
-    fn on_revalidated(
-        &mut self,
-        now: Now,
-        session: SessionId,
-        is_valid: bool,
-        client: &mut Vec<ClientOutput>,
-    ) {
-        let Role::Learning(role) = &mut self.role else {
-            return;
-        };
-        let Some(Returning { conn, timeout_ms }) = role.returning.remove(&session) else {
-            return;
-        };
-        if !is_valid {
-            return self.refuse_session(conn, client);
-        }
-        role.requests.forget(session);
-        if role.observers.is_some() {
-            role.holders.give(session, None);
-        }
-        if let Some(old) = self.connections.attach(conn, session) {
-            client.push(ClientOutput::Close { conn: old });
-        }
-        let handle = self.sessions.track(session, timeout_ms, now.monotonic);
-        self.sessions.commit(session);
-        client.push(ClientOutput::Connected {
-            conn,
-            session: handle,
-            timeout_ms,
-            password: password(session),
-        });
-    }
-
-    fn answer_ping(&mut self, now: Now, zxid: Zxid, out: &mut Vec<Output>) {
-        let Role::Learning(role) = &mut self.role else {
-            return;
-        };
-        let mut touched = std::mem::take(&mut role.touched_elsewhere);
-        touched.extend(self.sessions.touched_since(role.pinged));
-        let touched: Vec<_> = touched.into_iter().collect();
-        role.pinged = now.monotonic;
-        let mut asked = Vec::new();
-        role.zab.answer_ping(zxid, touched, &mut asked);
-        self.send_to_leader(asked, out);
-    }
-
-    fn send_request(&mut self, request: LearnerRequest, out: &mut Vec<Output>) {
-        if let Role::Learning(role) = &mut self.role {
-            let mut asked = Vec::new();
-            role.zab.forward(request, &mut asked);
-            self.send_to_leader(asked, out);
-        }
-    }
-
-    pub(super) fn send_to_leader(&self, asked: Vec<LearnerOutput>, out: &mut Vec<Output>) {
+    pub(in crate::peer) fn send_to_leader(&self, asked: Vec<LearnerOutput>, out: &mut Vec<Output>) {
         let Role::Learning(role) = &self.role else {
             return;
         };
@@ -678,9 +470,5 @@ impl Peer {
         }
     }
 }
-
-/// Sessions of observers that the leader is told of with one ping: far more than there are. At the
-/// bound the others have to wait for the next.
-const TOUCHED_MAX: usize = 4 * 1024 * 1024;
 
 const NOT_UNDERSTOOD: &str = "the leader sent a transaction that cannot be understood";
