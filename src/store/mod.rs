@@ -48,11 +48,11 @@
 //! | rows | covered by |
 //! |---|---|
 //! | SF-001, 002 | `layout`, `tests::recovery` |
-//! | SF-003 to 006, 024, 053, 054, 062 to 064, 066, 073, 082, 084, 086, 105 to 107 | `tests::recovery` |
+//! | SF-003 to 006, 024, 053, 054, 062 to 064, 066, 073, 082, 084 to 086, 105 to 107 | `tests::recovery` |
 //! | SF-007, 009 to 011 | `log_format` |
 //! | SF-008, 011 to 023, 025 to 032 | `tests::log` |
 //! | SF-029, 032, 064, 091 | `tests::crash`, at every call of the disk |
-//! | SF-065, 081, 085, 104 | `tests::worker`; 081 and 065 at every call of the disk |
+//! | SF-065, 081, 104 | `tests::worker`; 081 and 065 at every call of the disk |
 //! | QP-127, QP-138 (files) | `tests::member_files`, at every call of the disk |
 //! | SF-075 to 081 | `tests::epoch` |
 //! | SF-092 | `replay`, `tests::recovery` |
@@ -63,7 +63,7 @@
 //! | SF-061, 068, 074, 098 to 100, 102, 107 (interval) | whoever drives this |
 //! | SF-033, 067, 111 against a running Apache server | the compatibility tests |
 //! | SF-083 | `config` |
-//! | SF-085 (when), 097 | whoever decides on it: `zab` and `peer`, by `StoreSnapshot` and `Drain` |
+//! | SF-097 | whoever decides on it: `zab` and `peer`, by `StoreSnapshot` and `Drain` |
 //! | SF-108 to 110 | open: admin snapshot and restore |
 
 mod container;

@@ -3,7 +3,8 @@
 //! ```text
 //! snapshot | logs | result
 //! loaded   | any  | the log behind the snapshot's name is replayed
-//! none     | some | refused, unless an empty tree may be trusted: then all of the log is replayed
+//! none     | some | refused, unless an empty tree may be trusted: then all of the log is replayed,
+//!          |      | and becomes durable as a snapshot
 //! none     | none | an empty state; it may vote by the marker `initialize` or by configuration,
 //!          |      | and then becomes durable as `snapshot.0`
 //! ```
@@ -190,7 +191,8 @@ pub fn recover(
             if has_logs {
                 remarks.push(Remark::TrustedEmpty);
             } else if is_marked || storage.empty_may_vote {
-                write_first_snapshot(disk, storage, tree, &database)?;
+                // Apache's digest trailer of a state no transaction made is zero, whatever the tree's.
+                write_first_snapshot(disk, storage, &database, tree.digest_enabled.then_some(0))?;
             } else {
                 may_vote = false;
                 database.set_last_zxid(Zxid(-1));
@@ -210,6 +212,13 @@ pub fn recover(
         recovered.replay(disk, storage)?;
     }
     make_durable(disk, dirs)?;
+    if recovered.remarks.contains(&Remark::TrustedEmpty) {
+        // Apache's server on its own and its leader write one at each start, its learner behind the first
+        // DIFF: the next start need not be told to trust.
+        let database = &recovered.database;
+        let digest = tree.digest_enabled.then(|| database.tree.digest());
+        write_first_snapshot(disk, storage, database, digest)?;
+    }
     let missing_acls = recovered.database.tree.missing_acls();
     if !missing_acls.is_empty() {
         let remark = Remark::MissingAcls(missing_acls);
@@ -406,23 +415,24 @@ impl SnapshotSource for FirstSnapshot<'_> {
     }
 }
 
-/// Apache's digest trailer of a state no transaction made is zero, whatever the tree's digest.
+/// Writes the first snapshot there is.
 fn write_first_snapshot(
     disk: &dyn Disk,
     storage: &StorageOptions,
-    tree: TreeOptions,
     database: &Database,
+    digest: Option<u64>,
 ) -> Result<(), RecoverError> {
+    let last = database.last_zxid();
     let mut source = FirstSnapshot {
         database,
         cursor: SnapshotCursor::new(database),
         tail: SnapshotTail {
-            digest: tree.digest_enabled.then_some((Zxid::ZERO, 0)),
-            last_processed: storage.writes_last_processed.then_some(Zxid::ZERO),
+            digest: digest.map(|digest| (last, digest)),
+            last_processed: storage.writes_last_processed.then_some(last),
         },
     };
     let (dirs, compression) = (&storage.dirs, storage.compression);
-    write_snapshot(disk, dirs, Zxid::ZERO, &mut source, compression)?;
+    write_snapshot(disk, dirs, last, &mut source, compression)?;
     Ok(())
 }
 

@@ -165,6 +165,27 @@ fn sf_084_logs_without_a_snapshot_are_replayed_only_if_that_is_trusted() {
 }
 
 #[test]
+fn sf_085_the_start_that_trusts_leaves_a_snapshot() {
+    for compression in ALL_CONTAINERS {
+        let disk = sim_disk(1);
+        let database = history(&disk, 1, &[40]);
+        disk.remove(&path("snapshot.0")).unwrap();
+        disk.remove(&path("snapshot.28")).unwrap();
+        let trusting = StorageOptions {
+            trusts_empty: true,
+            compression,
+            ..storage()
+        };
+        recover(&disk, &trusting, tree_options()).unwrap();
+        disk.crash();
+        let again = try_recover(&disk).unwrap();
+        assert_eq!(describe(&again.database), describe(&database));
+        assert_eq!(again.remarks, []);
+        assert_eq!((again.snapshot, again.replayed), (Some(Zxid(40)), 0));
+    }
+}
+
+#[test]
 fn sf_024_a_log_of_a_head_alone_is_a_log() {
     let disk = sim_disk(1);
     history(&disk, 1, &[1]);

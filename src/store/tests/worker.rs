@@ -275,7 +275,7 @@ fn sf_065_a_stored_snapshot_is_durable_and_voids_the_log() {
 }
 
 #[test]
-fn sf_085_a_state_that_came_from_logs_alone_is_stored() {
+fn a_state_that_came_from_logs_alone_is_stored() {
     let mut member = Member::new(1);
     let commands = member.txns(9);
     member.execute(commands).unwrap();
