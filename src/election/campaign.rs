@@ -146,10 +146,13 @@ impl Campaign {
         scene: &mut Scene<'_>,
     ) -> Option<Decision> {
         let Vote { candidate, round } = ballot.vote;
-        if self.standing_is_missing() || candidate.zxid == MISSING || round < *scene.round {
+        if self.standing_is_missing() || candidate.zxid == MISSING {
             return None;
         }
-        if round > *scene.round {
+        if round < *scene.round && !self.goes_back_for(candidate, scene) {
+            return None;
+        }
+        if round != *scene.round {
             *scene.round = round;
             // Against the own candidacy: the proposal so far may be of a server that is gone.
             let better = beats(candidate, self.own, scene);
@@ -187,6 +190,13 @@ impl Campaign {
         } else {
             None
         }
+    }
+
+    /// Whether the round of this candidate, which is an earlier one, is as good as the own: a server
+    /// that has nobody to vote for cannot bring others into its round, as they pass over its vote.
+    fn goes_back_for(&self, candidate: Candidate, scene: &Scene<'_>) -> bool {
+        let has_nobody = self.proposal.leader == Candidate::NOBODY.leader;
+        has_nobody && beats(candidate, self.own, scene)
     }
 
     /// Starts over in the current round.

@@ -53,6 +53,8 @@
 //! * A server's first vote in a round is answered, if it does not change anything. Two servers seldom
 //!   lose their leader in the same moment, and what the first says while the other still follows is
 //!   passed over there; Apache says it again after 200 ms.
+//! * A server with nobody to vote for takes over the round of one that has somebody, an earlier one too.
+//!   Apache's begins with the first round again when it takes over a configuration that it is not in.
 //! * Resending goes by the time of the last sending, not of the last message heard, and a server
 //!   that does not vote, whom nobody tells anything unasked, asks at least once a second.
 //! * A configuration from gossip is handed up only when reconfiguration is on: off, Apache still

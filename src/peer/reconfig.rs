@@ -102,7 +102,7 @@ impl Peer {
     }
 
     /// This leader's view is committed. If another server leads under it, this one waits until its
-    /// followers have left, and then goes there too.
+    /// followers have left, and then goes there too, or looks for who leads.
     pub(super) fn on_view_committed(
         &mut self,
         now: Now,
@@ -119,7 +119,8 @@ impl Peer {
             None => Source::Word,
         };
         let me = self.member.as_ref().map(|member| member.options.me);
-        if me != Some(leader) {
+        // UPTODATE names no leader: who has the view from NEWLEADER looks for one, and so does this one.
+        if me != Some(leader) && source == Source::Transaction {
             role.hands_over_to = Some(leader);
         }
         self.take_view(now, db, view, source, out);

@@ -1,6 +1,8 @@
 //! Ensembles whose members change: what each server shows and keeps, who leads then, and what a
 //! crash leaves.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, BytesMut};
 
 use super::TICK;
@@ -8,6 +10,7 @@ use super::cluster::{Client, Cluster, Settings};
 use crate::base::{ServerId, SessionId};
 use crate::peer::Mode;
 use crate::proto::{ErrorCode, Op, WriteReply};
+use crate::quorum::{QuorumView, ViewRules};
 
 /// A server line for a client's request.
 fn line(id: usize, role: &str) -> String {
@@ -355,6 +358,66 @@ fn a_change_that_was_proposed_is_completed_by_the_next_leader_qp_138() {
         cluster.config(at);
     }
     assert_eq!(cluster.modes()[0], Some(Mode::Observer));
+    cluster.expect_service();
+}
+
+/// Servers that were in the middle of a change to these lines, its proposal on disk and nobody up.
+fn interrupted(voters: usize, observers: usize, next: &[String]) -> Cluster {
+    let mut cluster = Cluster::changeable(voters, observers);
+    let next = format!("{}\nversion=200000000", next.join("\n"));
+    let next = QuorumView::parse(&next, ViewRules::default()).unwrap();
+    let next = Arc::new(next);
+    for at in 0..voters + observers {
+        cluster.kill(at);
+        let node = &mut cluster.nodes[at];
+        node.views = node.views.seeing(next.clone());
+    }
+    cluster.settle();
+    cluster
+}
+
+impl Cluster {
+    /// All of them come back, and a server joins for each line that is theirs and one of its own.
+    fn complete_with(&mut self, joiners: &[String]) {
+        let former = self.membership.committed().file_text(false);
+        for at in 0..self.nodes.len() {
+            self.restart(at);
+        }
+        for own in joiners {
+            self.add(&format!("{former}\n{own}"));
+        }
+        self.settle();
+        self.pass(2 * TICK);
+    }
+}
+
+/// Of the new voters one observes under the old view: its word is needed for NEWLEADER.
+#[test]
+fn a_change_that_makes_an_observer_vote_is_completed_too_qp_138() {
+    let next = [line(3, "participant"), line(4, "participant")];
+    let mut cluster = interrupted(2, 1, &next);
+    cluster.complete_with(&next[1..]);
+    for at in 0..4 {
+        assert_eq!(cluster.version(at), 2 << 32, "at {at}");
+        cluster.config(at);
+    }
+    assert!([2, 3].contains(&cluster.leader()));
+    cluster.expect_service();
+}
+
+/// None of the old voters votes in the new view.
+#[test]
+fn a_change_that_leaves_no_voter_is_completed_too_qp_138() {
+    let observers = (1..=2).map(|id| line(id, "observer"));
+    let voters = (3..=5).map(|id| line(id, "participant"));
+    let next: Vec<String> = observers.chain(voters).collect();
+    let mut cluster = interrupted(2, 0, &next);
+    cluster.complete_with(&next[2..]);
+    for at in 0..5 {
+        assert_eq!(cluster.version(at), 2 << 32, "at {at}");
+        cluster.config(at);
+    }
+    assert_eq!(cluster.modes()[..2], [Some(Mode::Observer); 2]);
     cluster.expect_service();
 }
 

@@ -11,6 +11,7 @@ use super::broadcast::Proposals;
 use super::learner::{Learner, Stage};
 use super::{CloseReason, History, Leader, LeaderOutput, Phase, Recent, send};
 use crate::base::{Epoch, QuorumLink, Zxid};
+use crate::quorum::Role;
 
 impl Leader {
     /// Takes every learner that is ready.
@@ -268,7 +269,8 @@ impl Leader {
         let (sid, kind) = (learner.sid, learner.kind);
         tracing::debug!(%link, %sid, "a learner has the history of the epoch");
         if let Phase::Synchronising { acked, .. } = &mut self.phase {
-            if kind == LearnerKind::Follower {
+            // Who observes now may vote in the view that is to be completed, which needs its word.
+            if kind == LearnerKind::Follower || self.membership.role(sid) == Role::Observer {
                 acked.add(sid);
             }
             self.maybe_establish(out);
