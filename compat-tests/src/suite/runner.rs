@@ -17,8 +17,9 @@ use crate::{
     server::{Kind, gamekeeper_binary},
 };
 
-/// The slowest class takes two minutes on a machine that has nothing else to do.
-const CLASS_PATIENCE: Duration = Duration::from_secs(900);
+/// The slowest class starts 512 servers: of Apache's in a quarter of an hour, on a machine that has
+/// nothing else to do.
+const CLASS_PATIENCE: Duration = Duration::from_secs(2400);
 /// How long a JVM that is told to end may take to end its servers first.
 const END_PATIENCE: Duration = Duration::from_secs(30);
 const SLOT_PATIENCE: Duration = Duration::from_secs(3600);

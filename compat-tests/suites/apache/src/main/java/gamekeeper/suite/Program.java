@@ -153,6 +153,32 @@ public final class Program {
         throw new Internals("a last zxid of a server that names none");
     }
 
+    /** The number that its answer to {@code conf} has for a key. */
+    public int conf(String key) {
+        for (String line : ask("conf").split("\n")) {
+            if (line.startsWith(key + "=")) {
+                return Integer.parseInt(line.substring(key.length() + 1).trim());
+            }
+        }
+        throw new Internals(key + " of a server that names none");
+    }
+
+    /** The sum of what the running programs that serve answer to {@code mntr} for a key. */
+    static long monitored(String key) {
+        long sum = 0;
+        for (Program program : RUNNING) {
+            String answer = program.isServing() ? program.ask("mntr") : "";
+            if (!answer.isEmpty()) {
+                sum += answer.lines()
+                        .filter(line -> line.startsWith(key + "\t"))
+                        .mapToLong(line -> (long) Double.parseDouble(line.substring(key.length()).trim()))
+                        .findFirst()
+                        .orElseThrow(() -> new Internals(key + " of a server that does not count it"));
+            }
+        }
+        return sum;
+    }
+
     /** Its clients as {@code address/session}, by its answer to {@code cons}. */
     Set<String> clients() {
         Set<String> clients = new TreeSet<>();

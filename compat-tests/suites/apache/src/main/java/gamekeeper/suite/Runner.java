@@ -30,6 +30,7 @@ public final class Runner implements TestExecutionListener {
         // Some tests print; their lines are no results.
         System.setOut(System.err);
         Beans.install();
+        Counters.install();
         Internals.watchThreads();
         LauncherDiscoveryRequestBuilder request = LauncherDiscoveryRequestBuilder.request();
         request.selectors(selectClass(Class.forName(arguments[0], false, Runner.class.getClassLoader())));

@@ -31,11 +31,17 @@ public final class Settings {
         return new Settings(properties);
     }
 
-    /** Adds what a test has set in {@link QuorumPeerConfig} and a program can learn from its file only. */
+    /**
+     * Adds what a test has set in {@link QuorumPeerConfig} and a program can learn from its file only. What a file has
+     * itself holds in this JVM from then on, as where a server in it reads the file.
+     */
     public static void addStatics(File config) throws IOException {
         Properties properties = load(config);
         String lines = "";
-        if (QuorumPeerConfig.isReconfigEnabled() && !properties.containsKey("reconfigEnabled")) {
+        String reconfigEnabled = properties.getProperty("reconfigEnabled");
+        if (reconfigEnabled != null) {
+            QuorumPeerConfig.setReconfigEnabled(Boolean.parseBoolean(reconfigEnabled.trim()));
+        } else if (QuorumPeerConfig.isReconfigEnabled()) {
             lines += "\nreconfigEnabled=true\n";
         }
         if (!QuorumPeerConfig.isStandaloneEnabled() && !properties.containsKey("standaloneEnabled")) {

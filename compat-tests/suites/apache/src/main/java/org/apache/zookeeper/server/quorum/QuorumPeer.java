@@ -125,12 +125,7 @@ public class QuorumPeer extends Thread {
 
     @Override
     public synchronized void start() {
-        try {
-            File file = config == null ? writeConfig() : config;
-            program = Program.launch(file, clientHost(), clientPort);
-        } catch (IOException error) {
-            throw new IllegalStateException(error);
-        }
+        program = launch();
         setName("QuorumPeer[myid=" + myid + "](client port " + clientPort + ")");
         Beans.add(this, this::beanNames);
         super.start();
@@ -139,7 +134,7 @@ public class QuorumPeer extends Thread {
     @Override
     public void run() {
         try {
-            while (program.isAlive()) {
+            while (isRunning()) {
                 refreshRole();
                 Thread.sleep(leader == null && follower == null && observer == null
                         ? LOOKING_PAUSE_MS
@@ -169,8 +164,14 @@ public class QuorumPeer extends Thread {
         learnerType = type;
     }
 
-    public void enableLocalSessions(boolean enabled) {
+    /** What a member in this JVM takes up while it runs, a program takes up when it starts. */
+    public synchronized void enableLocalSessions(boolean enabled) {
+        boolean isOther = localSessions != enabled;
         localSessions = enabled;
+        if (isOther && program != null && program.isAlive()) {
+            program.stop();
+            program = launch();
+        }
     }
 
     public void enableLocalSessionsUpgrading(boolean enabled) {
@@ -273,6 +274,14 @@ public class QuorumPeer extends Thread {
         return syncLimit;
     }
 
+    public int getMinSessionTimeout() {
+        return program.conf("minSessionTimeout");
+    }
+
+    public int getMaxSessionTimeout() {
+        return program.conf("maxSessionTimeout");
+    }
+
     public FileTxnSnapLog getTxnFactory() throws IOException {
         return new FileTxnSnapLog(logDir, dataDir);
     }
@@ -291,6 +300,20 @@ public class QuorumPeer extends Thread {
 
     private long epoch(String name) throws IOException {
         return Long.parseLong(Files.readString(new File(dataDir, "version-2/" + name).toPath()).trim());
+    }
+
+    /** Locked, so that a program that is being replaced is not taken for the end. */
+    private synchronized boolean isRunning() {
+        return program.isAlive();
+    }
+
+    private Program launch() {
+        try {
+            File file = config == null ? writeConfig() : config;
+            return Program.launch(file, clientHost(), clientPort);
+        } catch (IOException error) {
+            throw new IllegalStateException(error);
+        }
     }
 
     private String refreshRole() {
