@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
 use tempfile::NamedTempFile;
 
 use crate::{eventually::eventually, process};
@@ -120,9 +121,7 @@ impl Program {
         while let Some(line) = self.line() {
             lines.push(line);
         }
-        let status = eventually("the program ends", SILENCE, || {
-            self.child.try_wait().expect("the child is ours")
-        });
+        let status = self.wait();
         assert!(
             status.success(),
             "the program ended with {status} after {lines:#?}:\n{}",
@@ -134,13 +133,33 @@ impl Program {
     /// Closes its standard input and waits for its end, good or bad.
     pub fn finish_anyhow(mut self) -> ExitStatus {
         self.stdin = None;
-        eventually("the program ends", SILENCE, || {
-            self.child.try_wait().expect("the child is ours")
-        })
+        self.wait()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        process::signal(&mut self.child, Signal::KILL);
+        self.wait();
+    }
+
+    /// SIGTERM, then waits for the end.
+    pub fn terminate(mut self) -> ExitStatus {
+        process::signal(&mut self.child, Signal::TERM);
+        self.wait()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        process::has_ended(&mut self.child)
     }
 
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.stderr.path()).unwrap_or_default()
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        eventually("the program ends", SILENCE, || {
+            self.child.try_wait().expect("the child is ours")
+        })
     }
 }
 
