@@ -119,10 +119,7 @@ impl Values {
     }
 
     pub(super) fn text(&self, key: &Key) -> String {
-        match self.parsed.get(key.name) {
-            Some(Parsed::Text(value)) => value.clone(),
-            _ => key.default.to_owned(),
-        }
+        self.set_text(key).unwrap_or_else(|| key.default.to_owned())
     }
 
     /// As it was written; `None` when it was not.

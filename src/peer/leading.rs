@@ -35,7 +35,7 @@ pub(super) struct Leading {
     since: Option<Monotonic>,
     proposal_sizes: ProposalSizes,
     /// Of this term, while there are local sessions.
-    ended: EndedSessions,
+    pub(super) ended: EndedSessions,
     /// Who leads next: this server's last commit has named it.
     pub(super) hands_over_to: Option<ServerId>,
 }
@@ -77,15 +77,6 @@ impl Leading {
 
     pub(super) fn reset_proposal_sizes(&mut self) {
         self.proposal_sizes = ProposalSizes::default();
-    }
-
-    /// Whether a transaction of this term has ended the session.
-    pub(super) fn has_ended(&self, session: SessionId) -> bool {
-        self.ended.contains(session)
-    }
-
-    pub(super) fn remember_ended(&mut self, session: SessionId) {
-        self.ended.add(session);
     }
 
     /// What the log has beyond the state.

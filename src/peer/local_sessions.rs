@@ -122,14 +122,15 @@ impl Peer {
         if self.options.local_sessions.are_on()
             && let Role::Leading(role) = &mut self.role
         {
-            role.remember_ended(session);
+            role.ended.add(session);
         }
     }
 
     /// Whether a session that is not known here may be a local one of another server.
     fn may_be_elsewhere(&self, session: SessionId) -> bool {
-        let has_ended = matches!(&self.role, Role::Leading(role) if role.has_ended(session));
-        self.options.local_sessions.are_on() && !self.is_own_id(session) && !has_ended
+        let has_ended =
+            || matches!(&self.role, Role::Leading(role) if role.ended.contains(session));
+        self.options.local_sessions.are_on() && !self.is_own_id(session) && !has_ended()
     }
 
     fn is_own_id(&self, session: SessionId) -> bool {

@@ -2,7 +2,6 @@ package gamekeeper.compat.kafka;
 
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
@@ -17,8 +16,7 @@ final class Group {
 
     private final String bootstrap;
     private final Journal consumed;
-    private final List<Thread> threads = new ArrayList<>();
-    private volatile boolean stopping;
+    private final Workers workers = new Workers();
 
     Group(String bootstrap, Path journal) throws Exception {
         this.bootstrap = bootstrap;
@@ -26,11 +24,7 @@ final class Group {
     }
 
     void start(String topic) {
-        for (int number = 0; number < COUNT; number++) {
-            Thread thread = new Thread(() -> consume(topic), "c" + number);
-            thread.start();
-            threads.add(thread);
-        }
+        workers.start(COUNT, "c", name -> consume(topic));
     }
 
     long consumed() throws Exception {
@@ -38,16 +32,13 @@ final class Group {
     }
 
     void stop() throws Exception {
-        stopping = true;
-        for (Thread thread : threads) {
-            thread.join();
-        }
+        workers.stop();
     }
 
     private void consume(String topic) {
         try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(configuration())) {
             consumer.subscribe(List.of(topic));
-            while (!stopping) {
+            while (!workers.areStopping()) {
                 for (ConsumerRecord<String, String> found : consumer.poll(Duration.ofMillis(100))) {
                     consumed.add(found.partition(), found.offset(), found.value());
                 }

@@ -1,8 +1,6 @@
 package gamekeeper.compat.kafka;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -24,8 +22,7 @@ final class Producers {
 
     private final String bootstrap;
     private final Journal acknowledged;
-    private final List<Thread> threads = new ArrayList<>();
-    private volatile boolean stopping;
+    private final Workers workers = new Workers();
 
     Producers(String bootstrap, Path journal) throws Exception {
         this.bootstrap = bootstrap;
@@ -33,12 +30,7 @@ final class Producers {
     }
 
     void start(String topic) {
-        for (int number = 0; number < COUNT; number++) {
-            String name = "p" + number;
-            Thread thread = new Thread(() -> produce(topic, name), name);
-            thread.start();
-            threads.add(thread);
-        }
+        workers.start(COUNT, "p", name -> produce(topic, name));
     }
 
     long acknowledged() throws Exception {
@@ -47,17 +39,14 @@ final class Producers {
 
     /** Returns when all that was sent is acknowledged and in the journal. */
     void stop() throws Exception {
-        stopping = true;
-        for (Thread thread : threads) {
-            thread.join();
-        }
+        workers.stop();
         acknowledged.count();
     }
 
     private void produce(String topic, String name) {
         Semaphore free = new Semaphore(IN_FLIGHT);
         try (KafkaProducer<String, String> producer = new KafkaProducer<>(configuration())) {
-            for (long number = 0; !stopping; number++) {
+            for (long number = 0; !workers.areStopping(); number++) {
                 free.acquire();
                 String value = name + " " + number;
                 int partitions = producer.partitionsFor(topic).size();
