@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::TICK;
-use super::cluster::{Client, Cluster, FIELD_MAX, Settings, connected, create_body, write};
+use super::cluster::clients::{Client, connected, create_body, write};
+use super::cluster::{Cluster, FIELD_MAX, Settings};
 use crate::base::{Epoch, SessionId, Xid, Zxid};
 use crate::election::LinkState;
 use crate::peer::{ClientOutput, Input, Mode, Role};

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use jute::Encode as _;
 
-use super::cluster::{Client, Cluster, FIELD_MAX, Settings, connected, create_body, write};
+use super::cluster::clients::{Client, connected, create_body, write};
+use super::cluster::{Cluster, FIELD_MAX, Settings};
 use crate::base::{ConnId, QuorumLink, SessionId, Xid};
 use crate::peer::{ClientOutput, Input, LocalSessions, Role};
 use crate::proto::{ErrorCode, MultiResult, Op, Txn, TxnRecord, WriteReply};

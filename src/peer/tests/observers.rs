@@ -1,6 +1,7 @@
 //! Observers that learn from followers.
 
-use super::cluster::{Client, Cluster, create_body};
+use super::cluster::Cluster;
+use super::cluster::clients::{Client, create_body};
 use crate::base::SessionId;
 use crate::peer::{ClientOutput, Door, Input, Mode};
 use crate::proto::{Op, WriteReply};

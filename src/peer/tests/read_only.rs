@@ -1,7 +1,8 @@
 //! A server without a leader that serves reads: when it begins, whom it takes, what it refuses, and
 //! that it leaves alone what is everybody's.
 
-use super::cluster::{Client, Cluster, Settings, connected, create_body};
+use super::cluster::clients::{Client, connected, create_body};
+use super::cluster::{Cluster, Settings};
 use crate::base::{ConnId, SessionId, Zxid};
 use crate::peer::{ClientOutput, Input, LocalSessions, Mode};
 use crate::proto::{ErrorCode, Op, WriteReply};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 
 use super::TICK;
-use super::cluster::{Client, Cluster, Settings};
+use super::cluster::clients::Client;
+use super::cluster::{Cluster, Settings};
 use crate::base::{ServerId, SessionId};
 use crate::peer::Mode;
 use crate::proto::{ErrorCode, Op, WriteReply};

@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 
-use super::cluster::{Client, Cluster, create_body, replayed};
+use super::cluster::clients::{Client, create_body};
+use super::cluster::{Cluster, replayed};
 use crate::base::{Epoch, SessionId, Zxid};
 use crate::election::LinkState;
 use crate::peer::{Input, Mode, Output, Role};
