@@ -75,7 +75,7 @@
 //! | QP-040 | the driver gives both in [`Standing`] |
 //! | QP-042 | non-voters here; the random delay before [`Input::Look`] is the driver's |
 //! | QP-043, QP-044 | all quorums here are of the [`Membership`] |
-//! | QP-046 | [`Output::VoterLooks`]; the time limit belongs to discovery |
+//! | QP-046 | [`Output::VoterLooks`]; what follows from it belongs to discovery |
 //! | QP-048, QP-050 | scripts and the explorer in `tests` |
 //!
 //! # What is left to the driver
@@ -188,8 +188,9 @@ pub enum Output {
     Elected(Elected),
     /// A voter knows of a configuration newer than ours, and we are looking.
     NewerView(Arc<QuorumView>),
-    /// While we lead, this voter went back to looking.
-    VoterLooks(ServerId),
+    /// While we lead, this voter looks. `has_left`: for a better candidate, or in a later round, so that
+    /// it will not find this leader by itself.
+    VoterLooks { voter: ServerId, has_left: bool },
     /// The server this one was to follow looks for another leader, or again: it will not lead. Look
     /// again, rather than try to reach it.
     LeaderLooks,
@@ -369,7 +370,11 @@ impl Election {
                 let is_elsewhere =
                     ballot.vote.candidate.leader != from || ballot.vote.round > round;
                 if state == PeerState::Leading {
-                    out.push(Output::VoterLooks(from));
+                    let (voted, settled) = (ballot.vote, self.settled_vote);
+                    let has_left =
+                        (voted.round, voted.candidate) > (settled.round, settled.candidate);
+                    let voter = from;
+                    out.push(Output::VoterLooks { voter, has_left });
                 } else if from == candidate.leader && is_elsewhere {
                     out.push(Output::LeaderLooks);
                 }

@@ -229,8 +229,8 @@ impl Peer {
                 }
                 election::Output::Elected(elected) => self.on_elected(now, db, &elected, out),
                 election::Output::NewerView(view) => self.adopt_view(now, db, &view, out),
-                election::Output::VoterLooks(voter) => {
-                    let input = LeaderInput::VoterLooks(voter);
+                election::Output::VoterLooks { voter, has_left } => {
+                    let input = LeaderInput::VoterLooks { voter, has_left };
                     self.feed_leader(now, db, input, out);
                 }
                 election::Output::LeaderLooks => {

@@ -238,7 +238,11 @@ fn show_output(output: &Output) -> String {
             )
         }
         Output::NewerView(view) => format!("newer view {}", view.version()),
-        Output::VoterLooks(voter) => format!("voter {voter} looks"),
+        Output::VoterLooks {
+            voter,
+            has_left: true,
+        } => format!("voter {voter} looks elsewhere"),
+        Output::VoterLooks { voter, .. } => format!("voter {voter} looks"),
         Output::LeaderLooks => "the leader looks".to_owned(),
     }
 }

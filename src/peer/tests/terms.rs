@@ -464,3 +464,27 @@ fn nodes_with_a_time_to_live_survive_leaders_of_other_settings_qp_152() {
         cluster.assert_same_state();
     }
 }
+
+/// Two servers of three start; one counts the third as gone and leads, the other does not know yet, and
+/// turns to the third when that comes. The lone leader gives up then, rather than wait for followers
+/// while it is no part of what the others have.
+#[test]
+fn a_leader_whose_voters_turn_to_a_better_one_goes_with_them() {
+    let mut cluster = Cluster::new(3, 0);
+    (0..3).for_each(|at| cluster.kill(at));
+    cluster.restart(0);
+    cluster.restart(1);
+    let third_is_gone = Input::Reach {
+        peer: cluster.nodes[2].id,
+        state: LinkState::Gone,
+    };
+    cluster.pass(20);
+    cluster.feed(1, third_is_gone);
+    assert!(matches!(cluster.nodes[1].peer.role, Role::Leading(_)));
+    assert!(matches!(cluster.nodes[0].peer.role, Role::Looking(_)));
+    cluster.restart(2);
+    cluster.settle();
+    cluster.pass(1000);
+    let (following, leading) = (Some(Mode::Follower), Some(Mode::Leader));
+    assert_eq!(cluster.modes(), [following, following, leading]);
+}

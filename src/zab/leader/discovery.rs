@@ -35,7 +35,13 @@ impl Leader {
         is_voting: bool,
         out: &mut Vec<LeaderOutput>,
     ) {
-        let Phase::ChoosingEpoch { epoch, joined, .. } = &mut self.phase else {
+        let Phase::ChoosingEpoch {
+            epoch,
+            joined,
+            left,
+            ..
+        } = &mut self.phase
+        else {
             return;
         };
         if accepted_epoch >= LAST_EPOCH {
@@ -46,6 +52,7 @@ impl Leader {
         *epoch = (*epoch).max(Epoch(accepted_epoch.0 + 1));
         if is_voting {
             joined.insert(server);
+            left.remove(&server);
         }
         if is_quorum_with(self.me, joined, &self.membership) {
             let epoch = *epoch;
@@ -296,19 +303,29 @@ impl Leader {
     }
 
     /// A leader that has waited long enough for an epoch, and is abandoned by those who voted for
-    /// it, gives up (ZOOKEEPER-3109: it would hold up the voters' new election).
+    /// it, gives up (ZOOKEEPER-3109: it would hold up the voters' new election). It need not wait when so
+    /// many have left that the rest is no quorum: some elected it while its peers were still voting, and
+    /// Apache's leader would sit there up to `initLimit`.
     pub(super) fn on_voter_looks(
         &mut self,
         voter: ServerId,
+        has_left: bool,
         now: Monotonic,
         out: &mut Vec<LeaderOutput>,
     ) {
-        let Phase::ChoosingEpoch { since, .. } = self.phase else {
+        let Phase::ChoosingEpoch { left, since, .. } = &mut self.phase else {
             return;
         };
-        let is_over = |max| now.since(since) >= max;
+        let committed = self.membership.committed();
+        if !committed.voters().contains(&voter) {
+            return;
+        }
+        if has_left {
+            left.insert(voter);
+        }
+        let is_over = |max| now.since(*since) >= max;
         let has_waited = self.options.wait_for_epoch_max_ms.is_some_and(is_over);
-        if has_waited && self.membership.committed().voters().contains(&voter) {
+        if has_waited || !committed.has_quorum(|server| !left.contains(&server)) {
             self.step_down(StepDown::Abandoned, out);
         }
     }

@@ -97,8 +97,12 @@ pub enum LeaderInput {
     Streamed {
         link: QuorumLink,
     },
-    /// A voter is looking for a leader although this one's election rests on its vote.
-    VoterLooks(ServerId),
+    /// A voter is looking for a leader although this one's election may rest on its vote. `has_left`: it
+    /// votes for a better candidate, or in a later election, so it will not come by itself.
+    VoterLooks {
+        voter: ServerId,
+        has_left: bool,
+    },
     /// Time has passed.
     Wake,
 }
@@ -289,6 +293,8 @@ enum Phase {
     ChoosingEpoch {
         epoch: Epoch,
         joined: BTreeSet<ServerId>,
+        /// The voters that vote elsewhere and have not come since.
+        left: BTreeSet<ServerId>,
         since: Monotonic,
     },
     SavingEpoch {
@@ -338,6 +344,7 @@ impl Leader {
             phase: Phase::ChoosingEpoch {
                 epoch: standing.accepted_epoch,
                 joined: BTreeSet::new(),
+                left: BTreeSet::new(),
                 since: now,
             },
             strangers: BTreeMap::new(),
@@ -381,7 +388,9 @@ impl Leader {
                 self.on_log_probed(link, found, &mut history, out);
             }
             LeaderInput::Streamed { link } => self.on_streamed(link, out),
-            LeaderInput::VoterLooks(voter) => self.on_voter_looks(voter, now, out),
+            LeaderInput::VoterLooks { voter, has_left } => {
+                self.on_voter_looks(voter, has_left, now, out);
+            }
             LeaderInput::Wake => self.on_wake(now, out),
         }
         self.maybe_unpin(recent);

@@ -315,7 +315,7 @@ impl Cluster {
                 Output::Send { to, notification } => self.queue(id, to, notification),
                 Output::Elected(elected) => self.on_elected(id, &elected),
                 Output::NewerView(_) => panic!("one configuration for all"),
-                Output::VoterLooks(_) => {}
+                Output::VoterLooks { .. } => {}
                 Output::LeaderLooks => {
                     let role = &self.servers[&id].role;
                     if matches!(role, Role::Learning { term: None, .. }) {

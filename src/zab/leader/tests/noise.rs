@@ -27,7 +27,8 @@ enum Noise {
     Propose,
     Append,
     Pass(u64),
-    Looks(i64),
+    /// Whether for another candidate.
+    Looks(i64, bool),
 }
 
 fn noise_packet() -> impl Strategy<Value = ToLeader> {
@@ -82,7 +83,7 @@ fn noise() -> impl Strategy<Value = Noise> {
         3 => Just(Noise::Propose),
         2 => Just(Noise::Append),
         1 => (0..5000_u64).prop_map(Noise::Pass),
-        1 => (0..5_i64).prop_map(Noise::Looks),
+        1 => (0..5_i64, any::<bool>()).prop_map(|(sid, left)| Noise::Looks(sid, left)),
     ]
 }
 
@@ -141,7 +142,10 @@ impl Noisy {
                 link(at).map(|link| LeaderInput::Received { link, packet })
             }
             Noise::Disk => self.disk.pop_front(),
-            Noise::Looks(sid) => Some(LeaderInput::VoterLooks(ServerId(sid))),
+            Noise::Looks(sid, has_left) => Some(LeaderInput::VoterLooks {
+                voter: ServerId(sid),
+                has_left,
+            }),
             Noise::Propose => return self.propose(),
             Noise::Append if self.bench.leader.is_established() => {
                 Some(LeaderInput::Appended(self.proposed))

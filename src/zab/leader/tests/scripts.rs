@@ -212,7 +212,10 @@ fn input(block: &Block<'_>) -> LeaderInput {
         "saved" if argument(0) == "accepted" => LeaderInput::AcceptedEpochSaved(Epoch(number(1))),
         "saved" => LeaderInput::CurrentEpochSaved(Epoch(number(1))),
         "appended" => LeaderInput::Appended(zxid(argument(0))),
-        "looks" => LeaderInput::VoterLooks(ServerId(number(0))),
+        "looks" => LeaderInput::VoterLooks {
+            voter: ServerId(number(0)),
+            has_left: block.arguments.get(1) == Some(&"elsewhere"),
+        },
         "wake" => LeaderInput::Wake,
         _ => link_input(block, QuorumLink(argument(0).parse().unwrap())),
     }
