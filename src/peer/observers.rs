@@ -206,7 +206,6 @@ impl Peer {
             let Role::Learning(role) = &mut self.role else {
                 return;
             };
-            let mut to_leader = Vec::new();
             match output {
                 ObserverMasterOutput::Send { link, packets } => {
                     out.push(Output::Send { link, packets });
@@ -236,7 +235,7 @@ impl Peer {
                     } else if request.op == Op::CreateSession.number() {
                         role.holders.give(request.session, Some(link));
                     }
-                    role.zab.forward(request, &mut to_leader);
+                    role.tell_leader(out, |zab, asked| zab.forward(request, asked));
                 }
                 ObserverMasterOutput::Touched { sessions } => role.touched_elsewhere(sessions),
                 ObserverMasterOutput::Revalidate {
@@ -245,10 +244,11 @@ impl Peer {
                     timeout_ms,
                 } => {
                     role.questions.ask_session(session, Some(link));
-                    role.zab.revalidate(session, timeout_ms, &mut to_leader);
+                    role.tell_leader(out, |zab, asked| {
+                        zab.revalidate(session, timeout_ms, asked);
+                    });
                 }
             }
-            self.send_to_leader(to_leader, out);
         }
     }
 

@@ -73,9 +73,9 @@ impl Recent {
         self.bytes = 0;
     }
 
-    /// Keeps what lies behind `zxid` until [`Recent::unpin`], or until it is too much.
-    pub fn pin(&mut self, zxid: Zxid) {
-        self.pin = Some(self.pin.map_or(zxid, |pinned| pinned.min(zxid)));
+    /// Keeps `first` and what lies behind it until [`Recent::unpin`], or until it is too much.
+    pub fn pin(&mut self, first: Zxid) {
+        self.pin = Some(self.pin.map_or(first, |pinned| pinned.min(first)));
     }
 
     pub fn unpin(&mut self) {
@@ -139,7 +139,7 @@ impl Recent {
             let is_pinned = self.bytes <= PINNED_BYTES_MAX
                 && self
                     .pin
-                    .is_some_and(|pin| self.first().is_some_and(|first| first > pin));
+                    .is_some_and(|pin| self.first().is_some_and(|first| first >= pin));
             if is_pinned {
                 return;
             }

@@ -79,9 +79,7 @@ impl Peer {
             client.push(ClientOutput::Close { conn: earlier.conn });
         }
         role.questions.ask_session(session, None);
-        let mut asked = Vec::new();
-        role.zab.revalidate(session, timeout_ms, &mut asked);
-        self.send_to_leader(asked, out);
+        role.tell_leader(out, |zab, asked| zab.revalidate(session, timeout_ms, asked));
     }
 
     /// A write or sync of a client whose session this server holds.
@@ -221,16 +219,12 @@ impl Peer {
         touched.extend(self.sessions.touched_since(role.pinged));
         let touched: Vec<_> = touched.into_iter().collect();
         role.pinged = now.monotonic;
-        let mut asked = Vec::new();
-        role.zab.answer_ping(zxid, touched, &mut asked);
-        self.send_to_leader(asked, out);
+        role.tell_leader(out, |zab, asked| zab.answer_ping(zxid, touched, asked));
     }
 
     fn send_request(&mut self, request: LearnerRequest, out: &mut Vec<Output>) {
         if let Role::Learning(role) = &mut self.role {
-            let mut asked = Vec::new();
-            role.zab.forward(request, &mut asked);
-            self.send_to_leader(asked, out);
+            role.tell_leader(out, |zab, asked| zab.forward(request, asked));
         }
     }
 }

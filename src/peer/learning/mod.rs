@@ -121,6 +121,21 @@ impl Learning {
         }
     }
 
+    /// Says something to the leader, if there is a link to it.
+    pub(in crate::peer) fn tell_leader(
+        &mut self,
+        out: &mut Vec<Output>,
+        tell: impl FnOnce(&mut Learner, &mut Vec<LearnerOutput>),
+    ) {
+        let mut asked = Vec::new();
+        tell(&mut self.zab, &mut asked);
+        for output in asked {
+            if let (LearnerOutput::Send(packets), Some(link)) = (output, self.link) {
+                out.push(Output::Send { link, packets });
+            }
+        }
+    }
+
     /// Who leads, though it may be a follower that this server learns from.
     pub(in crate::peer) fn leader(&self) -> ServerId {
         self.leader
@@ -457,17 +472,6 @@ impl Peer {
         // Not what ZAB holds: that has what could not be understood too.
         tail.extend(role.proposals);
         tail
-    }
-
-    pub(in crate::peer) fn send_to_leader(&self, asked: Vec<LearnerOutput>, out: &mut Vec<Output>) {
-        let Role::Learning(role) = &self.role else {
-            return;
-        };
-        for output in asked {
-            if let (LearnerOutput::Send(packets), Some(link)) = (output, role.link) {
-                out.push(Output::Send { link, packets });
-            }
-        }
     }
 }
 

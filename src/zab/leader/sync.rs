@@ -65,7 +65,7 @@ impl Leader {
         };
         learner.stage = Stage::Probing { last_zxid, upto };
         // The window keeps `upto` itself, by which it is seen that the two meet.
-        history.recent.pin(Zxid(upto.0 - 1));
+        history.recent.pin(upto);
         self.has_pinned = true;
         let after = last_zxid;
         out.push(LeaderOutput::ProbeLog { link, after, upto });

@@ -62,7 +62,7 @@ impl ObserverMaster {
         observer.stage = Stage::Probing { last_zxid, upto };
         observer.silent_until = None;
         // The window keeps `upto` itself, by which it is seen that the two meet.
-        history.recent.pin(Zxid(upto.0 - 1));
+        history.recent.pin(upto);
         self.has_pinned = true;
         let after = last_zxid;
         out.push(ObserverMasterOutput::ProbeLog { link, after, upto });

@@ -58,7 +58,7 @@ fn a_pin_holds_the_window_until_it_is_too_much() {
     let payload = Bytes::from(vec![0; QUARTER]);
     let mut recent = Recent::new(1);
     recent.push(Zxid(1), Bytes::new());
-    recent.pin(Zxid(0));
+    recent.pin(Zxid(1));
     for zxid in 2..=5 {
         recent.push(Zxid(zxid), payload.clone());
     }
@@ -126,7 +126,7 @@ impl Model {
 
     fn trim(&mut self, count_max: usize) {
         let pin = self.pin;
-        while self.entries.len() > count_max && pin.is_none_or(|pin| self.entries[0] <= pin) {
+        while self.entries.len() > count_max && pin.is_none_or(|pin| self.entries[0] < pin) {
             self.entries.remove(0);
         }
     }
