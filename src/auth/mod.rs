@@ -6,17 +6,20 @@
 //! calls: a connection carries its identities as [`AuthIds`], a snapshot that each request takes
 //! along, so that an authentication affects only what was read from the socket after it.
 //!
-//! Schemes are variants of one enum (`scheme.rs`): `ip`, `digest` and `ensemble`. `world`, `auth` and `super`
-//! are not schemes one can authenticate with but rules of [`Policy`]. Deliberately absent until
-//! their transports are there: `sasl` and `x509`, which become further variants, and the
-//! identities that a TLS handshake gives, which join [`Policy::initial`].
+//! Schemes are variants of one enum (`scheme.rs`): `ip`, `digest`, `ensemble`, `sasl` and `key`. `world`,
+//! `auth` and `super` are not schemes one can authenticate with but rules of [`Policy`]. For `sasl` a client
+//! sends no packet but tokens of an exchange (`sasl`), as servers do among themselves. Deliberately absent
+//! until its transport is there: `x509`, which becomes a further variant, and the identities that a TLS
+//! handshake gives, which join [`Policy::initial`].
 
 mod digest;
 mod ensemble;
 mod ip;
+mod key;
 mod memo;
 mod options;
 mod policy;
+pub mod sasl;
 mod scheme;
 #[cfg(test)]
 mod tests;
@@ -26,3 +29,4 @@ pub use ensemble::EnsembleNames;
 pub use memo::PermitMemo;
 pub use options::{AuthOptions, AuthOptionsError};
 pub use policy::{AuthIds, AuthRefused, Policy};
+pub use sasl::{SaslAnswer, SaslLogin};

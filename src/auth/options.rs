@@ -1,6 +1,6 @@
 //! What an operator may choose about authentication, and why a choice is refused.
 
-use crate::auth::EnsembleNames;
+use crate::auth::{EnsembleNames, SaslLogin};
 
 /// The settings of `auth`, as the configuration gives them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,14 @@ pub struct AuthOptions {
     pub super_digest: Option<String>,
     /// The scheme `ensemble`, when it is switched on.
     pub ensemble: Option<EnsembleNames>,
+    /// The scheme `key`, of `KeyAuthenticationProvider`, is switched on.
+    pub key_enabled: bool,
+    /// How clients log in by SASL, if they can.
+    pub sasl: Option<SaslLogin>,
+    /// Lists may have entries of the scheme `sasl`.
+    pub sasl_enabled: bool,
+    /// `zookeeper.letAnySaslUserDoX`: an id in lists that any SASL user fits.
+    pub any_sasl_user: Option<String>,
     /// `zookeeper.enforce.auth.schemes` when `zookeeper.enforce.auth.enabled`, else `None`.
     pub enforce_schemes: Option<Vec<String>>,
     /// `zookeeper.sessionRequireClientSASLAuth`: stands for enforcing `sasl` alone.
@@ -29,6 +37,10 @@ impl Default for AuthOptions {
             digest_alg: "SHA1".to_owned(),
             super_digest: None,
             ensemble: None,
+            key_enabled: false,
+            sasl: None,
+            sasl_enabled: false,
+            any_sasl_user: None,
             enforce_schemes: None,
             session_require_client_sasl_auth: false,
         }

@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hashbrown::HashSet;
 
 use crate::auth::digest::{self, HashAlgorithm};
 use crate::auth::ensemble::EnsembleNames;
 use crate::auth::ip;
+use crate::auth::key;
 use crate::auth::options::{AuthOptions, AuthOptionsError};
+use crate::auth::sasl::SaslLogin;
 use crate::auth::scheme::Scheme;
 use crate::base::{Acl, AclList, Identity, limits, perms};
 use crate::proto::ErrorCode;
@@ -32,6 +35,9 @@ pub enum AuthRefused {
     /// No answer, which the client would take for final.
     #[error("the client looks for another ensemble")]
     OtherEnsemble,
+    /// What was shown does not fit the node `/key`.
+    #[error("the number is no multiple of the key")]
+    WrongKey,
 }
 
 /// The rules of this server. Cheap to ask, never changes.
@@ -42,6 +48,11 @@ pub struct Policy {
     hash: HashAlgorithm,
     super_digest: Option<Box<str>>,
     ensemble: Option<EnsembleNames>,
+    key_enabled: bool,
+    sasl: Option<SaslLogin>,
+    sasl_enabled: bool,
+    /// An entry of a list that any SASL user fits.
+    any_sasl_user: Option<Box<str>>,
     /// Schemes of which a connection must have one; `None` when anyone may make requests.
     enforced: Option<Vec<Box<str>>>,
     /// The list most nodes have, so that it is not allocated for each.
@@ -65,6 +76,10 @@ impl Policy {
             hash,
             super_digest: options.super_digest.as_deref().map(Box::from),
             ensemble: options.ensemble.clone(),
+            key_enabled: options.key_enabled,
+            sasl: options.sasl.clone(),
+            sasl_enabled: options.sasl_enabled,
+            any_sasl_user: options.any_sasl_user.as_deref().map(Box::from),
             enforced,
             open: Arc::from([Acl::anyone(perms::ALL)]),
         };
@@ -108,8 +123,9 @@ impl Policy {
         let Some(scheme) = self.scheme(&entry.scheme) else {
             return false;
         };
+        let is_any = scheme == Scheme::Sasl && self.any_sasl_user.as_ref() == Some(&entry.id);
         ids.iter()
-            .any(|id| id.scheme == entry.scheme && scheme.matches(&id.id, &entry.id))
+            .any(|id| id.scheme == entry.scheme && (is_any || scheme.matches(&id.id, &entry.id)))
     }
 
     /// The list to store for the one a client gave: exact duplicates dropped, `auth` replaced by
@@ -172,13 +188,14 @@ impl Policy {
 
     /// The identities of a connection after an authentication packet: what it had and what the
     /// packet shows. `peer` is the connection's address, `token` the packet's bytes, which may be
-    /// null.
+    /// null, `key_node` the data of the node `/key`, which only one scheme asks for.
     pub fn authenticate(
         &self,
         ids: &AuthIds,
         scheme: &str,
         token: Option<&[u8]>,
         peer: IpAddr,
+        key_node: Option<Bytes>,
     ) -> Result<AuthIds, AuthRefused> {
         match self.scheme(scheme).ok_or(AuthRefused::SchemeNotAvailable)? {
             Scheme::Ip => joined(ids, [Identity::new("ip", &ip::text_of(peer))]),
@@ -197,7 +214,33 @@ impl Policy {
                     .then(|| ids.clone())
                     .ok_or(AuthRefused::OtherEnsemble)
             }
+            // It has an operation of its own.
+            Scheme::Sasl => Err(AuthRefused::SchemeNotAvailable),
+            Scheme::Key => {
+                let fits = key::fits(key_node, token.ok_or(AuthRefused::TokenMissing)?);
+                let ids = fits.then(|| joined(ids, [Identity::new("key", "")]));
+                ids.unwrap_or(Err(AuthRefused::WrongKey))
+            }
         }
+    }
+
+    /// The identities of a connection that is also `more`.
+    pub(super) fn with_ids(
+        ids: &AuthIds,
+        more: impl IntoIterator<Item = Identity>,
+    ) -> Result<AuthIds, AuthRefused> {
+        joined(ids, more)
+    }
+
+    /// How clients log in by SASL, if they can.
+    pub(super) fn sasl_login(&self) -> Option<&SaslLogin> {
+        self.sasl.as_ref()
+    }
+
+    /// Whether this scheme is one of those that a connection must have one of.
+    pub(super) fn enforces(&self, scheme: &str) -> bool {
+        let enforced = self.enforced.as_deref().unwrap_or_default();
+        enforced.iter().any(|name| &**name == scheme)
     }
 
     /// Whether requests of a connection with these identities are refused, all but those that
@@ -225,6 +268,8 @@ impl Policy {
             Scheme::Ip => true,
             Scheme::Digest => self.digest_enabled,
             Scheme::Ensemble => self.ensemble.is_some(),
+            Scheme::Sasl => self.sasl_enabled,
+            Scheme::Key => self.key_enabled,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The schemes a client can authenticate with and a list can name, one variant each.
 
-use crate::auth::{digest, ip};
+use crate::auth::{digest, ip, sasl};
 
 /// An authentication scheme that is there at all. Whether this server has it switched on is
 /// `Policy`'s.
@@ -10,6 +10,8 @@ pub(super) enum Scheme {
     Digest,
     /// Nobody has an id of it.
     Ensemble,
+    Sasl,
+    Key,
 }
 
 impl Scheme {
@@ -18,6 +20,8 @@ impl Scheme {
             "ip" => Some(Self::Ip),
             "digest" => Some(Self::Digest),
             "ensemble" => Some(Self::Ensemble),
+            "sasl" => Some(Self::Sasl),
+            "key" => Some(Self::Key),
             _ => None,
         }
     }
@@ -26,7 +30,7 @@ impl Scheme {
     pub(super) fn is_authenticating(self) -> bool {
         match self {
             Self::Ip | Self::Ensemble => false,
-            Self::Digest => true,
+            Self::Digest | Self::Sasl | Self::Key => true,
         }
     }
 
@@ -36,6 +40,8 @@ impl Scheme {
             Self::Ip => ip::is_valid_id(id),
             Self::Digest => digest::is_valid_id(id),
             Self::Ensemble => false,
+            Self::Sasl => sasl::is_valid_id(id),
+            Self::Key => true,
         }
     }
 
@@ -43,7 +49,8 @@ impl Scheme {
     pub(super) fn matches(self, caller: &str, entry: &str) -> bool {
         match self {
             Self::Ip => ip::matches(caller, entry),
-            Self::Digest => caller == entry,
+            Self::Digest | Self::Key => caller == entry,
+            Self::Sasl => caller == entry || caller == "super",
             Self::Ensemble => false,
         }
     }
@@ -51,7 +58,7 @@ impl Scheme {
     /// What `whoAmI` tells of an id.
     pub(super) fn user_of(self, id: &str) -> &str {
         match self {
-            Self::Ip | Self::Ensemble => id,
+            Self::Ip | Self::Ensemble | Self::Sasl | Self::Key => id,
             Self::Digest => digest::user_of(id),
         }
     }

@@ -31,7 +31,9 @@ fn acl(perms: i32, scheme: &str, id: &str) -> Acl {
 fn with_digest(policy: &Policy, token: &str) -> AuthIds {
     let ids = Policy::initial(peer());
     let token = Some(token.as_bytes());
-    policy.authenticate(&ids, "digest", token, peer()).unwrap()
+    policy
+        .authenticate(&ids, "digest", token, peer(), None)
+        .unwrap()
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn auth_expands_to_all_that_authenticated() {
     let policy = policy(|_| {});
     let one = with_digest(&policy, "u:p");
     let two = policy
-        .authenticate(&one, "digest", Some(b"super:secret"), peer())
+        .authenticate(&one, "digest", Some(b"super:secret"), peer(), None)
         .unwrap();
     let fixed = policy.fix_acl(&two, Some(&[acl(5, "auth", "")])).unwrap();
     let expected = [acl(5, "digest", U_P), acl(5, "digest", SUPER_SECRET)];
@@ -173,10 +175,10 @@ fn auth_expands_to_all_that_authenticated() {
 fn packets_add_identities_once() {
     let policy = policy(|_| {});
     let ids = with_digest(&policy, "u:p");
-    let again = policy.authenticate(&ids, "digest", Some(b"u:p"), peer());
+    let again = policy.authenticate(&ids, "digest", Some(b"u:p"), peer(), None);
     assert_eq!(again.as_deref(), Ok(&*ids));
     // The address needs no token.
-    let ip = policy.authenticate(&ids, "ip", None, peer());
+    let ip = policy.authenticate(&ids, "ip", None, peer(), None);
     assert_eq!(ip.as_deref(), Ok(&*ids));
 }
 
@@ -185,10 +187,10 @@ fn packets_that_are_refused() {
     let policy = policy(|_| {});
     let ids = Policy::initial(peer());
     for scheme in ["world", "auth", "super", "sasl", "x509", "nonsense", ""] {
-        let result = policy.authenticate(&ids, scheme, Some(b"a:b"), peer());
+        let result = policy.authenticate(&ids, scheme, Some(b"a:b"), peer(), None);
         assert_eq!(result, Err(AuthRefused::SchemeNotAvailable), "{scheme}");
     }
-    let result = policy.authenticate(&ids, "digest", None, peer());
+    let result = policy.authenticate(&ids, "digest", None, peer(), None);
     assert_eq!(result, Err(AuthRefused::TokenMissing));
 }
 
@@ -201,7 +203,7 @@ fn digest_switched_off_is_no_scheme() {
     assert!(policy.fix_acl(&ids, Some(&entry)).is_err());
     assert!(
         policy
-            .authenticate(&ids, "digest", Some(b"u:p"), peer())
+            .authenticate(&ids, "digest", Some(b"u:p"), peer(), None)
             .is_err()
     );
     assert_eq!(policy.who_am_i(&ids), [("digest", "")]);
@@ -212,7 +214,7 @@ fn the_name_of_another_ensemble_is_refused() {
     let ids = Policy::initial(peer());
     let says = |names: Option<EnsembleNames>, token: Option<&[u8]>| {
         let policy = policy(|options| options.ensemble = names);
-        let result = policy.authenticate(&ids, "ensemble", token, peer());
+        let result = policy.authenticate(&ids, "ensemble", token, peer(), None);
         result.map(|after| assert_eq!(after, ids, "it makes nobody anyone"))
     };
     let foo_and_bar = EnsembleNames::These(["foo", "bar"].map(str::to_owned).into());
@@ -288,17 +290,17 @@ fn lists_and_identities_have_bounds() {
     for number in 1..limits::IDENTITIES_PER_CONNECTION {
         let token = token(number);
         ids = policy
-            .authenticate(&ids, "digest", Some(token.as_bytes()), peer())
+            .authenticate(&ids, "digest", Some(token.as_bytes()), peer(), None)
             .unwrap();
     }
     assert_eq!(ids.len(), limits::IDENTITIES_PER_CONNECTION);
-    let again = policy.authenticate(&ids, "digest", Some(b"user1:p"), peer());
+    let again = policy.authenticate(&ids, "digest", Some(b"user1:p"), peer(), None);
     assert_eq!(again.unwrap().len(), ids.len(), "it is known already");
-    let more = policy.authenticate(&ids, "digest", Some(b"more:p"), peer());
+    let more = policy.authenticate(&ids, "digest", Some(b"more:p"), peer(), None);
     assert_eq!(more, Err(AuthRefused::TooManyIdentities));
     let long = format!("{}:p", "u".repeat(limits::IDENTITY_BYTES_PER_CONNECTION));
     let fresh = Policy::initial(peer());
-    let long = policy.authenticate(&fresh, "digest", Some(long.as_bytes()), peer());
+    let long = policy.authenticate(&fresh, "digest", Some(long.as_bytes()), peer(), None);
     assert_eq!(long, Err(AuthRefused::TooManyIdentities));
 
     let entry = |number| acl(31, "digest", &format!("u{number}:x"));

@@ -12,12 +12,13 @@ use super::{
     membership::OwnLine,
     options::{
         AuthOptions, ClientListen, Config, ConnectionThrottle, ContainerOptions, DigestAlgorithm,
-        DigestOptions, EnsembleAuthOptions, LargeRequests, PurgeOptions, RequestThrottle, Secret,
-        SessionOptions, SessionWeights, SnapshotCompression, StorageOptions, ThrottleOptions,
-        TreeOptions, Whitelist, WireLimits,
+        DigestOptions, EnsembleAuthOptions, LargeRequests, PurgeOptions, RequestThrottle,
+        SaslListOptions, Secret, SessionOptions, SessionWeights, SnapshotCompression,
+        StorageOptions, ThrottleOptions, TreeOptions, Whitelist, WireLimits,
     },
     raw::{RawConfig, Setting},
     report::{ConfigError, Origin, Rejection, Warning, shown},
+    sasl::Jaas,
     values::{Values, default_int},
 };
 
@@ -32,6 +33,7 @@ pub(super) fn build(
     let membership = values.membership(files);
     values.check_effects(membership.in_ensemble);
     let listen = values.listen(&membership.own);
+    let jaas = values.jaas(files);
     let config = Config {
         ensemble: values.ensemble(membership, &listen.address),
         listen,
@@ -39,7 +41,7 @@ pub(super) fn build(
         session: values.session(),
         throttle: values.throttle(),
         four_letter: values.four_letter(),
-        auth: values.auth(),
+        auth: values.auth(jaas.as_ref()),
         tree: values.tree(),
         containers: values.containers(),
         storage: values.storage(),
@@ -241,7 +243,7 @@ impl Values {
         Whitelist { words }
     }
 
-    fn auth(&mut self) -> AuthOptions {
+    fn auth(&mut self, jaas: Option<&Jaas>) -> AuthOptions {
         let skip_acl = self.bool(&security::SKIP_ACL);
         if skip_acl {
             let text = "no access list is looked at: every client may read and write everything";
@@ -262,20 +264,39 @@ impl Values {
             self.warn(&security::SUPER_DIGEST, text.to_owned());
         }
         let enforced_schemes = self.enforced_schemes(digest.is_some());
-        let ensemble = self.ensemble_auth();
         AuthOptions {
             skip_acl,
             digest,
-            ensemble,
+            ensemble: self.ensemble_auth(),
+            key: self.names_provider(KEY_PROVIDER),
+            sasl: self.sasl_login(jaas),
+            sasl_lists: self.names_provider(SASL_PROVIDER).then(|| SaslListOptions {
+                any_user: self.set_text(&security::ANY_SASL_USER),
+            }),
             enforced_schemes,
         }
     }
 
     fn enforced_schemes(&mut self, digest: bool) -> Option<BTreeSet<String>> {
+        let mut available = vec!["ip"];
+        if digest {
+            available.insert(0, "digest");
+        }
+        for (provider, scheme) in [(SASL_PROVIDER, "sasl"), (KEY_PROVIDER, "key")] {
+            if self.names_provider(provider) {
+                available.push(scheme);
+            }
+        }
+        if self.bool(&security::REQUIRE_CLIENT_SASL) {
+            if !available.contains(&"sasl") {
+                let text = format!("expected authProvider.1={SASL_PROVIDER} beside it");
+                self.error(&security::REQUIRE_CLIENT_SASL, text);
+            }
+            return Some(["sasl".to_owned()].into());
+        }
         if !self.bool(&security::ENFORCE_AUTH) {
             return None;
         }
-        let available: &[&str] = if digest { &["digest", "ip"] } else { &["ip"] };
         let text = self.text(&security::ENFORCE_AUTH_SCHEMES);
         let schemes: BTreeSet<String> = text
             .split(',')
@@ -323,10 +344,12 @@ impl Values {
         self.errors.extend(errors);
     }
 
+    fn names_provider(&self, class: &str) -> bool {
+        self.auth_providers().any(|setting| setting.value == class)
+    }
+
     fn ensemble_auth(&mut self) -> Option<EnsembleAuthOptions> {
-        let is_named = self
-            .auth_providers()
-            .any(|setting| setting.value == ENSEMBLE_PROVIDER);
+        let is_named = self.names_provider(ENSEMBLE_PROVIDER);
         let names = self.set_text(&security::ENSEMBLE_AUTH_NAME);
         if names.is_some() && !is_named {
             let text = format!("has no effect without authProvider.1={ENSEMBLE_PROVIDER}");
@@ -479,13 +502,17 @@ const EQUAL_WEIGHTS: SessionWeights = SessionWeights {
     renewed: 1,
 };
 
-const PROVIDERS: [&str; 3] = [
+const PROVIDERS: [&str; 5] = [
     "org.apache.zookeeper.server.auth.DigestAuthenticationProvider",
     "org.apache.zookeeper.server.auth.IPAuthenticationProvider",
     ENSEMBLE_PROVIDER,
+    SASL_PROVIDER,
+    KEY_PROVIDER,
 ];
 
 const ENSEMBLE_PROVIDER: &str = "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider";
+const SASL_PROVIDER: &str = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
+const KEY_PROVIDER: &str = "org.apache.zookeeper.server.auth.KeyAuthenticationProvider";
 
 /// Every word of `FourLetterCommands`.
 const FOUR_LETTER_WORDS: [&str; 18] = [

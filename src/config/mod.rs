@@ -19,6 +19,7 @@
 mod build;
 pub mod cli;
 mod ensemble;
+mod jaas;
 mod keys;
 mod lines;
 mod listen;
@@ -28,6 +29,7 @@ mod options;
 mod properties;
 mod raw;
 mod report;
+mod sasl;
 mod value;
 mod values;
 
@@ -46,9 +48,9 @@ pub use ensemble::{ElectionPortOptions, EnsembleOptions, ObserverOptions, SyncOp
 pub use member_lines::edit_static;
 pub use options::{
     AuthOptions, ClientListen, Config, ConnectionThrottle, ContainerOptions, DigestAlgorithm,
-    DigestOptions, LargeRequests, ListenAddress, ListenHost, PurgeOptions, RequestThrottle, Secret,
-    SessionOptions, SessionWeights, SnapshotCompression, StorageOptions, ThrottleOptions,
-    TreeOptions, Whitelist, WireLimits,
+    DigestOptions, LargeRequests, ListenAddress, ListenHost, PurgeOptions, RequestThrottle,
+    SaslListOptions, Secret, SessionOptions, SessionWeights, SnapshotCompression, StorageOptions,
+    ThrottleOptions, TreeOptions, Whitelist, WireLimits,
 };
 pub use report::{ConfigError, Origin, Rejection, Warning};
 

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::ensemble::EnsembleOptions;
+use crate::auth::SaslLogin;
 
 /// The whole configuration of a server.
 #[derive(Debug, Clone)]
@@ -227,7 +228,13 @@ pub struct AuthOptions {
     pub digest: Option<DigestOptions>,
     /// The ensemble scheme; `None` unless its provider is named.
     pub ensemble: Option<EnsembleAuthOptions>,
-    /// `enforce.auth.schemes`: one of these must have succeeded before anything but authentication;
+    /// The scheme of Apache's `KeyAuthenticationProvider`, if that is named.
+    pub key: bool,
+    /// How clients log in by SASL; `None` without a section of a JAAS file for it.
+    pub sasl: Option<SaslLogin>,
+    /// The SASL scheme in access lists; `None` unless its provider is named.
+    pub sasl_lists: Option<SaslListOptions>,
+    /// `enforce.auth.schemes`, or `sasl` by `sessionRequireClientSASLAuth`: one of these must have succeeded before anything but authentication;
     /// `None` when not enforced. Only schemes that this server has.
     pub enforced_schemes: Option<BTreeSet<String>>,
 }
@@ -247,6 +254,13 @@ pub struct DigestOptions {
 pub struct EnsembleAuthOptions {
     /// `ensembleAuthName`: what this ensemble may be called; `None` when that is not looked at.
     pub names: Option<BTreeSet<String>>,
+}
+
+/// The SASL scheme in access lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaslListOptions {
+    /// `letAnySaslUserDoX`: the name that any SASL user matches.
+    pub any_user: Option<String>,
 }
 
 /// The hash of the digest scheme.

@@ -20,13 +20,15 @@ use tokio::task::JoinHandle;
 use jute::Decode;
 use jute::proto::{AuthPacket, ConnectRequest, GetSaslRequest, RequestHeader, SetSaslResponse};
 
-use crate::auth::{AuthIds, AuthRefused, Policy};
+use crate::auth::sasl::ServerExchange;
+use crate::auth::{AuthIds, AuthRefused, Policy, SaslAnswer};
 use crate::base::{Monotonic, SessionId, Xid, Zxid};
 use crate::exec;
 use crate::net::batch::Batch;
 use crate::net::connection::Ending;
 use crate::net::frames::{self, Head, LENGTH_BYTES};
 use crate::net::links::Link;
+use crate::net::nonce;
 use crate::net::outbox::Closing;
 use crate::net::server::Server;
 use crate::order::{Arrival, ConnectionOrder, Lane, Ticket, Turn, Waiting};
@@ -41,6 +43,7 @@ pub(super) struct Dialogue {
     phase: Phase,
     order: ConnectionOrder<Kept>,
     ids: AuthIds,
+    sasl: ServerExchange,
     /// The connection is to be closed once the replies so far are flushed.
     ending: Option<Ending>,
     /// What the writer had for the client may be lost, so nothing may follow it: a reply would
@@ -76,6 +79,7 @@ impl Dialogue {
             phase: Phase::New,
             order: ConnectionOrder::default(),
             ids,
+            sasl: ServerExchange::default(),
             ending: None,
             is_cut: false,
             large_share: 0,
@@ -465,14 +469,21 @@ impl Dialogue {
     /// Authentication, which takes effect for what comes after it and is answered at once.
     fn authenticate(&mut self, batch: &mut Batch<'_>, ticket: Ticket, body: &[u8]) {
         if ticket.op == Some(Op::Sasl) {
-            return self.refuse_sasl(batch, ticket, body);
+            return self.take_sasl_token(batch, ticket, body);
         }
         let Ok(packet) = AuthPacket::from_slice(body) else {
             return self.end(Ending::Malformed("an authentication packet"));
         };
         let scheme = packet.scheme.as_deref().unwrap_or_default();
-        let policy = &batch.server.policy;
-        match policy.authenticate(&self.ids, scheme, packet.auth, self.link.peer.ip()) {
+        let key_node = if scheme == "key" {
+            self.lock(batch);
+            let node = batch.state.as_ref().and_then(|db| db.tree.node("/key"));
+            node.and_then(|node| node.data().map(Bytes::copy_from_slice))
+        } else {
+            None
+        };
+        let (policy, peer) = (&batch.server.policy, self.link.peer.ip());
+        match policy.authenticate(&self.ids, scheme, packet.auth, peer, key_node) {
             Ok(ids) => {
                 self.ids = ids.clone();
                 self.link.outbox.set_ids(ids);
@@ -492,16 +503,43 @@ impl Dialogue {
         }
     }
 
-    /// Without SASL configured a client gets a null token and goes on unauthenticated.
-    fn refuse_sasl(&mut self, batch: &mut Batch<'_>, ticket: Ticket, body: &[u8]) {
-        match GetSaslRequest::from_slice(body) {
-            Ok(GetSaslRequest { token: Some(_) }) => {
-                let response = SetSaslResponse { token: None };
-                reply::encode_frame(ticket.xid, Zxid::ZERO, &response, batch.out);
-                batch.count.sent += 1;
+    /// One step of a login by SASL, which is answered at once, too.
+    fn take_sasl_token(&mut self, batch: &mut Batch<'_>, ticket: Ticket, body: &[u8]) {
+        let Ok(GetSaslRequest { token: Some(token) }) = GetSaslRequest::from_slice(body) else {
+            return self.end(Ending::Malformed("a SASL packet"));
+        };
+        let nonce = match nonce::fresh() {
+            Ok(nonce) => nonce,
+            Err(error) => return self.end(error.into()),
+        };
+        let peer = self.link.peer;
+        let policy = &batch.server.policy;
+        let (code, token) = match policy.sasl_token(&mut self.sasl, &self.ids, token, nonce) {
+            SaslAnswer::Token(token) => (0, token),
+            SaslAnswer::LoggedIn { token, ids } => {
+                self.ids = ids.clone();
+                self.link.outbox.set_ids(ids);
+                (0, Some(token))
             }
-            _ => self.end(Ending::Malformed("a SASL packet")),
-        }
+            SaslAnswer::Kept(reason) => {
+                tracing::warn!(%peer, %reason, "SASL failed, the client goes on as nobody");
+                (0, None)
+            }
+            SaslAnswer::Refused(code, reason) => {
+                tracing::warn!(%peer, %reason, "SASL failed");
+                self.end(Ending::Closed("SASL failed"));
+                (code.number(), None)
+            }
+            SaslAnswer::Closed(reason) => {
+                tracing::warn!(%peer, reason, "SASL failed");
+                return self.end(Ending::Closed(reason));
+            }
+        };
+        let response = SetSaslResponse {
+            token: token.as_deref(),
+        };
+        reply::encode_coded_frame(ticket.xid, Zxid::ZERO, code, &response, batch.out);
+        batch.count.sent += 1;
     }
 
     fn release(&mut self, server: &Server, bytes: usize) {

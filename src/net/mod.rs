@@ -22,6 +22,7 @@ mod election_port;
 pub mod frames;
 mod links;
 mod listen;
+mod nonce;
 mod outbox;
 mod quorum_port;
 mod server;

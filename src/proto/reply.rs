@@ -163,10 +163,21 @@ pub fn encode_header_frame(xid: Xid, zxid: Zxid, err: i32, out: &mut impl BufMut
 
 /// Appends a reply with a record as its body.
 pub fn encode_frame(xid: Xid, zxid: Zxid, body: &impl Encode, out: &mut impl BufMut) {
+    encode_coded_frame(xid, zxid, 0, body, out);
+}
+
+/// Appends a reply that has a body although it may be an error: that of a SASL token.
+pub fn encode_coded_frame(
+    xid: Xid,
+    zxid: Zxid,
+    err: i32,
+    body: &impl Encode,
+    out: &mut impl BufMut,
+) {
     let header = wire::ReplyHeader {
         xid: xid.0,
         zxid: zxid.0,
-        err: 0,
+        err,
     };
     frame_length(header.encoded_len() + body.encoded_len(), out);
     header.encode(out);

@@ -49,6 +49,13 @@ pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
             let names = options.names.clone();
             names.map_or(EnsembleNames::Any, EnsembleNames::These)
         }),
+        key_enabled: auth.key,
+        sasl: auth.sasl.clone(),
+        sasl_enabled: auth.sasl_lists.is_some(),
+        any_sasl_user: auth
+            .sasl_lists
+            .as_ref()
+            .and_then(|lists| lists.any_user.clone()),
         enforce_schemes: schemes.map(|names| names.iter().cloned().collect()),
         session_require_client_sasl_auth: false,
     })

@@ -21,47 +21,48 @@ rows! {
     AUTH_PROVIDERS = Kind::Text, "authProvider.*", "";
     /// What clients may call this ensemble, separated by commas, if its authProvider is named.
     ENSEMBLE_AUTH_NAME = Kind::Text, "ensembleAuthName", "";
+    /// The JAAS file, which says who may log in by SASL.
+    JAAS_FILE = Kind::Path, "java.security.auth.login.config", "", bare();
+    /// Section of the JAAS file that clients log in by.
+    SASL_SECTION = Kind::Text, "sasl.serverconfig", "Server";
+    /// Password of the SASL user super, instead of that in the JAAS file.
+    SASL_SUPER_PASSWORD = Kind::Text, "SASLAuthenticationProvider.superPassword", "", secret();
+    /// SASL name that is super user.
+    SUPER_USER = Kind::Text, "superUser", "";
+    /// A further SASL name that is super user.
+    SUPER_USERS = Kind::Text, "superUser.*", "";
+    /// Name in access lists that any SASL user matches, if the SASL authProvider is named.
+    ANY_SASL_USER = Kind::Text, "letAnySaslUserDoX", "";
+    /// Keep clients whose SASL failed.
+    ALLOW_SASL_FAILED = Kind::Loose, "allowSaslFailedClients", "false";
+    /// Refuse requests before SASL has succeeded; stands for enforce.auth.schemes=sasl.
+    REQUIRE_CLIENT_SASL = Kind::Loose, "sessionRequireClientSASLAuth", "false";
+    /// Leave the host out of the names of SASL users.
+    REMOVE_HOST = Kind::Loose, "kerberos.removeHostFromPrincipal", "false";
+    /// Leave the realm out of the names of SASL users.
+    REMOVE_REALM = Kind::Loose, "kerberos.removeRealmFromPrincipal", "false";
     unnamed {
         Key::new("enableEagerACLCheck", Kind::Loose, "false",
             "Check access lists where a write arrives.")
             .quiet("only a follower can check earlier than the leader");
         Key::new("X509AuthenticationProvider.superUser", Kind::Text, "",
             "Certificate name that is super user.").ignored(NO_TLS);
-        Key::new("superUser", Kind::Text, "", "SASL name that is super user.").ignored(NO_SASL);
-        Key::new("superUser.*", Kind::Text, "", "A further SASL name that is super user.")
-            .ignored(NO_SASL);
-        Key::new("letAnySaslUserDoX", Kind::Text, "",
-            "Name in access lists that any SASL user matches.").ignored(NO_SASL);
-        Key::new("allowSaslFailedClients", Kind::Loose, "false", "Keep clients whose SASL failed.")
-            .ignored(NO_SASL);
-        Key::new("sessionRequireClientSASLAuth", Kind::Loose, "false",
-            "Refuse requests before SASL has succeeded.").refused(NO_SASL);
-        Key::new("sasl.serverconfig", Kind::Text, "Server", "Section of the JAAS file.")
-            .ignored(NO_SASL);
-        Key::new("SASLAuthenticationProvider.superPassword", Kind::Text, "",
-            "Password of the SASL user super.").secret().ignored(NO_SASL);
-        Key::new("java.security.auth.login.config", Kind::Text, "", "The JAAS file.").bare()
-            .refused(NO_SASL);
         Key::new("java.security.krb5.conf", Kind::Text, "", "The Kerberos file.").bare()
-            .ignored(NO_SASL);
+            .ignored(NO_KERBEROS);
         Key::new("sun.security.jgss.native", Kind::Loose, "false", "The system's Kerberos library.")
-            .bare().ignored(NO_SASL);
+            .bare().ignored(NO_KERBEROS);
         Key::new("javax.security.auth.useSubjectCredsOnly", Kind::Loose, "true",
-            "Where Kerberos credentials come from.").bare().ignored(NO_SASL);
-        Key::new("server.realm", Kind::Text, "", "Kerberos realm of the server.").ignored(NO_SASL);
-        Key::new("kerberos.removeHostFromPrincipal", Kind::Loose, "false",
-            "Shorten Kerberos names.").ignored(NO_SASL);
-        Key::new("kerberos.removeRealmFromPrincipal", Kind::Loose, "false",
-            "Shorten Kerberos names.").ignored(NO_SASL);
+            "Where Kerberos credentials come from.").bare().ignored(NO_KERBEROS);
+        Key::new("server.realm", Kind::Text, "", "Kerberos realm of the server.").ignored(NO_KERBEROS);
         Key::new("kerberos.canonicalizeHostNames", Kind::Loose, "false", "Look host names up.")
-            .ignored(NO_SASL);
+            .ignored(NO_KERBEROS);
         Key::new("kerberos.minReLoginTimeMs", long(0, i64::MAX, MS), "60000",
-            "Time between Kerberos logins.").ignored(NO_SASL);
+            "Time between Kerberos logins.").ignored(NO_KERBEROS);
         Key::new("requireKerberosConfig", Kind::Loose, "false", "Demand a Kerberos configuration.")
-            .ignored(NO_SASL);
+            .ignored(NO_KERBEROS);
         Key::new("security.auth_to_local", Kind::Text, "DEFAULT", "Rules that map Kerberos names.")
-            .ignored(NO_SASL);
-        Key::new("kinit", Kind::Text, "", "Path of kinit.").ignored(NO_SASL);
+            .ignored(NO_KERBEROS);
+        Key::new("kinit", Kind::Text, "", "Path of kinit.").ignored(NO_KERBEROS);
         Key::new("IPAuthenticationProvider.usexforwardedfor", Kind::Loose, "false",
             "Trust X-Forwarded-For.")
             .ignored("it serves the AdminServer, which this version does not have");
@@ -106,5 +107,5 @@ const DIGEST_ALGORITHMS: &[&str] = &[
     "SHA512/256",
 ];
 
-const NO_SASL: &str = "SASL is not supported by this version";
+const NO_KERBEROS: &str = "Kerberos is not supported by this version";
 const NO_TLS: &str = "TLS is not supported by this version";

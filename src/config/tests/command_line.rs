@@ -76,7 +76,6 @@ fn the_last_of_two_lines_counts() {
         file.warnings(&[]),
         [
             "zoo.cfg:3: tickTime: also set on line 4, which counts",
-            "zoo.cfg:5: superUser = \"a\": ignored: SASL is not supported by this version",
             "zoo.cfg:6: zookeeper.superUser = \"b\": Apache ignores this name; \
              taken as superUser, which is the one it reads",
             "zoo.cfg:6: zookeeper.superUser: also set on line 5, which counts",

@@ -101,28 +101,26 @@ fn relations_between_values() {
 
 #[test]
 fn what_would_leave_the_server_less_safe_than_asked_for_is_refused() {
-    let sasl = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
+    let x509 = "org.apache.zookeeper.server.auth.X509AuthenticationProvider";
     let file = ZooCfg::with(&format!(
-        "secureClientPort=2281\nclient.portUnification=true\nsessionRequireClientSASLAuth=true\nauthProvider.1={sasl}\n\
-         enforce.auth.enabled=true\nenforce.auth.schemes=digest,sasl\n"
+        "secureClientPort=2281\nclient.portUnification=true\nauthProvider.1={x509}\n\
+         enforce.auth.enabled=true\nenforce.auth.schemes=digest,x509\n"
     ));
     assert_eq!(
-        file.errors(&["-Djava.security.auth.login.config=/conf/jaas.conf"]),
+        file.errors(&[]),
         [
             "zoo.cfg:3: secureClientPort = \"2281\": TLS is not supported by this version".to_owned(),
             "zoo.cfg:4: client.portUnification = \"true\": TLS is not supported by this version".to_owned(),
-            "zoo.cfg:5: sessionRequireClientSASLAuth = \"true\": SASL is not supported by this version".to_owned(),
             format!(
-                "zoo.cfg:6: authProvider.1 = \"{sasl}\": this authentication scheme is not supported by this version; \
+                "zoo.cfg:5: authProvider.1 = \"{x509}\": this authentication scheme is not supported by this version; \
                  expected org.apache.zookeeper.server.auth.DigestAuthenticationProvider or \
                  org.apache.zookeeper.server.auth.IPAuthenticationProvider or \
-                 org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider"
+                 org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider or \
+                 org.apache.zookeeper.server.auth.SASLAuthenticationProvider or \
+                 org.apache.zookeeper.server.auth.KeyAuthenticationProvider"
             ),
-            "zoo.cfg:8: enforce.auth.schemes = \"digest,sasl\": Authentication scheme sasl is not available; \
+            "zoo.cfg:7: enforce.auth.schemes = \"digest,x509\": Authentication scheme x509 is not available; \
              expected digest or ip"
-                .to_owned(),
-            "command line: java.security.auth.login.config = \"/conf/jaas.conf\": \
-             SASL is not supported by this version"
                 .to_owned(),
         ]
     );

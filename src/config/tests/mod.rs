@@ -4,6 +4,7 @@ mod command_line;
 mod ensemble;
 mod errors;
 mod options;
+mod sasl;
 mod warnings;
 
 use std::{fs, path::PathBuf};

@@ -52,9 +52,11 @@ fn every_option_can_be_set() {
 fn the_file_of_every_option_names_every_key() {
     let file = include_str!("../testdata/everything.cfg");
     let used = keys::all().filter(|key| key.effect == keys::Effect::Used);
-    // Without the digest scheme its other options would not show; the last five are of ensembles.
+    // Without the digest scheme its other options would not show, nor with SASL enforced the other
+    // schemes; the last five are of ensembles.
     let elsewhere = [
         "DigestAuthenticationProvider.enabled",
+        "sessionRequireClientSASLAuth",
         "server.*",
         "group.*",
         "weight.*",
@@ -86,6 +88,7 @@ proptest! {
         let path = Path::new("zoo.cfg");
         let files = |path: &Path| match path.file_name() {
             Some(name) if name == "myid" => Ok(b"1\n".to_vec()),
+            Some(name) if name == "jaas" => Ok(include_bytes!("../testdata/jaas.conf").to_vec()),
             _ => Ok(text.clone()),
         };
         let read = Config::read_with(path, &text, &CommandLine::default(), &files);
@@ -117,7 +120,7 @@ fn any_value() -> impl Strategy<Value = String> {
         (-3_i32..4).prop_map(|number| number.to_string()),
         any::<u32>().prop_map(|number| format!("{number:#x}")),
         any::<f64>().prop_map(|number| number.to_string()),
-        "(true|false|yes|no|\\*|,|h:1:2;3|gz|1d|/d)",
+        "(true|false|yes|no|\\*|,|h:1:2;3|gz|1d|/d|/jaas|Clients|Peers)",
         any::<String>(),
     ]
 }

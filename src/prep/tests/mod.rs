@@ -156,7 +156,7 @@ impl World {
         let token = Some(user_and_password.as_bytes());
         self.ids = self
             .policy
-            .authenticate(&self.ids, "digest", token, peer)
+            .authenticate(&self.ids, "digest", token, peer, None)
             .unwrap();
     }
 }
