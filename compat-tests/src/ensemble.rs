@@ -59,6 +59,8 @@ pub struct EnsembleOptions {
     network: Option<Network>,
     observer_masters: bool,
     lines: BTreeMap<usize, String>,
+    /// Further lines of single members' `zoo.cfg`.
+    own: Vec<(usize, String, String)>,
     data_dirs: Vec<(usize, PathBuf)>,
 }
 
@@ -77,6 +79,7 @@ impl Default for EnsembleOptions {
             network: None,
             observer_masters: false,
             lines: BTreeMap::new(),
+            own: Vec::new(),
             data_dirs: Vec::new(),
         }
     }
@@ -128,6 +131,13 @@ impl EnsembleOptions {
     #[must_use]
     pub fn line(mut self, member: usize, line: &str) -> Self {
         self.lines.insert(member, line.to_owned());
+        self
+    }
+
+    /// A line of one member's `zoo.cfg`; it wins over what all have.
+    #[must_use]
+    pub fn own_config(mut self, member: usize, key: &str, value: impl Display) -> Self {
+        self.own.push((member, key.to_owned(), value.to_string()));
         self
     }
 
@@ -233,6 +243,11 @@ impl Ensemble {
         let options = self.member_options(member);
         let kind = self.members[member].kind;
         self.members[member].server = Some(Server::spawn(kind, &options));
+    }
+
+    /// A line of a member's `zoo.cfg` from its next start on.
+    pub fn configure(&mut self, member: usize, key: &str, value: impl Display) {
+        self.options = self.options.clone().own_config(member, key, value);
     }
 
     /// As [`Self::restart`], with a server of another kind.
@@ -448,6 +463,9 @@ impl Ensemble {
         }
         if self.options.observer_masters {
             options = options.config("observerMasterPort", self.observer_master_port());
+        }
+        for (_, key, value) in self.options.own.iter().filter(|(of, ..)| *of == member) {
+            options = options.config(key, value);
         }
         for other in 0..self.len() {
             let role = if other < self.voters {

@@ -72,6 +72,9 @@ pub const ELECTION_CALLERS: usize = 256;
 /// Learners' links of one leader. A learner beyond it is closed at once.
 pub const LEARNER_LINKS: usize = 1024;
 
+/// Learners that have dialled a leader and are logging in by SASL. At the bound the oldest is closed.
+pub const LEARNER_LOGINS: usize = 256;
+
 /// Bytes queued for one link of the quorum port. At the bound it is closed: the learner has to come
 /// again and catch up from the disk.
 pub const QUORUM_LINK_BYTES: usize = 256 * 1024 * 1024;

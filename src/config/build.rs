@@ -34,8 +34,9 @@ pub(super) fn build(
     values.check_effects(membership.in_ensemble);
     let listen = values.listen(&membership.own);
     let jaas = values.jaas(files);
+    values.check_peer_sasl();
     let config = Config {
-        ensemble: values.ensemble(membership, &listen.address),
+        ensemble: values.ensemble(membership, &listen.address, jaas.as_ref()),
         listen,
         wire: values.wire(),
         session: values.session(),

@@ -11,6 +11,7 @@ use super::{
     membership::{Membership, peer_form, role_of},
     options::ListenAddress,
     report::Origin,
+    sasl::{Jaas, PeerSaslOptions},
     values::{Values, default_int},
 };
 use crate::{
@@ -70,6 +71,8 @@ pub struct EnsembleOptions {
     pub local_sessions: LocalSessions,
     /// `readonlymode.enabled`: serve reads while there is no leader.
     pub read_only: bool,
+    /// `quorum.auth.enableSasl`: how servers log in to each other; `None` when they do not.
+    pub sasl: Option<PeerSaslOptions>,
 }
 
 /// The connections of the election port.
@@ -169,6 +172,7 @@ impl Values {
         &mut self,
         membership: Membership,
         listen: &ListenAddress,
+        jaas: Option<&Jaas>,
     ) -> Option<EnsembleOptions> {
         if !membership.in_ensemble {
             return None;
@@ -189,6 +193,7 @@ impl Values {
         let sync = self.sync();
         let local_sessions = self.local_sessions();
         let read_only = self.read_only(local_sessions);
+        let sasl = self.peer_sasl(jaas);
         let (view, me) = (membership.view?, membership.me?);
         Some(EnsembleOptions {
             me,
@@ -217,6 +222,7 @@ impl Values {
             sync,
             local_sessions,
             read_only,
+            sasl,
         })
     }
 

@@ -53,6 +53,7 @@ pub use options::{
     ThrottleOptions, TreeOptions, Whitelist, WireLimits,
 };
 pub use report::{ConfigError, Origin, Rejection, Warning};
+pub use sasl::PeerSaslOptions;
 
 use raw::RawConfig;
 use report::Remark;

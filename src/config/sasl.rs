@@ -1,7 +1,8 @@
-//! Who may log in by SASL: what the settings and the JAAS file say together.
+//! Who may log in by SASL, and as whom this server does: what the settings and the JAAS file say together.
 //!
-//! In: the settings, and the file that `java.security.auth.login.config` names. Out: [`SaslLogin`]. What
-//! asks for Kerberos is an error, since DIGEST-MD5 is all there is.
+//! In: the settings, and the file that `java.security.auth.login.config` names. Out: [`SaslLogin`] for
+//! clients, [`PeerSaslOptions`] for servers. What asks for Kerberos is an error, since DIGEST-MD5 is all
+//! there is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,12 +10,24 @@ use std::path::{Path, PathBuf};
 use super::{
     Files,
     jaas::{self, Section},
-    keys::security,
+    keys::{Key, ensemble, security},
     report::{ConfigError, Origin, Remark, shown},
     values::Values,
 };
 use crate::auth::SaslLogin;
-use crate::auth::sasl::{Accounts, Service};
+use crate::auth::sasl::{Accounts, Credentials, Service};
+
+/// How servers log in to each other (`quorum.auth.enableSasl`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerSaslOptions {
+    /// Who may dial in.
+    pub accounts: Accounts,
+    /// `quorum.auth.serverRequireSasl`: nobody else may. Without it who fails, or does not try, is let
+    /// through.
+    pub is_demanded: bool,
+    /// `quorum.auth.learnerRequireSasl`: as whom to log in where this server dials. `None`: not at all.
+    pub credentials: Option<Credentials>,
+}
 
 /// The JAAS file, or nothing of one that is wrong, which is reported.
 pub(super) struct Jaas {
@@ -80,6 +93,80 @@ impl Values {
             keeps_host: !self.bool(&security::REMOVE_HOST),
             keeps_realm: !self.bool(&security::REMOVE_REALM),
         })
+    }
+
+    /// How servers log in to each other; `None` when they do not, or something is wrong, which is
+    /// reported.
+    pub(super) fn peer_sasl(&mut self, jaas: Option<&Jaas>) -> Option<PeerSaslOptions> {
+        if !self.bool(&ensemble::SASL_ENABLED) {
+            return None;
+        }
+        let Some(jaas) = jaas else {
+            if self.set_text(&security::JAAS_FILE).is_none() {
+                let text = "expected java.security.auth.login.config to name a JAAS file";
+                self.error(&ensemble::SASL_ENABLED, text.to_owned());
+            }
+            return None;
+        };
+        let server = self.needed_section(jaas, &ensemble::SASL_SERVER_SECTION);
+        let learner = self.needed_section(jaas, &ensemble::SASL_LEARNER_SECTION);
+        let (server, (learner, line)) = (server?.0, learner?);
+        let credentials = if self.bool(&ensemble::SASL_LEARNER_REQUIRED) {
+            let option = |key: &str| learner.get(key).cloned();
+            let credentials = option("username").zip(option("password"));
+            if credentials.is_none() {
+                let text = "expected the options username and password";
+                self.jaas_error(&jaas.path, line, text);
+            }
+            if self.bool(&security::FIPS_MODE) {
+                let text = "expected fips-mode=false beside it: DIGEST-MD5, which the JAAS file asks \
+                    for, is refused in FIPS mode";
+                self.error(&ensemble::SASL_LEARNER_REQUIRED, text.to_owned());
+            }
+            credentials.map(|(user, password)| Credentials { user, password })
+        } else {
+            None
+        };
+        Some(PeerSaslOptions {
+            accounts: Accounts::new(Service::SERVERS, passwords(&server)),
+            is_demanded: self.bool(&ensemble::SASL_SERVER_REQUIRED),
+            credentials,
+        })
+    }
+
+    /// As `QuorumPeerConfig`, for a server of its own too: each needs the one before it.
+    pub(super) fn check_peer_sasl(&mut self) {
+        let steps = [
+            &ensemble::SASL_ENABLED,
+            &ensemble::SASL_LEARNER_REQUIRED,
+            &ensemble::SASL_SERVER_REQUIRED,
+        ];
+        let mut missing: Option<&Key> = None;
+        for key in steps {
+            match (self.bool(key), missing) {
+                (false, _) => missing = missing.or(Some(key)),
+                (true, None) => {}
+                (true, Some(before)) => {
+                    self.error(key, format!("expected {} to be true as well", before.name));
+                }
+            }
+        }
+    }
+
+    /// The options of the section that `key` names, and its line. An error if it is not there.
+    fn needed_section(
+        &mut self,
+        jaas: &Jaas,
+        key: &'static Key,
+    ) -> Option<(BTreeMap<String, String>, usize)> {
+        let name = self.text(key);
+        let options = self.section(jaas, &name)?;
+        if options.is_none() {
+            let text = format!("expected a section {} for {}", shown(&name), key.name);
+            self.jaas_error(&jaas.path, 0, text);
+        }
+        let line = jaas.sections.iter().find(|section| section.name == name);
+        Some((options?, line.map_or(0, |section| section.line)))
     }
 
     /// The options of all modules of a section, if it has any; `None` if they are none that this server

@@ -24,6 +24,7 @@ mod links;
 mod listen;
 mod nonce;
 mod outbox;
+mod peer_sasl;
 mod quorum_port;
 mod server;
 mod sockets;
@@ -32,6 +33,7 @@ mod submission;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod waiting_room;
 
 pub use election_port::{ElectionPort, ElectionPortFailure, ElectionPortOptions};
 pub use links::ConnReport;

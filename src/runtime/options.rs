@@ -231,6 +231,7 @@ pub(super) fn election_port(ensemble: &EnsembleOptions) -> ElectionPortOptions {
             .reachability_check_ms
             .map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)),
         keep_alive: port.keep_alive,
+        sasl: ensemble.sasl.clone(),
     }
 }
 
@@ -244,6 +245,8 @@ pub(super) fn quorum_port(config: &Config, ensemble: &EnsembleOptions) -> Quorum
         dial_budget_ms: ensemble.connect_budget_ms(),
         dial_pause_max_ms: ensemble.connect_delay_ms,
         keep_alive: ensemble.election_port.keep_alive,
+        sasl: ensemble.sasl.clone(),
+        login_limit_ms: u64::from(ensemble.tick_ms) * u64::from(ensemble.init_limit),
     }
 }
 

@@ -90,6 +90,21 @@ rows! {
     /// What a follower keeps for an observer that does not take it; then it has to come again.
     OBSERVER_MASTER_SIZE_LIMIT = int(ANY, BYTES), "observerMaster.sizeLimit", "33554432",
         quiet(ALONE), used_in_ensemble();
+    /// SASL between servers.
+    SASL_ENABLED = Kind::Strict, "quorum.auth.enableSasl", "false",
+        quiet(ALONE), used_in_ensemble();
+    /// Log in by SASL where this server dials another.
+    SASL_LEARNER_REQUIRED = Kind::Strict, "quorum.auth.learnerRequireSasl", "false",
+        quiet(ALONE), used_in_ensemble();
+    /// Refuse servers that do not log in by SASL where they dial this one.
+    SASL_SERVER_REQUIRED = Kind::Strict, "quorum.auth.serverRequireSasl", "false",
+        quiet(ALONE), used_in_ensemble();
+    /// Section of the JAAS file by which this server logs in to others.
+    SASL_LEARNER_SECTION = Kind::Text, "quorum.auth.learner.saslLoginContext", "QuorumLearner",
+        quiet(ALONE), used_in_ensemble();
+    /// Section of the JAAS file by which other servers log in to this one.
+    SASL_SERVER_SECTION = Kind::Text, "quorum.auth.server.saslLoginContext", "QuorumServer",
+        quiet(ALONE), used_in_ensemble();
     unnamed {
         Key::new("oraclePath", Kind::Text, "", "File that breaks ties between two servers.")
             .quiet(ALONE).refused_in_ensemble("an oracle is not supported by this version");
@@ -99,20 +114,10 @@ rows! {
             .quiet(ALONE).refused_in_ensemble(NO_TLS);
         Key::new("sslQuorumReloadCertFiles", Kind::Strict, "false", "Reload certificates of peers.")
             .quiet(NO_TLS);
-        Key::new("quorum.auth.enableSasl", Kind::Strict, "false", "SASL between servers.")
-            .quiet(ALONE).refused_in_ensemble(NO_SASL);
-        Key::new("quorum.auth.learnerRequireSasl", Kind::Strict, "false",
-            "Refuse leaders without SASL.").quiet(ALONE).refused_in_ensemble(NO_SASL);
-        Key::new("quorum.auth.serverRequireSasl", Kind::Strict, "false",
-            "Refuse followers without SASL.").quiet(ALONE).refused_in_ensemble(NO_SASL);
-        Key::new("quorum.auth.learner.saslLoginContext", Kind::Text, "QuorumLearner",
-            "Section of the JAAS file.").quiet(NO_SASL);
-        Key::new("quorum.auth.server.saslLoginContext", Kind::Text, "QuorumServer",
-            "Section of the JAAS file.").quiet(NO_SASL);
         Key::new("quorum.auth.kerberos.servicePrincipal", Kind::Text, "zkquorum/localhost",
-            "Kerberos name of peers.").quiet(NO_SASL);
+            "Kerberos name of peers.").quiet("Kerberos is not supported by this version");
         Key::new("quorum.cnxn.threads.size", decimal(ANY, "threads"), "20",
-            "Threads for SASL between servers.").quiet(NO_SASL);
+            "Threads for SASL between servers.").quiet(NEVER_WAITS);
         Key::new("leader.ackLoggingFrequency", int(ANY, "proposals"), "1000",
             "How often acknowledgements are timed.").quiet("acknowledgements are not timed");
         Key::new("leader.closeSocketAsync", Kind::Loose, "false",
@@ -142,7 +147,6 @@ rows! {
 
 const TICKS: &str = "ticks";
 const ALONE: &str = "a standalone server has no peers";
-const NO_SASL: &str = "SASL between servers is not supported by this version";
 const NO_TLS: &str = "TLS between servers is not supported by this version";
 const NEVER_WAITS: &str = "no thread waits for a socket here";
 const NO_DELAY: &str = "packets between servers are never delayed";

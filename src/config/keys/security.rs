@@ -41,6 +41,8 @@ rows! {
     REMOVE_HOST = Kind::Loose, "kerberos.removeHostFromPrincipal", "false";
     /// Leave the realm out of the names of SASL users.
     REMOVE_REALM = Kind::Loose, "kerberos.removeRealmFromPrincipal", "false";
+    /// Keep to what FIPS allows: no DIGEST-MD5 where this server logs in to another.
+    FIPS_MODE = Kind::Loose, "fips-mode", "true";
     unnamed {
         Key::new("enableEagerACLCheck", Kind::Loose, "false",
             "Check access lists where a write arrives.")
@@ -76,7 +78,6 @@ rows! {
         Key::new("ssl.*", Kind::Text, "",
             "TLS of the client port, and of the ensemble under ssl.quorum.").secret()
             .ignored(NO_TLS);
-        Key::new("fips-mode", Kind::Loose, "true", "Keep to what FIPS allows.").ignored(NO_TLS);
         Key::new("netty.server.outstandingHandshake.limit", int(ANY, "handshakes"), "-1",
             "TLS handshakes at once.").aliases(&["outstandingHandshake.limit"]).ignored(NO_TLS);
         Key::new("netty.server.earlyDropSecureConnectionHandshakes", Kind::Loose, "false",

@@ -500,18 +500,6 @@ fn what_an_ensemble_cannot_have_yet_is_refused() {
             "TLS between servers is not supported by this version",
         ),
         (
-            "quorum.auth.enableSasl=true",
-            "SASL between servers is not supported by this version",
-        ),
-        (
-            "quorum.auth.learnerRequireSasl=true",
-            "SASL between servers is not supported by this version",
-        ),
-        (
-            "quorum.auth.serverRequireSasl=true",
-            "SASL between servers is not supported by this version",
-        ),
-        (
             "oraclePath=/oracle",
             "an oracle is not supported by this version",
         ),

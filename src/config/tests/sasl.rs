@@ -117,3 +117,83 @@ fn sasl_can_be_demanded_of_clients() {
         ]
     );
 }
+
+const PEERS: &str = "server.1=zk1:2888:3888\nserver.2=zk2:2888:3888\nserver.3=zk3:2888:3888\n";
+const ENABLED: &str = "quorum.auth.enableSasl=true\n";
+const DEMANDED: &str = "quorum.auth.learnerRequireSasl=true\nquorum.auth.serverRequireSasl=true\n";
+
+const LOGS_IN: &str = "quorum.auth.learnerRequireSasl=true\nfips-mode=false\n";
+
+/// A member with this JAAS file and, behind 7 other lines, `text`.
+fn member(jaas: &str, text: &str) -> ZooCfg {
+    let file = ZooCfg::member(PEERS);
+    file.write("jaas.conf", jaas);
+    let path = file.dir.path().join("jaas.conf");
+    let path = path.display();
+    file.append(&format!("{text}java.security.auth.login.config={path}\n"));
+    file
+}
+
+#[test]
+fn servers_log_in_to_each_other() {
+    let jaas = format!(
+        "QuorumServer {{ {MODULE} required user_test=\"x\"; }};\n\
+         QuorumLearner {{ {MODULE} required username=\"test\" password=\"y\"; }};"
+    );
+    let sasl = |text: &str| member(&jaas, text).config().ensemble.unwrap().sasl;
+    assert_eq!(sasl(""), None);
+    let optional = sasl(ENABLED).unwrap();
+    assert!(!optional.is_demanded && optional.credentials.is_none());
+    let users = [("test".to_owned(), "x".to_owned())];
+    let accounts = Accounts::new(Service::SERVERS, users.into());
+    assert_eq!(optional.accounts, accounts);
+    let demanded = sasl(&format!("{ENABLED}{DEMANDED}fips-mode=false\n")).unwrap();
+    let credentials = demanded.credentials.unwrap();
+    assert!(demanded.is_demanded);
+    assert_eq!((&*credentials.user, &*credentials.password), ("test", "y"));
+}
+
+#[test]
+fn what_keeps_servers_from_logging_in_is_an_error() {
+    let learner = format!("QuorumLearner {{ {MODULE} required username=a password=b; }};\n");
+    let server = format!("QuorumServer {{ {MODULE} required user_a=b; }};\n");
+    let both = format!("{learner}{server}");
+    let needs = |key: &str, other: &str| {
+        format!(
+            "zoo.cfg:8: quorum.auth.{key} = \"true\": expected quorum.auth.{other} to be true as well"
+        )
+    };
+    let table = [
+        (&*both, "quorum.auth.serverRequireSasl=true\n", needs("serverRequireSasl", "enableSasl")),
+        (&*both, "quorum.auth.learnerRequireSasl=true\n", needs("learnerRequireSasl", "enableSasl")),
+        (
+            &*both,
+            "quorum.auth.serverRequireSasl=true\nquorum.auth.enableSasl=true\n",
+            needs("serverRequireSasl", "learnerRequireSasl"),
+        ),
+        (
+            &*both,
+            "quorum.auth.learnerRequireSasl=true\nquorum.auth.enableSasl=true\n",
+            "zoo.cfg:8: quorum.auth.learnerRequireSasl = \"true\": expected fips-mode=false beside it: \
+             DIGEST-MD5, which the JAAS file asks for, is refused in FIPS mode".to_owned(),
+        ),
+        (&*server, ENABLED, "jaas.conf: expected a section QuorumLearner for quorum.auth.learner.saslLoginContext".to_owned()),
+        (&*learner, ENABLED, "jaas.conf: expected a section QuorumServer for quorum.auth.server.saslLoginContext".to_owned()),
+        (
+            &format!("{server}\nQuorumLearner {{ {MODULE} required username=a; }};"),
+            &format!("{ENABLED}{LOGS_IN}"),
+            "jaas.conf:3: expected the options username and password".to_owned(),
+        ),
+    ];
+    for (jaas, text, said) in table {
+        assert_eq!(member(jaas, text).errors(&[]), [said], "{text}");
+    }
+    assert_eq!(
+        ZooCfg::member(&format!("{PEERS}{ENABLED}")).errors(&[]),
+        ["zoo.cfg:7: quorum.auth.enableSasl = \"true\": \
+          expected java.security.auth.login.config to name a JAAS file"]
+    );
+    // As Apache's, a server of its own looks at these too.
+    let alone = ZooCfg::with("quorum.auth.serverRequireSasl=true\n");
+    assert_eq!(alone.errors(&[]).len(), 1);
+}

@@ -1,6 +1,5 @@
 //! Listening for other servers, and hearing who they are before anything else is made of them.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +9,6 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::owner::Event;
@@ -18,7 +16,9 @@ use super::{ElectionPortFailure, Shared};
 use crate::base::limits;
 use crate::config::ListenAddress;
 use crate::election::{INITIAL_MESSAGE_BYTES_MAX, InitialMessage, InitialMessageError};
+use crate::net::peer_sasl::{self, NotLoggedIn};
 use crate::net::sockets;
+use crate::net::waiting_room::WaitingRoom;
 
 /// Someone who has dialled in and has said who he is.
 pub(super) struct Caller {
@@ -38,7 +38,7 @@ pub(super) async fn listen(
         Ok(listener) => listener,
         Err(failure) => return failure,
     };
-    let mut waiting_room = WaitingRoom::default();
+    let mut waiting_room = WaitingRoom::new(limits::ELECTION_CALLERS);
     loop {
         match waiting_room.accept(&listener).await {
             Ok((stream, from)) => {
@@ -81,38 +81,6 @@ async fn bind(
     }
 }
 
-/// Accepted connections that have not yet said who they are. At the bound the one that has been
-/// here longest is shown out: it has had the most time, and those who flood cannot lock others out.
-#[derive(Default)]
-struct WaitingRoom {
-    tasks: JoinSet<()>,
-    /// In the order of arrival; some may have left.
-    seats: VecDeque<AbortHandle>,
-}
-
-impl WaitingRoom {
-    /// Accepts the next one, and meanwhile lets go of those that are done.
-    async fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => return accepted,
-                Some(_) = self.tasks.join_next() => {
-                    self.seats.retain(|seat| !seat.is_finished());
-                }
-            }
-        }
-    }
-
-    fn admit(&mut self, heard: impl Future<Output = ()> + Send + 'static) {
-        if self.seats.len() >= limits::ELECTION_CALLERS
-            && let Some(oldest) = self.seats.pop_front()
-        {
-            oldest.abort();
-        }
-        self.seats.push_back(self.tasks.spawn(heard));
-    }
-}
-
 /// Reads the initial message and hands the connection over.
 async fn hear(
     shared: Arc<Shared>,
@@ -125,7 +93,14 @@ async fn hear(
     }
     let limit = Duration::from_millis(shared.options.handshake_timeout_ms);
     let heard = timeout(limit, initial_message(&mut stream)).await;
-    let (message, rest) = match heard.unwrap_or(Err(NotHeard::Silent)) {
+    let mut heard = heard.unwrap_or(Err(NotHeard::Silent));
+    if let (Ok((_, rest)), Some(sasl)) = (&mut heard, &shared.options.sasl) {
+        let admitted = peer_sasl::admit(&mut stream, rest, sasl, limit).await;
+        if let Err(reason) = admitted {
+            heard = Err(reason.into());
+        }
+    }
+    let (message, rest) = match heard {
         Ok(heard) => heard,
         Err(error) => {
             tracing::warn!(%from, "closed a connection on the election port: {error}");
@@ -153,6 +128,8 @@ enum NotHeard {
     Io(#[from] io::Error),
     #[error("{0}")]
     Malformed(#[from] InitialMessageError),
+    #[error("{0}")]
+    NotLoggedIn(#[from] NotLoggedIn),
 }
 
 async fn initial_message(stream: &mut TcpStream) -> Result<(InitialMessage, BytesMut), NotHeard> {

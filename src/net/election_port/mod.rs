@@ -41,7 +41,7 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::base::ServerId;
-use crate::config::ListenAddress;
+use crate::config::{ListenAddress, PeerSaslOptions};
 use crate::election::InitialMessage;
 use crate::net::Server;
 use crate::net::sockets::Resolver;
@@ -74,6 +74,8 @@ pub struct ElectionPortOptions {
     pub unacknowledged_max_ms: Option<u32>,
     /// `tcpKeepAlive`.
     pub keep_alive: bool,
+    /// How servers log in to each other; within `handshake_timeout_ms` either way.
+    pub sasl: Option<PeerSaslOptions>,
 }
 
 /// Why a server cannot take part in elections any more: it has to stop.

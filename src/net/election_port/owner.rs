@@ -19,7 +19,7 @@ use super::link::{self, KeptLink};
 use super::{ElectionPortFailure, Outgoing, Shared};
 use crate::base::ServerId;
 use crate::election::{LinkId, LinkInput, LinkOutput, Links};
-use crate::net::sockets;
+use crate::net::{peer_sasl, sockets};
 use crate::peer::Input;
 use crate::quorum::Address;
 
@@ -264,7 +264,8 @@ async fn dial(
     };
     let limit = Duration::from_millis(options.connect_timeout_ms);
     let dialled = timeout(limit, connect).await;
-    let error = match dialled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+    let dialled = dialled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let error = match log_in(&shared, dialled).await {
         Ok(stream) => return Event::Dialled { to, stream },
         Err(error) => error,
     };
@@ -274,6 +275,17 @@ async fn dial(
         tracing::debug!(sid = %to, %error, "cannot reach the election port of a server");
     }
     Event::DialFailed(to)
+}
+
+async fn log_in(shared: &Shared, dialled: io::Result<TcpStream>) -> io::Result<TcpStream> {
+    let mut stream = dialled?;
+    let options = &shared.options;
+    if let Some(credentials) = options.sasl.as_ref().and_then(|it| it.credentials.as_ref()) {
+        let limit = Duration::from_millis(options.handshake_timeout_ms);
+        let logged_in = peer_sasl::log_in(&mut stream, credentials, limit).await;
+        logged_in.map_err(io::Error::other)?;
+    }
+    Ok(stream)
 }
 
 /// What tasks have to tell; at the bound they wait for the owner, who never waits for them.

@@ -2,9 +2,11 @@
 //! follower that serves observers, with less.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -12,7 +14,7 @@ use super::Shared;
 use super::link::Link;
 use super::serve::{Ending, Farewell, Side, serve};
 use crate::base::{QuorumLink, ServerId, limits};
-use crate::net::sockets;
+use crate::net::{peer_sasl, sockets};
 use crate::peer::{Door, Input};
 use crate::quorum::Address;
 
@@ -25,17 +27,33 @@ pub(super) async fn run(
 ) {
     let mut farewell = Farewell::new(shared.clone(), id, Side::Learner, None);
     let reached = reach(&shared, door, &addresses).await;
-    match reached.and_then(|stream| Ok((stream.peer_addr()?, stream))) {
+    match log_in(&shared, reached).await {
         Ok((peer, stream)) => {
-            let link = Arc::new(Link::new(id, peer, stream, limits::QUORUM_LINK_BYTES));
+            let queue_bytes_max = limits::QUORUM_LINK_BYTES;
+            let link = Link::new(id, peer, stream, BytesMut::new(), queue_bytes_max);
+            let link = Arc::new(link);
             farewell.link = Some(link.clone());
             if take_up(&shared, &link) {
                 tracing::info!(%id, %leader, %peer, "connected to the leader");
                 serve(farewell, link).await;
             }
         }
-        Err(error) => farewell.ending = Ending::NotReached(error),
+        Err(ending) => farewell.ending = ending,
     }
+}
+
+async fn log_in(
+    shared: &Shared,
+    reached: io::Result<TcpStream>,
+) -> Result<(SocketAddr, TcpStream), Ending> {
+    let reached = reached.and_then(|stream| Ok((stream.peer_addr()?, stream)));
+    let (peer, mut stream) = reached.map_err(Ending::NotReached)?;
+    let options = &shared.options;
+    if let Some(credentials) = options.sasl.as_ref().and_then(|it| it.credentials.as_ref()) {
+        let limit = Duration::from_millis(options.login_limit_ms);
+        peer_sasl::log_in(&mut stream, credentials, limit).await?;
+    }
+    Ok((peer, stream))
 }
 
 /// Whether the link is still wanted.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 use rustix::net::{Shutdown, shutdown};
 use tokio::net::TcpStream;
@@ -25,6 +25,8 @@ pub(super) struct Link {
     pub(super) stream: TcpStream,
     /// What may wait to be sent, what piled up behind a stream apart.
     queue_bytes_max: usize,
+    /// What came with its login and is not read yet.
+    received: Mutex<BytesMut>,
     outbox: Mutex<Outbox>,
     /// Rung when the task has something to write, or is to end.
     bell: Notify,
@@ -77,6 +79,7 @@ impl Link {
         id: QuorumLink,
         peer: SocketAddr,
         stream: TcpStream,
+        received: BytesMut,
         queue_bytes_max: usize,
     ) -> Self {
         Self {
@@ -84,6 +87,7 @@ impl Link {
             peer,
             stream,
             queue_bytes_max: queue_bytes_max.min(limits::QUORUM_LINK_BYTES),
+            received: Mutex::new(received),
             outbox: Mutex::new(Outbox::default()),
             bell: Notify::new(),
             closing: Notify::new(),
@@ -186,6 +190,11 @@ impl Link {
     /// For the task: there is a step to do.
     pub(super) async fn rung(&self) {
         self.bell.notified().await;
+    }
+
+    /// For the task: the bytes that come before those of the stream.
+    pub(super) fn take_received(&self) -> BytesMut {
+        std::mem::take(&mut self.received.lock())
     }
 
     /// For the task: [`Link::close`] was called.

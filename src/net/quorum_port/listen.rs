@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use bytes::BytesMut;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
@@ -13,7 +15,8 @@ use super::link::Link;
 use super::registry::{Opening, Refusal};
 use super::serve::{Farewell, Side, serve};
 use crate::base::{QuorumLink, limits};
-use crate::net::sockets;
+use crate::net::waiting_room::WaitingRoom;
+use crate::net::{peer_sasl, sockets};
 use crate::peer::{Door, Input};
 
 /// Listens until the task is aborted. `previous` is the one that listened before: it still has the
@@ -77,12 +80,28 @@ async fn accept(
     listener: TcpListener,
 ) {
     let mut links = JoinSet::new();
+    let mut waiting_room = WaitingRoom::new(limits::LEARNER_LOGINS);
+    let (ready, mut logged_in) = mpsc::channel(1);
+    let admit = |caller: Caller, links: &mut JoinSet<()>| {
+        let Caller {
+            stream,
+            peer,
+            received,
+        } = caller;
+        let build = |id, peer| Link::new(id, peer, stream, received, queue_bytes_max);
+        admit(&shared, opening, peer, build, links);
+    };
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = waiting_room.accept(&listener) => match accepted {
                 Ok((stream, peer)) => {
-                    let build = |id, peer| Link::new(id, peer, stream, queue_bytes_max);
-                    admit(&shared, opening, peer, build, &mut links);
+                    let caller = Caller { stream, peer, received: BytesMut::new() };
+                    match &shared.options.sasl {
+                        None => admit(caller, &mut links),
+                        Some(_) => {
+                            waiting_room.admit(log_in(shared.clone(), caller, ready.clone()));
+                        }
+                    }
                 }
                 // Out of descriptors, most likely: what closes meanwhile makes room.
                 Err(error) => {
@@ -90,9 +109,33 @@ async fn accept(
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
+            Some(caller) = logged_in.recv() => admit(caller, &mut links),
             Some(_) = links.join_next() => {}
         }
     }
+}
+
+/// Someone who has dialled in.
+struct Caller {
+    stream: TcpStream,
+    peer: SocketAddr,
+    /// What came with its login.
+    received: BytesMut,
+}
+
+/// Hands on whoever logs in, or need not.
+async fn log_in(shared: Arc<Shared>, mut caller: Caller, ready: mpsc::Sender<Caller>) {
+    let options = &shared.options;
+    if let Some(sasl) = &options.sasl {
+        let limit = Duration::from_millis(options.login_limit_ms);
+        let (stream, received) = (&mut caller.stream, &mut caller.received);
+        if let Err(reason) = peer_sasl::admit(stream, received, sasl, limit).await {
+            tracing::warn!(peer = %caller.peer, "closed the connection of a learner: {reason}");
+            return;
+        }
+    }
+    // Whoever would take it is gone only when the port is closed.
+    let _ = ready.send(caller).await;
 }
 
 fn admit(

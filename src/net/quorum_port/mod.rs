@@ -39,7 +39,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::base::{QuorumLink, ServerId, Zxid};
-use crate::config::ListenAddress;
+use crate::config::{ListenAddress, PeerSaslOptions};
 use crate::net::Server;
 use crate::net::quorum_port::link::Link;
 use crate::net::quorum_port::registry::Registry;
@@ -68,6 +68,10 @@ pub struct QuorumPortOptions {
     pub dial_pause_max_ms: u64,
     /// `tcpKeepAlive`.
     pub keep_alive: bool,
+    /// How servers log in to each other.
+    pub sasl: Option<PeerSaslOptions>,
+    /// `tickTime` times `initLimit`: what a login may take.
+    pub login_limit_ms: u64,
 }
 
 /// Reads the state that follows a SNAP packet.

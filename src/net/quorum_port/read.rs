@@ -28,6 +28,7 @@ pub(super) enum Malformed {
 /// Reads until the link ends.
 pub(super) async fn read(shared: &Arc<Shared>, link: &Arc<Link>, side: Side) -> Ending {
     let mut cutter = Cutter::new(link.id, side, shared.options.field_bytes_max);
+    cutter.buffer = link.take_received();
     let submissions = &shared.parts.server.submissions;
     let mut inputs = Vec::new();
     let mut has_snapshot = false;

@@ -12,6 +12,7 @@ use super::link::{Link, Step};
 use super::read::{self, Malformed};
 use super::stream;
 use crate::base::QuorumLink;
+use crate::net::peer_sasl::NotLoggedIn;
 use crate::peer::Input;
 
 /// Which end of a link this server is.
@@ -34,6 +35,8 @@ pub(super) enum Ending {
     SlowReader,
     #[error("the leader cannot be reached: {0}")]
     NotReached(io::Error),
+    #[error("{0}")]
+    NotLoggedIn(#[from] NotLoggedIn),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{0}")]

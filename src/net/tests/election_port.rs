@@ -9,7 +9,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{
-    PATIENCE, SilentAddress, Stage, Wire, eventually, free_address, to_address, to_listen,
+    PATIENCE, SASL_IN_PROGRESS, SilentAddress, Stage, Wire, eventually, free_address, sasl,
+    to_address, to_listen,
 };
 use crate::base::{Epoch, ServerId, Zxid, limits};
 use crate::election::{Candidate, LinkState, PeerState, Round};
@@ -65,6 +66,7 @@ impl Fixture {
             handshake_timeout_ms: 20_000,
             bind_attempts_max: Some(3),
             keep_alive: true,
+            sasl: None,
         };
         change(&mut options);
         let (failed, failures) = mpsc::channel();
@@ -248,6 +250,37 @@ fn qp_004_the_knock_of_a_smaller_id_is_closed_and_dialled_back() {
     assert_eq!(wire.receive(8), frame(b"vote"));
     wire.send(&frame(&vote_for(ME)));
     assert_eq!(fixture.notification(), (SMALLER, ME));
+}
+
+/// In the view or not.
+#[test]
+fn h_17_who_logs_in_does_so_wherever_it_dials() {
+    let fixture = Fixture::start_with(|options| {
+        options.peers.remove(&SMALLER);
+        options.sasl = Some(sasl(false));
+    });
+    let mut knock = Wire::dial(fixture.at);
+    let told = fixture.smaller.local_addr().unwrap().to_string();
+    knock.send(&initial_message(SMALLER, &told));
+    // It need not log in, and has nothing else to say.
+    drop(knock);
+    let mut wire = Wire::accept(&fixture.smaller);
+    let expected = [&fixture.initial_message(), SASL_IN_PROGRESS, &[0; 4]].concat();
+    assert_eq!(wire.receive(expected.len()), expected);
+}
+
+#[test]
+fn who_has_to_log_in_and_does_not_is_closed_qp_144() {
+    let mut fixture = Fixture::start_with(|options| options.sasl = Some(sasl(true)));
+    let mut wire = fixture.dial_in(GREATER);
+    wire.send(&frame(&vote_for(GREATER)));
+    wire.expect_closed();
+    // Where it is not demanded it goes on with that.
+    fixture = Fixture::start_with(|options| options.sasl = Some(sasl(false)));
+    let mut wire = fixture.dial_in(GREATER);
+    wire.send(&frame(&vote_for(GREATER)));
+    fixture.wait_for(GREATER, LinkState::Up);
+    assert_eq!(fixture.notification(), (GREATER, GREATER));
 }
 
 #[test]

@@ -10,10 +10,11 @@ use jute::Encode;
 use parking_lot::Mutex;
 
 use super::{
-    PATIENCE, SilentAddress, Stage, Wire, eventually, free_address, to_address, to_listen,
+    PATIENCE, SASL_IN_PROGRESS, SilentAddress, Stage, Wire, eventually, free_address, sasl,
+    to_address, to_listen,
 };
 use crate::base::{Epoch, QuorumLink, ServerId, SessionId, WallMillis, Xid, Zxid, limits};
-use crate::config::{ListenAddress, ListenHost};
+use crate::config::{ListenAddress, ListenHost, PeerSaslOptions};
 use crate::net::{
     LogRange, LogRanges, QuorumPort, QuorumPortOptions, QuorumPortParts, Resolver,
     SnapshotReceiver, SystemResolver,
@@ -45,7 +46,7 @@ impl Fixture {
 
     fn with(resolver: Arc<dyn Resolver>, dial_budget_ms: u64) -> Self {
         let at = free_address();
-        Self::build(resolver, dial_budget_ms, at, to_listen(at))
+        Self::build(resolver, dial_budget_ms, at, to_listen(at), None)
     }
 
     fn build(
@@ -53,6 +54,7 @@ impl Fixture {
         dial_budget_ms: u64,
         at: SocketAddr,
         listen: ListenAddress,
+        sasl: Option<PeerSaslOptions>,
     ) -> Self {
         let stage = Stage::new();
         let (sender, received) = mpsc::channel();
@@ -70,6 +72,8 @@ impl Fixture {
             dial_budget_ms,
             dial_pause_max_ms: 100,
             keep_alive: true,
+            sasl,
+            login_limit_ms: 20_000,
         };
         let port = QuorumPort::new(stage.runtime.handle().clone(), parts, options);
         Self {
@@ -78,6 +82,14 @@ impl Fixture {
             at,
             received,
         }
+    }
+
+    /// One where servers log in to each other.
+    fn with_sasl(is_demanded: bool) -> Self {
+        let at = free_address();
+        let resolver = Arc::new(SystemResolver);
+        let sasl = Some(sasl(is_demanded));
+        Self::build(resolver, DIAL_BUDGET_MS, at, to_listen(at), sasl)
     }
 
     /// One that follows, and serves observers.
@@ -257,7 +269,7 @@ fn a_port_on_all_addresses_serves_each_of_them() {
         host: ListenHost::All,
         port: at.port(),
     };
-    let mut fixture = Fixture::build(Arc::new(SystemResolver), 20_000, at, all);
+    let mut fixture = Fixture::build(Arc::new(SystemResolver), 20_000, at, all, None);
     fixture.port.open(Door::Leader);
     let (_wire, link) = fixture.learner();
     assert_eq!(link, QuorumLink(1));
@@ -284,6 +296,68 @@ fn a_learner_comes_speaks_and_goes() {
     assert_eq!(fixture.learner_said(), (link, expected));
     drop(wire);
     fixture.expect_learner_gone(link);
+}
+
+#[test]
+fn a_learner_that_has_to_log_in_and_does_not_is_closed_qp_144() {
+    for door in [Door::Leader, Door::Follower] {
+        let mut fixture = Fixture::with_sasl(true);
+        fixture.port.open(door);
+        let mut wire = Wire::dial(fixture.at);
+        wire.send(&ack(1).to_bytes());
+        wire.expect_closed();
+    }
+    // Where it is not demanded it goes on with that.
+    let mut fixture = Fixture::with_sasl(false);
+    fixture.port.open(Door::Leader);
+    let mut wire = Wire::dial(fixture.at);
+    wire.send(&ack(1).to_bytes());
+    let link = fixture.next_wanted(|input| match input {
+        Input::LearnerConnected { link } => Some(*link),
+        _ => None,
+    });
+    assert_eq!(fixture.learner_said(), (link, ack(1)));
+}
+
+#[test]
+fn silent_learners_lock_nobody_out_before_they_have_logged_in() {
+    let mut fixture = Fixture::with_sasl(false);
+    fixture.port.open(Door::Leader);
+    let mut first = Wire::dial(fixture.at);
+    let silent: Vec<_> = (0..limits::LEARNER_LOGINS)
+        .map(|_| Wire::dial(fixture.at))
+        .collect();
+    first.expect_closed();
+    let mut wire = Wire::dial(fixture.at);
+    wire.send(&ack(1).to_bytes());
+    let connected = fixture.next_wanted(|input| match input {
+        Input::LearnerConnected { link } => Some(*link),
+        _ => None,
+    });
+    assert_eq!(connected, QuorumLink(1));
+    drop(silent);
+}
+
+#[test]
+fn a_learner_logs_in_before_anything_else() {
+    let mut fixture = Fixture::with_sasl(true);
+    let leader = TcpListener::bind(free_address()).unwrap();
+    let at = to_address(leader.local_addr().unwrap());
+    let link = fixture.port.dial(LEADER, Door::Leader, vec![at]);
+    let mut wire = Wire::accept(&leader);
+    let expected = [SASL_IN_PROGRESS, &[0; 4]].concat();
+    assert_eq!(wire.receive(expected.len()), expected);
+    drop(wire);
+    let gone = fixture.next_wanted(|input| match input {
+        Input::LeaderGone { link, reason } => Some((*link, reason.clone())),
+        _ => None,
+    });
+    assert_eq!(gone.0, link);
+    assert!(
+        gone.1.starts_with("the login by SASL ended early"),
+        "{}",
+        gone.1
+    );
 }
 
 #[test]
