@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use jute::Encode;
 use parking_lot::Mutex;
+use rustix::net::sockopt;
 
 use super::{
     PATIENCE, SASL_IN_PROGRESS, SilentAddress, Stage, Wire, eventually, free_address, sasl,
@@ -499,8 +500,10 @@ fn qp_142_an_observer_that_takes_nothing_is_closed_at_its_own_bound() {
 #[test]
 fn qp_142_what_piles_up_behind_a_state_is_not_held_against_an_observer() {
     let mut fixture = Fixture::following();
-    fill(&fixture, 1000);
+    // More than the kernel takes, or the state may be on its way before anything piles up behind it.
+    fill(&fixture, 10_000);
     let (mut wire, link) = fixture.learner();
+    sockopt::set_socket_recv_buffer_size(&wire.0, 1 << 17).unwrap();
     let state_bytes = state_packets(&fixture).len();
     fixture.port.stream(link, StreamItem::Snapshot);
     let large = Bytes::from(vec![7; 64 * 1024]);
@@ -592,11 +595,11 @@ fn fill(fixture: &Fixture, nodes: i64) {
     }
 }
 
-/// The SNAP packet and the state of 1000 nodes, as they go over the wire.
+/// The SNAP packet and the state, as they go over the wire.
 fn state_packets(fixture: &Fixture) -> Vec<u8> {
-    let snap = ToLearner::Snap { zxid: Zxid(1000) };
-    let mut bytes = snap.to_bytes().to_vec();
     let database = fixture.stage.server.state.read();
+    let zxid = database.last_zxid();
+    let mut bytes = ToLearner::Snap { zxid }.to_bytes().to_vec();
     let mut cursor = SnapshotCursor::new(&database);
     while cursor.next_slice(&database, 1000, &mut bytes) {}
     Some(&b"BenWasHere"[..]).encode(&mut bytes);
