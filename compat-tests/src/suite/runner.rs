@@ -3,6 +3,7 @@
 use std::{
     env,
     fs::{self, File},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -11,6 +12,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::resources;
 use crate::{
     eventually::{eventually, within},
     java, maven,
@@ -73,6 +75,7 @@ impl Outcome {
 pub struct Suite {
     classes: String,
     jars: String,
+    resources: PathBuf,
 }
 
 /// The suite, or `None` after saying on the terminal why `test` is skipped. With
@@ -84,8 +87,11 @@ pub fn suite_or_skip(test: &str) -> Option<&'static Suite> {
     let suite = SUITE.get_or_init(|| {
         let built = java::build(&sources, "suite-apache")?;
         let classes = built.join("classes").display().to_string();
-        let jars = java::libraries(&built)?;
-        Ok(Suite { classes, jars })
+        Ok(Suite {
+            classes,
+            jars: java::libraries(&built)?,
+            resources: resources::made_in(&built)?,
+        })
     });
     match suite {
         Ok(suite) => Some(suite),
@@ -121,6 +127,10 @@ impl Suite {
         // What an earlier run left.
         let _ = fs::remove_dir_all(&work);
         fs::create_dir_all(work.join("build")).expect("a directory to work in");
+        let place = work.join(resources::PLACE);
+        fs::create_dir_all(place.parent().expect("it is below `work`"))
+            .and_then(|()| symlink(&self.resources, &place))
+            .expect("a link in the directory to work in");
         let slot = Slot::take();
         let results = work.join("results");
         let child = self
