@@ -212,7 +212,7 @@ impl Peer {
     }
 
     /// A learner's client asks for a write. The learner answers it when it hears of the commit.
-    fn on_learner_request(
+    pub(super) fn on_learner_request(
         &mut self,
         now: Now,
         db: &Database,
@@ -220,6 +220,9 @@ impl Peer {
         request: LearnerRequest,
         out: &mut Vec<Output>,
     ) {
+        let Some(request) = self.held_back(now, db, (link, request), out) else {
+            return;
+        };
         let LearnerRequest {
             session,
             xid,

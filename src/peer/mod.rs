@@ -48,6 +48,7 @@ mod read_only;
 mod reconfig;
 mod reply;
 mod requests;
+mod restore;
 mod role;
 mod seam;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use options::{LocalSessions, PeerOptions};
 pub use query::{
     Counters, InFlightReport, LeadingReport, ProposalSizes, QuorumReport, RoleReport, SessionReport,
 };
+pub use restore::Restorable;
 pub use seam::{ClientOutput, ConnectAsk, Door, Input, Mode, Output, Write};
 
 use std::sync::Arc;
@@ -92,6 +94,7 @@ pub struct Peer {
     member: Option<Member>,
     role: Role,
     counters: Counters,
+    held: restore::Held,
     scratch: Scratch,
 }
 
@@ -157,6 +160,7 @@ impl Peer {
             member,
             role,
             counters: Counters::default(),
+            held: restore::Held::default(),
             scratch: Scratch::default(),
             options,
         }
@@ -216,6 +220,9 @@ impl Peer {
 
     /// Whether connects and writes may be fed. It becomes true again when enough was applied.
     pub fn has_room(&self) -> bool {
+        if self.held.is_holding() {
+            return false;
+        }
         match &self.role {
             Role::Standalone(_) | Role::Leading(_) => {
                 self.role.pipeline().is_none_or(Pipeline::has_room)
@@ -287,7 +294,8 @@ impl Peer {
             None => self.sessions.next_due(),
         };
         // What it would bring needs room.
-        let pipeline = self.role.pipeline().filter(|pipeline| pipeline.has_room());
+        let pipeline = self.role.pipeline();
+        let pipeline = pipeline.filter(|pipeline| pipeline.has_room() && !self.held.is_holding());
         let own = pipeline.map(|pipeline| {
             let janitor = pipeline.janitor.deadline();
             let sessions = self.sessions.next_due();
@@ -452,6 +460,7 @@ impl Peer {
             matches!(self.role, Role::Leading(_)) && last.counter() >= LAST_COUNTER
         };
         let pipeline = self.role.pipeline();
-        pipeline.is_some_and(|pipeline| pipeline.has_room() && !is_used_up(pipeline))
+        let has_room = |pipeline: &Pipeline| pipeline.has_room() && !is_used_up(pipeline);
+        !self.held.is_holding() && pipeline.is_some_and(has_room)
     }
 }

@@ -111,6 +111,14 @@ impl Database {
         self.last_zxid = zxid;
     }
 
+    /// The state is whole as it is, and is that of this zxid from here on: no digest that its author
+    /// named is awaited, and those of the past are not its own.
+    pub fn settle_at(&mut self, zxid: Zxid) {
+        self.last_zxid = zxid;
+        self.digest_awaited = None;
+        self.digest_history.clear();
+    }
+
     /// Puts a configuration into `/zookeeper/config`, as every member of an ensemble does for itself
     /// and without a transaction (`ZKDatabase.initConfigInZKDatabase`). The tree's digest does not
     /// cover that node.

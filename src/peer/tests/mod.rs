@@ -11,6 +11,7 @@ mod order;
 mod random;
 mod read_only;
 mod reconfig;
+mod restore;
 mod sessions;
 mod terms;
 mod time;
