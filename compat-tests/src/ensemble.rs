@@ -104,6 +104,13 @@ impl EnsembleOptions {
         self
     }
 
+    /// Every member has an AdminServer.
+    #[must_use]
+    pub fn admin(mut self) -> Self {
+        self.server = self.server.admin();
+        self
+    }
+
     /// How many of the last members are observers.
     #[must_use]
     pub fn observers(mut self, count: usize) -> Self {
@@ -385,6 +392,13 @@ impl Ensemble {
     pub fn connect_string(&self) -> String {
         let addresses: Vec<String> = self.addresses().iter().map(ToString::to_string).collect();
         addresses.join(",")
+    }
+
+    /// Where the AdminServer of a member that runs listens.
+    pub fn admin_address(&self, member: usize) -> SocketAddr {
+        let server = self.members[member].server.as_ref();
+        let server = server.unwrap_or_else(|| panic!("{} does not run", self.name(member)));
+        server.admin_address()
     }
 
     pub fn server_mut(&mut self, member: usize) -> &mut Server {

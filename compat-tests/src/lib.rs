@@ -19,6 +19,7 @@
 //! - [`python`]: our Python programs in their virtual environment.
 //! - [`wire`]: framed bytes, written without the `jute` crate so that a test shares no bug with it.
 //! - [`calls`]: a few operations in those bytes.
+//! - [`http`]: requests to an AdminServer.
 //! - [`eventually`]: wait for a condition with a deadline; the only place that sleeps.
 //!
 //! Every failure of the harness itself is a panic with its reason: its callers are tests.
@@ -37,6 +38,7 @@ pub mod clients;
 pub mod ensemble;
 pub mod eventually;
 pub mod history;
+pub mod http;
 pub mod java;
 pub mod languages;
 pub mod load;

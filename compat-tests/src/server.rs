@@ -68,6 +68,7 @@ pub struct ServerOptions {
     namespace: Option<String>,
     log: Option<PathBuf>,
     config_file: Option<PathBuf>,
+    admin: bool,
 }
 
 impl ServerOptions {
@@ -139,14 +140,24 @@ impl ServerOptions {
         self
     }
 
-    fn zoo_cfg(&self, data_dir: &Path, address: SocketAddr) -> String {
+    /// Have an AdminServer, on a port of its own; else there is none.
+    #[must_use]
+    pub fn admin(mut self) -> Self {
+        self.admin = true;
+        self
+    }
+
+    fn zoo_cfg(&self, data_dir: &Path, address: SocketAddr, admin: Option<u16>) -> String {
         let mut lines = vec![
             ("tickTime".to_owned(), "2000".to_owned()),
             ("dataDir".to_owned(), data_dir.display().to_string()),
             ("clientPort".to_owned(), address.port().to_string()),
             ("clientPortAddress".to_owned(), address.ip().to_string()),
-            ("admin.enableServer".to_owned(), "false".to_owned()),
+            ("admin.enableServer".to_owned(), admin.is_some().to_string()),
         ];
+        if let Some(port) = admin {
+            lines.push(("admin.serverPort".to_owned(), port.to_string()));
+        }
         for (key, value) in &self.config {
             lines.retain(|(known, _)| known != key);
             lines.push((key.clone(), value.clone()));
@@ -167,6 +178,8 @@ pub struct Server {
     data_dir: PathBuf,
     log: PathBuf,
     ports: Option<Arc<Ports>>,
+    /// That of the AdminServer.
+    admin: Option<Ports>,
     /// Holds `zoo.cfg`, and the log and the data unless those were given; removed with the server.
     work_dir: TempDir,
 }
@@ -206,10 +219,13 @@ impl Server {
             own.port(0)
         });
         let address = SocketAddr::from((options.host.unwrap_or(Ipv4Addr::LOCALHOST), port));
+        let admin = options.admin.then(|| Ports::reserve(1));
+        let admin_port = admin.as_ref().map(|ports| ports.port(0));
         let own_cfg = || work_dir.path().join("zoo.cfg");
         let cfg = options.config_file.clone().unwrap_or_else(own_cfg);
         if options.config_file.is_none() || !cfg.exists() {
-            fs::write(&cfg, options.zoo_cfg(&data_dir, address)).expect("zoo.cfg is written");
+            fs::write(&cfg, options.zoo_cfg(&data_dir, address, admin_port))
+                .expect("zoo.cfg is written");
         }
         let log = options
             .log
@@ -238,6 +254,7 @@ impl Server {
             data_dir,
             log,
             ports,
+            admin,
             work_dir,
         }
     }
@@ -295,6 +312,12 @@ impl Server {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its AdminServer listens.
+    pub fn admin_address(&self) -> SocketAddr {
+        let ports = self.admin.as_ref().expect("it has an AdminServer");
+        SocketAddr::from((Ipv4Addr::LOCALHOST, ports.port(0)))
     }
 
     /// `host:port`, as clients' connect strings want it.
@@ -366,7 +389,7 @@ pub fn command_line(kind: Kind) -> Vec<String> {
         Kind::Old(version) => maven::old_apache(version),
         Kind::Ours => {
             let binary = gamekeeper_binary().display().to_string();
-            return words(&[&binary, "serve", CONFIG, PROPERTIES]);
+            return words(&[&binary, "serve", CONFIG, NO_ADMIN, PROPERTIES]);
         }
     };
     let jars = jars.unwrap_or_else(|why| panic!("the jars of {kind}: {why}"));
@@ -377,7 +400,7 @@ pub fn command_line(kind: Kind) -> Vec<String> {
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-XX:-UsePerfData",
-        "-Dzookeeper.admin.enableServer=false",
+        NO_ADMIN,
         PROPERTIES,
         "-cp",
         &jars,
@@ -385,6 +408,9 @@ pub fn command_line(kind: Kind) -> Vec<String> {
         CONFIG,
     ])
 }
+
+/// Many servers run at once, and there is one default port. A line of `zoo.cfg` wins over it.
+const NO_ADMIN: &str = "-Dzookeeper.admin.enableServer=false";
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()

@@ -1,9 +1,10 @@
 //! What answers are made of: plain data.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::base::{ServerId, SessionId, WallMillis, Zxid};
+use crate::base::{Monotonic, ServerId, SessionId, WallMillis, Zxid};
 
 /// The server in brief.
 #[derive(Debug, Clone, Default)]
@@ -159,6 +160,7 @@ pub struct ConnFacts {
     pub queued: u64,
     pub received: u64,
     pub sent: u64,
+    pub established: WallMillis,
     /// Once it has a session.
     pub session: Option<ConnSession>,
     /// When it is closed if nothing comes or goes.
@@ -240,6 +242,8 @@ pub enum SessionFacts {
 #[derive(Debug, Clone)]
 pub struct ExpiryFacts {
     pub at: WallMillis,
+    /// The same on the clock that only goes forward.
+    pub due: Monotonic,
     pub sessions: Vec<SessionId>,
 }
 
@@ -271,4 +275,103 @@ pub struct Spread {
     pub max: u64,
     pub sum: u64,
     pub count: u64,
+}
+
+/// The server in numbers, beside [`ServerFacts`].
+#[derive(Debug, Clone, Default)]
+pub struct StatFacts {
+    pub server: ServerFacts,
+    pub uptime_ms: u64,
+    pub snapshot_dir_bytes: u64,
+    pub log_dir_bytes: u64,
+    /// Syncs that took longer than `fsync.warningthresholdms`.
+    pub slow_syncs: u64,
+    pub responses: ResponseSizes,
+}
+
+/// Bytes of replies; -1 before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResponseSizes {
+    pub last: i64,
+    pub min: i64,
+    pub max: i64,
+}
+
+impl Default for ResponseSizes {
+    fn default() -> Self {
+        Self {
+            last: -1,
+            min: -1,
+            max: -1,
+        }
+    }
+}
+
+/// The newest snapshot on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotFacts {
+    pub zxid: Zxid,
+    /// When it was written, in seconds since 1970.
+    pub written: i64,
+}
+
+/// A member of an ensemble among the others.
+#[derive(Debug, Clone)]
+pub struct PlaceFacts {
+    pub me: ServerId,
+    pub is_leader: bool,
+    /// Who leads, and at which address; empty if that is not known.
+    pub leader: (ServerId, String),
+    /// Its own addresses, as host and port.
+    pub quorum: Vec<HostPort>,
+    pub election: Vec<HostPort>,
+    pub client: Option<String>,
+    /// Whether its vote counts.
+    pub is_voting: bool,
+    pub zxid: Zxid,
+    pub voters: Vec<VoterFacts>,
+}
+
+/// A place to reach a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// As it was configured, without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// A voter of the ensemble; addresses as `host:port`.
+#[derive(Debug, Clone)]
+pub struct VoterFacts {
+    pub id: ServerId,
+    pub quorum: Vec<String>,
+    pub election: Vec<String>,
+    /// Empty if it is not known here.
+    pub client: String,
+}
+
+/// An observer that learns from this server.
+#[derive(Debug, Clone)]
+pub struct ObserverFacts {
+    pub id: ServerId,
+    pub peer: SocketAddr,
+    pub established: WallMillis,
+    /// What waits to be sent.
+    pub queued: u64,
+    pub queued_bytes: u64,
+    pub received: u64,
+    pub sent: u64,
+    /// Requests of its clients.
+    pub requests: u64,
+    /// Of what was sent last; -1 before the first.
+    pub last_zxid: i64,
 }

@@ -39,11 +39,16 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 /// An average as `AvgMinMaxCounter` gives it: at most four decimals, at least one.
 pub(super) fn average(total: u64, count: u64) -> String {
+    double(mean(total, count))
+}
+
+/// The same as a number.
+pub(super) fn mean(total: u64, count: u64) -> f64 {
     if count == 0 {
-        return "0.0".to_owned();
+        return 0.0;
     }
     let value = total as f64 / count as f64;
-    double((value * 10_000.0).round() / 10_000.0)
+    (value * 10_000.0).round() / 10_000.0
 }
 
 /// `Double.toString`, within the range of what is measured here.

@@ -1,20 +1,36 @@
-//! What operators ask a server: four-letter words and their answers, as Apache 3.9 words them.
+//! What operators ask a server: four-letter words, and commands over HTTP, with their answers as
+//! Apache 3.9 words them.
 //!
-//! In: plain facts, gathered by the runtime. Out: text. Nothing here knows where the facts come
-//! from, and no answer is anything but a function of them.
+//! In: plain facts, gathered by the runtime. Out: text and JSON. Nothing here knows where the facts
+//! come from, and no answer is anything but a function of them. The AdminServer's sockets are in
+//! `http`; what its commands do to the server is filled in from above ([`Commands`]).
 
+pub mod answers;
+mod command;
 pub mod facts;
+mod http;
+mod idle;
 mod java;
+mod json;
+mod limiter;
 mod monitor;
+mod reply;
+mod route;
 mod text;
 pub mod word;
 
+pub use command::Command;
 pub use facts::{
-    ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ExpiryFacts, Latency, LeaderFacts,
-    MemberFacts, MonitorFacts, ProposalSizes, QuorumFacts, RoleFacts, ServerFacts, SessionDump,
-    SessionFacts, Spread,
+    ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ExpiryFacts, HostPort, Latency, LeaderFacts,
+    MemberFacts, MonitorFacts, ObserverFacts, PlaceFacts, ProposalSizes, QuorumFacts,
+    ResponseSizes, RoleFacts, ServerFacts, SessionDump, SessionFacts, SnapshotFacts, Spread,
+    StatFacts, VoterFacts,
 };
+pub use http::{Commands, HttpServer};
+pub use limiter::RateLimiter;
 pub use monitor::mntr;
+pub use reply::Reply;
+pub use route::{Ask, Method};
 pub use text::{conf, cons, dirs, dump, envi, hash, srvr, stat, wchc, wchp, wchs};
 pub use word::{Word, not_serving};
 

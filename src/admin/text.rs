@@ -117,7 +117,7 @@ fn conn_session(facts: &ConnSession, out: &mut String) {
 }
 
 /// The names `FinalRequestProcessor` gives to the last operation of a connection.
-fn op_code(op: Option<i32>) -> &'static str {
+pub(super) fn op_code(op: Option<i32>) -> &'static str {
     let Some(number) = op else {
         return "NA";
     };
@@ -340,6 +340,7 @@ mod tests {
             queued: 0,
             received: 1,
             sent: 0,
+            established: WallMillis(1_773_480_413_000),
             session: None,
             idle_deadline: WallMillis(1_773_480_440_000),
         }
@@ -445,6 +446,7 @@ mod tests {
         let session = SessionId(0x0100_00a1_b2c3_0000);
         let expiring = SessionFacts::Expiring(vec![ExpiryFacts {
             at: WallMillis(1_773_480_446_000),
+            due: crate::base::Monotonic(0),
             sessions: vec![session],
         }]);
         let facts = |sessions| SessionDump {
@@ -476,6 +478,7 @@ mod tests {
         let (local, global) = (SessionId(0x0100_00a1_b2c3_0000), SessionId(0x1a));
         let expiring = |sessions: &[SessionId]| ExpiryFacts {
             at: WallMillis(1_773_480_446_000),
+            due: crate::base::Monotonic(0),
             sessions: sessions.to_vec(),
         };
         let head = |sessions| {

@@ -23,10 +23,11 @@ use super::{
 };
 
 /// Turns what was written into what is meant. `file` is where a missing key should have stood;
-/// without one there are defaults for everything. `files` has the files that the settings name.
+/// without one there are defaults for everything; `text` is what stands in it. `files` has the files that the settings name.
 pub(super) fn build(
     raw: RawConfig,
     file: Option<Origin>,
+    text: &[u8],
     files: &Files<'_>,
 ) -> Result<(Config, Vec<Warning>), Rejection> {
     let mut values = Values::read(raw, file);
@@ -46,6 +47,8 @@ pub(super) fn build(
         tree: values.tree(),
         containers: values.containers(),
         storage: values.storage(),
+        admin: values.admin(),
+        as_written: values.as_written(text),
     };
     values.warnings.sort_by(|a, b| a.origin().cmp(b.origin()));
     values.errors.sort_by(|a, b| a.origin().cmp(b.origin()));

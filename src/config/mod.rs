@@ -16,6 +16,7 @@
 //! for is an error; no value of a secret key is shown. Reading those files is the only I/O here.
 //! Nothing is looked up later: there are no global settings.
 
+mod admin;
 mod build;
 pub mod cli;
 mod ensemble;
@@ -43,6 +44,7 @@ use std::{
     path::Path,
 };
 
+pub use admin::{AdminOptions, AsWritten};
 pub use cli::{Arguments, Command, CommandLine, Property};
 pub use ensemble::{ElectionPortOptions, EnsembleOptions, ObserverOptions, SyncOptions};
 pub use member_lines::edit_static;
@@ -63,7 +65,7 @@ impl Config {
     pub fn load(command_line: &CommandLine) -> Result<(Self, Vec<Warning>), Rejection> {
         let Some(path) = &command_line.config_file else {
             let raw = RawConfig::collect(None, command_line);
-            return build::build(raw, None, &read_file);
+            return build::build(raw, None, &[], &read_file);
         };
         match read_file(path) {
             Ok(text) => Self::read(path, &text, command_line),
@@ -97,7 +99,7 @@ impl Config {
         files: &Files<'_>,
     ) -> Result<(Self, Vec<Warning>), Rejection> {
         let raw = RawConfig::collect(Some((path, text)), command_line);
-        build::build(raw, Some(Origin::file(path, 0)), files)
+        build::build(raw, Some(Origin::file(path, 0)), text, files)
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
     path::PathBuf,
 };
 
+use super::admin::{AdminOptions, AsWritten};
 use super::ensemble::EnsembleOptions;
 use crate::auth::SaslLogin;
 
@@ -38,6 +39,10 @@ pub struct Config {
     pub containers: ContainerOptions,
     /// Directories, log and snapshots.
     pub storage: StorageOptions,
+    /// Commands over HTTP; `None` where they are switched off.
+    pub admin: Option<AdminOptions>,
+    /// The configuration as it was written.
+    pub as_written: AsWritten,
 }
 
 /// The client port.

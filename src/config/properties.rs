@@ -86,6 +86,23 @@ pub(super) fn replaced(
     text
 }
 
+/// The text with `mask` in the place of the values whose key `is_secret`, all else to the byte.
+pub(super) fn masked(bytes: &[u8], is_secret: impl Fn(&str) -> bool, mask: &str) -> Vec<u8> {
+    let (lines, _) = logical_lines(bytes);
+    let mut text = Vec::with_capacity(bytes.len());
+    let mut copied = 0;
+    for line in &lines {
+        let Some(entry) = entry(line).ok().filter(|entry| is_secret(&entry.key)) else {
+            continue;
+        };
+        text.extend_from_slice(bytes.get(copied..line.range.start).unwrap_or_default());
+        text.extend_from_slice(format!("{}={mask}\n", entry.key).as_bytes());
+        copied = line.range.end;
+    }
+    text.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    text
+}
+
 /// A value that reads back as it is, whatever it holds.
 fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());

@@ -65,6 +65,15 @@ impl Setting {
         self.weight == Weight::FLAG
     }
 
+    /// The property that sets it in Apache.
+    pub(super) fn property(&self) -> String {
+        if self.key.bare {
+            self.name.clone()
+        } else {
+            format!("{PROPERTY_PREFIX}{}", self.name)
+        }
+    }
+
     /// A remark about this setting; a secret value stays out of it.
     pub(super) fn remark(&self, text: impl Into<String>) -> Remark {
         Remark {

@@ -39,7 +39,8 @@ pub use election_port::{ElectionPort, ElectionPortFailure, ElectionPortOptions};
 pub use links::ConnReport;
 pub use listen::{Listener, bind};
 pub use quorum_port::{
-    LogRange, LogRanges, QuorumPort, QuorumPortOptions, QuorumPortParts, SnapshotReceiver,
+    LinkFigures, LinkReports, LogRange, LogRanges, QuorumPort, QuorumPortOptions, QuorumPortParts,
+    SnapshotReceiver,
 };
 pub use server::{Clock, NetOptions, Server, Woken, Words};
 pub use sockets::{Resolver, SystemResolver};

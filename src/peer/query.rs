@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{ConnId, Epoch, Monotonic, ServerId, SessionId, Zxid};
+use crate::base::{ConnId, Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
 use crate::peer::pipeline::Pipeline;
 use crate::peer::{Peer, Role};
 use crate::quorum::Membership;
@@ -49,7 +49,7 @@ pub enum RoleReport {
         /// Whom it learns from: the leader, or a follower that serves observers.
         leader: ServerId,
         /// Observers that have got all from this server; `None` where none are served.
-        synced_observers: Option<usize>,
+        synced_observers: Option<Vec<(QuorumLink, ServerId)>>,
     },
 }
 
@@ -152,7 +152,7 @@ impl Peer {
                 Role::Leading(role) => RoleReport::Leading(role.report()),
                 Role::Learning(role) => RoleReport::Learning {
                     leader: role.master(),
-                    synced_observers: role.observers.as_ref().map(|master| master.synced_count()),
+                    synced_observers: role.observers.as_ref().map(|master| master.synced()),
                 },
                 Role::Looking(_) | Role::Standalone(_) => RoleReport::Looking,
             },

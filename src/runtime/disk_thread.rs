@@ -139,6 +139,7 @@ impl StateAccess for LiveState<'_> {
     /// The gate is closed when this is asked, as no clients are served, so none is begun.
     fn stop_snapshots(&self) {
         self.snapshots.lock().await_end();
+        self.job.await_others();
     }
 
     fn snapshot_source(&self) -> (Zxid, Box<dyn SnapshotSource + '_>) {

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::UNIX_EPOCH;
 
 use parking_lot::Mutex;
 
 use crate::admin::{
     ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ExpiryFacts, Latency, LeaderFacts,
-    MemberFacts, MonitorFacts, ProposalSizes, QuorumFacts, RoleFacts, ServerFacts, SessionDump,
-    SessionFacts, VERSION,
+    MemberFacts, MonitorFacts, ProposalSizes, QuorumFacts, ResponseSizes, RoleFacts, ServerFacts,
+    SessionDump, SessionFacts, SnapshotFacts, StatFacts, VERSION,
 };
 use crate::base::{Monotonic, ServerId, SessionId};
 use crate::config::{Config, EnsembleOptions};
-use crate::net::{ConnReport, LatencySpread, Server};
+use crate::net::{ConnReport, LatencySpread, LinkReports, Server};
 use crate::peer::{LeadingReport, Mode, Peer, RoleReport};
 use crate::quorum::Role;
 use crate::runtime::clock::SystemClock;
@@ -25,14 +26,16 @@ use crate::zab::{LearnerKind, LearnerReport};
 
 /// Where facts come from.
 pub(super) struct Facts {
-    clock: Arc<SystemClock>,
-    disk: Arc<dyn Disk>,
-    dirs: DataDirs,
-    peer: Arc<Mutex<Peer>>,
+    pub(super) clock: Arc<SystemClock>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) dirs: DataDirs,
+    pub(super) peer: Arc<Mutex<Peer>>,
+    /// Of a member of an ensemble, once it has its ports.
+    pub(super) links: OnceLock<LinkReports>,
     reports: Arc<Reports>,
     started: Monotonic,
     /// All of `conf` but the sizes of the directories.
-    conf: ConfFacts,
+    pub(super) conf: ConfFacts,
 }
 
 impl Facts {
@@ -50,6 +53,7 @@ impl Facts {
             disk: disk.clone(),
             dirs,
             peer: peer.clone(),
+            links: OnceLock::new(),
             reports: reports.clone(),
             started: clock.monotonic(),
             conf,
@@ -78,7 +82,9 @@ impl Facts {
                     synced_observers, ..
                 },
                 _,
-            ) => RoleFacts::Follower { synced_observers },
+            ) => RoleFacts::Follower {
+                synced_observers: synced_observers.map(|observers| observers.len()),
+            },
         };
         QuorumFacts::Serving(MemberFacts {
             role,
@@ -159,6 +165,7 @@ impl Facts {
             queued: figures.queued,
             received: figures.received,
             sent: figures.sent,
+            established: report.established,
             session,
             idle_deadline: self.clock.wall_at(report.idle_deadline),
         }
@@ -239,6 +246,7 @@ impl Facts {
     fn expiry(&self, buckets: BTreeMap<Monotonic, Vec<SessionId>>) -> Vec<ExpiryFacts> {
         let expiry = buckets.into_iter().map(|(at, sessions)| ExpiryFacts {
             at: self.clock.wall_at(at),
+            due: at,
             sessions,
         });
         expiry.collect()
@@ -299,15 +307,45 @@ impl Facts {
                 ),
                 ("watch_bytes", clients.event_bytes),
                 ("digest_mismatches_count", counters.digest_mismatches),
+                ("snapshot_error_count", figures.snapshot_errors),
+                ("snapshot_rate_limited_count", figures.snapshots_limited),
+                ("restore_error_count", figures.restore_errors),
+                ("restore_rate_limited_count", figures.restores_limited),
             ],
             spreads: vec![
                 ("fsynctime", figures.syncs),
                 ("sync_processor_batch_size", figures.batches),
                 ("snapshottime", figures.snapshots),
+                ("restore_time", figures.restores),
                 ("dbinittime", figures.start),
                 ("startup_txns_loaded", figures.replayed),
             ],
         }
+    }
+
+    /// The server in numbers.
+    pub(super) fn stat(&self, server: &Server, quorum: &QuorumFacts) -> StatFacts {
+        let (snapshot_dir_bytes, log_dir_bytes) = self.dir_bytes();
+        StatFacts {
+            server: self.server(server, quorum),
+            uptime_ms: self.clock.monotonic().since(self.started),
+            snapshot_dir_bytes,
+            log_dir_bytes,
+            slow_syncs: self.reports.figures().slow_syncs,
+            responses: ResponseSizes::default(),
+        }
+    }
+
+    /// The newest snapshot on disk.
+    pub(super) fn last_snapshot(&self) -> Option<SnapshotFacts> {
+        let snapshots = self.dirs.list_snapshots(&*self.disk).ok()?;
+        let newest = snapshots.first()?;
+        let metadata = fs::metadata(self.dirs.snapshots.join(&newest.name)).ok()?;
+        let written = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(SnapshotFacts {
+            zxid: newest.zxid,
+            written: i64::try_from(written.as_secs()).ok()?,
+        })
     }
 
     pub(super) fn reset(&self, server: &Server) {

@@ -13,6 +13,7 @@ use crate::runtime::disk_thread::{DiskQueue, DiskThread};
 use crate::runtime::link_storage::LinkStorage;
 use crate::runtime::member_ports::MemberPorts;
 use crate::runtime::member_writer::MemberWriter;
+use crate::runtime::restore::RestoreDesk;
 use crate::runtime::snapshots::{SnapshotGate, Snapshots};
 use crate::runtime::{Common, Failure, Threads, options};
 use crate::store::disk::Disk;
@@ -50,7 +51,7 @@ pub(super) fn start(
             files.back_up(&*common.disk).map_err(WorkerError::from)?;
         }
     }
-    let gate = SnapshotGate::closed();
+    let gate = common.gate.clone();
     let queue = Arc::new(DiskQueue::default());
     let disk = disk_thread(&common, config, ensemble, &gate, &queue);
     let storage = LinkStorage {
@@ -69,6 +70,8 @@ pub(super) fn start(
         logs: Arc::new(storage.clone()),
     };
     let quorum_options = options::quorum_port(config, ensemble);
+    let quorum = QuorumPort::new(tokio.clone(), parts, quorum_options);
+    common.facts.tell_of_links(quorum.reports());
     let ports = MemberPorts::open(&common, ensemble, tokio, resolver);
     let writer = MemberWriter {
         server: common.server.clone(),
@@ -76,9 +79,10 @@ pub(super) fn start(
         peer: common.peer.clone(),
         disk: queue,
         ports,
-        quorum: QuorumPort::new(tokio.clone(), parts, quorum_options),
+        quorum,
         storage,
         gate,
+        restores: RestoreDesk(common.restores.clone()),
     };
     Ok(vec![
         common.spawn("writer", move || writer.run())?,

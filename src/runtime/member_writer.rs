@@ -17,14 +17,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::base::{ConnId, Now, limits};
+use crate::base::{ConnId, Now, Zxid, limits};
 use crate::net::{QuorumPort, Server, Woken, brings_state};
-use crate::peer::{ClientOutput, Input, Output, Peer};
+use crate::peer::{ClientOutput, Input, Output, Peer, Restorable};
 use crate::runtime::Failure;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::disk_thread::DiskQueue;
 use crate::runtime::link_storage::LinkStorage;
 use crate::runtime::member_ports::MemberPorts;
+use crate::runtime::restore::{Pending, RestoreDesk, RestoreError};
 use crate::runtime::snapshots::SnapshotGate;
 use crate::store::worker::DiskCommand;
 use crate::tree::Database;
@@ -41,6 +42,7 @@ pub(super) struct MemberWriter {
     pub(super) storage: LinkStorage,
     /// Open while what is in the state is known to be committed.
     pub(super) gate: Arc<SnapshotGate>,
+    pub(super) restores: RestoreDesk,
 }
 
 /// What is kept between rounds.
@@ -108,6 +110,9 @@ impl MemberWriter {
         while peer.has_committed() || !desk.client.is_empty() {
             self.apply(&mut peer, now, desk)?;
         }
+        if self.restores.0.is_asked() || peer.is_holding() {
+            self.restore(&mut peer, now, desk)?;
+        }
         drop(peer);
         self.send(desk);
         requests += std::mem::take(&mut desk.given_up);
@@ -163,6 +168,47 @@ impl MemberWriter {
             self.gate.open();
         }
         self.carry_out(desk)
+    }
+
+    /// Puts another state in the place of this server's as soon as the peer lets it.
+    fn restore(&mut self, peer: &mut Peer, now: Now, desk: &mut Desk) -> Result<(), Failure> {
+        let restorable = peer.restorable();
+        if self.restores.0.is_asked() && restorable == Restorable::Later {
+            peer.hold();
+            return Ok(());
+        }
+        if let Some((state, answer)) = self.restores.0.take().map(Pending::into_parts) {
+            let outcome = match restorable {
+                Restorable::Now => Ok(self.put_in_place(peer, now, *state, desk)),
+                Restorable::Later => Err(RestoreError::Busy),
+                Restorable::No => Err(RestoreError::NotServing),
+            };
+            answer.give(outcome);
+        }
+        let server = self.server.clone();
+        peer.release(now, &server.state.read(), &mut desk.outputs);
+        self.carry_out(desk)?;
+        while peer.has_committed() {
+            self.apply(peer, now, desk)?;
+        }
+        Ok(())
+    }
+
+    fn put_in_place(
+        &mut self,
+        peer: &mut Peer,
+        now: Now,
+        state: Database,
+        desk: &mut Desk,
+    ) -> Zxid {
+        // A panic must not unlock it: nobody may read what is half done.
+        let server = self.server.clone();
+        let mut db = ManuallyDrop::new(server.state.write());
+        peer.restore(now, &mut db, state, &mut desk.client);
+        server.deliver(&mut desk.client, &mut desk.woken);
+        let position = db.last_zxid();
+        drop(ManuallyDrop::into_inner(db));
+        position
     }
 
     /// Gives the disk and the links what was collected for them.
@@ -286,7 +332,7 @@ fn next_input(peer: &Peer, desk: &mut Desk) -> Option<Input> {
 mod tests {
     use super::*;
     use crate::auth::Policy;
-    use crate::base::{SessionId, Xid, Zxid};
+    use crate::base::{SessionId, Xid};
     use crate::peer::{ConnectAsk, Write};
     use crate::proto::{Op, WriteRequest};
 

@@ -17,6 +17,7 @@
 //!
 //! Clocks are read here and nowhere else.
 
+mod admin;
 mod clock;
 mod disk_thread;
 mod facts;
@@ -25,11 +26,14 @@ mod member;
 mod member_ports;
 mod member_writer;
 mod options;
+mod place;
 mod reports;
+mod restore;
 mod snapshots;
 mod standalone;
 #[cfg(test)]
 mod tests;
+mod watches;
 mod words;
 mod writer;
 
@@ -46,15 +50,18 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::admin::RateLimiter;
 use crate::base::{Now, Zxid};
 use crate::config::{Config, ListenAddress, ListenHost, PurgeOptions};
 use crate::net::{self, Clock, ElectionPortFailure, Server};
 use crate::peer::Peer;
+use crate::runtime::admin::Admin;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::facts::Facts;
 use crate::runtime::reports::Reports;
+use crate::runtime::restore::Restores;
 use crate::runtime::snapshots::{SnapshotGate, SnapshotJob};
-use crate::runtime::words::FourLetterWords;
+use crate::runtime::words::{FourLetterWords, TraceMask};
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::epoch::EpochError;
 use crate::store::layout::DataDirs;
@@ -75,6 +82,12 @@ pub enum Failure {
     NoData,
     #[error("cannot listen for clients at {at}")]
     Listen { at: String, source: io::Error },
+    #[error("problem starting AdminServer at {at} and command URL {url}")]
+    Admin {
+        at: String,
+        url: String,
+        source: io::Error,
+    },
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     #[error("a write to the transaction log failed; nothing more is acknowledged")]
@@ -98,6 +111,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) => 2,
+            Self::Admin { .. } => 4,
             Self::Recovery(error) => error.exit_code(),
             Self::Snapshot(_) => SnapshotWriteError::EXIT_CODE,
             Self::Disk(error) => error.exit_code(),
@@ -112,6 +126,7 @@ impl Failure {
         match self.exit_code() {
             2 => "Invalid config, exiting abnormally",
             3 => "Unable to access datadir, exiting abnormally",
+            4 => "Unable to start AdminServer, exiting abnormally",
             _ => "Unexpected exception, exiting abnormally",
         }
     }
@@ -142,6 +157,7 @@ pub struct Running {
     server: Arc<Server>,
     threads: Threads,
     client_address: SocketAddr,
+    admin_address: Option<SocketAddr>,
     failures: mpsc::Receiver<Failure>,
 }
 
@@ -152,8 +168,11 @@ impl Running {
     }
 
     fn start_on(disk: Arc<dyn Disk>, config: &Config) -> Result<Self, Failure> {
-        let (common, failures) = Common::build(disk.clone(), config)?;
-        let (tokio, listener) = listen(config)?;
+        let tokio = runtime()?;
+        let trace_mask = Arc::new(TraceMask::default());
+        let admin = Admin::open(config, &tokio, &trace_mask)?;
+        let (common, failures) = Common::build(disk.clone(), config, trace_mask)?;
+        let listener = listen(&tokio, config)?;
         let client_address = listener.local_addr().map_err(|source| Failure::Listen {
             at: "the client port".to_owned(),
             source,
@@ -163,6 +182,10 @@ impl Running {
             common.clock.clone(),
             common.reports.clone(),
         );
+        let admin_address = admin.as_ref().map(|(_, address)| *address);
+        if let Some((admin, _)) = admin {
+            admin.attach(common.for_admin(config, admin.rate_intervals()));
+        }
         let old_files = common.old_files.clone();
         let started = common.started.monotonic;
         let threads = match &config.ensemble {
@@ -181,8 +204,14 @@ impl Running {
             server,
             threads,
             client_address,
+            admin_address,
             failures,
         })
+    }
+
+    /// Where commands are taken, unless that is switched off.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Where clients are served.
@@ -263,6 +292,11 @@ struct Common {
     /// Held while old files are removed, and while a history is replaced by another: what one finds
     /// there, the other must not take away.
     old_files: Arc<Mutex<()>>,
+    facts: Arc<Facts>,
+    gate: Arc<SnapshotGate>,
+    restores: Arc<Restores>,
+    /// See [`SnapshotJob::turn`].
+    snapshot_turn: Arc<Mutex<()>>,
 }
 
 /// What the disk held, besides the state.
@@ -277,6 +311,7 @@ impl Common {
     fn build(
         disk: Arc<dyn Disk>,
         config: &Config,
+        trace_mask: Arc<TraceMask>,
     ) -> Result<(Self, mpsc::Receiver<Failure>), Failure> {
         log_settings(config);
         let clock = Arc::new(SystemClock::start());
@@ -309,11 +344,12 @@ impl Common {
         } = recovered;
         let has_orphans = database.tree.ephemerals_count() < ephemerals;
         let peer = Arc::new(Mutex::new(peer));
-        let (reports, failures) = Reports::new();
+        let (reports, failures) = Reports::new(config.storage.fsync_warning_ms);
         let reports = Arc::new(reports);
         reports.count_start(clock.monotonic().since(started.monotonic), replayed);
-        let facts = Facts::new(config, &clock, &disk, &peer, &reports);
-        let words = Arc::new(FourLetterWords::new(config.four_letter.clone(), facts));
+        let facts = Arc::new(Facts::new(config, &clock, &disk, &peer, &reports));
+        let whitelist = config.four_letter.clone();
+        let words = Arc::new(FourLetterWords::new(whitelist, facts.clone(), trace_mask));
         let net_options = options::net(config, seed);
         let server = Server::new(database, policy, net_options, clock.clone(), words);
         let common = Self {
@@ -330,6 +366,13 @@ impl Common {
                 has_orphans,
             },
             old_files: Arc::default(),
+            facts,
+            gate: match config.ensemble {
+                Some(_) => SnapshotGate::closed(),
+                None => SnapshotGate::always_open(),
+            },
+            restores: Arc::default(),
+            snapshot_turn: Arc::default(),
         };
         Ok((common, failures))
     }
@@ -345,6 +388,27 @@ impl Common {
             has_digest: config.tree.digest,
             writes_last_processed: config.storage.serialize_last_zxid,
             reports: self.reports.clone(),
+            turn: self.snapshot_turn.clone(),
+        }
+    }
+
+    /// What commands work on. The intervals, in milliseconds, are those between snapshots and between
+    /// restores.
+    fn for_admin(&self, config: &Config, (snapshots_ms, restores_ms): (u64, u64)) -> admin::Live {
+        let now = self.started.monotonic;
+        admin::Live {
+            facts: self.facts.clone(),
+            server: self.server.clone(),
+            clock: self.clock.clone(),
+            reports: self.reports.clone(),
+            snapshots: self.snapshots(config, self.gate.clone()),
+            restores: self.restores.clone(),
+            is_member: config.ensemble.is_some(),
+            tree: options::tree(config),
+            field_bytes_max: options::field_bytes_max(config),
+            snapshot_limiter: Mutex::new(RateLimiter::new(snapshots_ms, now)),
+            restore_limiter: Mutex::new(RateLimiter::new(restores_ms, now)),
+            restoring: Mutex::default(),
         }
     }
 
@@ -423,20 +487,20 @@ fn bring_back(disk: &dyn Disk, config: &Config, clock: &SystemClock) -> Result<R
     Ok(recovered)
 }
 
-fn listen(config: &Config) -> Result<(Runtime, net::Listener), Failure> {
-    let tokio = tokio::runtime::Builder::new_multi_thread()
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("worker")
         .build()
-        .map_err(Failure::Thread)?;
-    let listener = {
-        let _inside = tokio.enter();
-        net::bind(&config.listen).map_err(|source| Failure::Listen {
-            at: name_of(&config.listen.address),
-            source,
-        })?
-    };
-    Ok((tokio, listener))
+        .map_err(Failure::Thread)
+}
+
+fn listen(tokio: &Runtime, config: &Config) -> Result<net::Listener, Failure> {
+    let _inside = tokio.enter();
+    net::bind(&config.listen).map_err(|source| Failure::Listen {
+        at: name_of(&config.listen.address),
+        source,
+    })
 }
 
 fn name_of(address: &ListenAddress) -> String {

@@ -12,6 +12,8 @@ use crate::runtime::Failure;
 #[derive(Debug)]
 pub(super) struct Reports {
     figures: Mutex<Figures>,
+    /// `fsync.warningthresholdms`: a sync that takes longer is slow.
+    slow_sync_ms: u64,
     failures: mpsc::Sender<Failure>,
 }
 
@@ -28,14 +30,24 @@ pub(super) struct Figures {
     pub(super) start: Spread,
     /// Transactions replayed then.
     pub(super) replayed: Spread,
+    /// Milliseconds of each restore.
+    pub(super) restores: Spread,
+    /// Commands for a snapshot, or to restore one, that failed, and those that came too soon.
+    pub(super) snapshot_errors: u64,
+    pub(super) snapshots_limited: u64,
+    pub(super) restore_errors: u64,
+    pub(super) restores_limited: u64,
+    /// Since the start, also beyond a reset.
+    pub(super) slow_syncs: u64,
 }
 
 impl Reports {
     /// The other end gets the first failure.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Failure>) {
+    pub(super) fn new(slow_sync_ms: u64) -> (Self, mpsc::Receiver<Failure>) {
         let (failures, receiver) = mpsc::channel(1);
         let reports = Self {
             figures: Mutex::new(Figures::default()),
+            slow_sync_ms,
             failures,
         };
         (reports, receiver)
@@ -60,12 +72,22 @@ impl Reports {
 
     pub(super) fn count_sync(&self, took_ms: u64, transactions: usize) {
         let mut figures = self.figures.lock();
+        figures.slow_syncs += u64::from(took_ms > self.slow_sync_ms);
         add(&mut figures.syncs, took_ms);
         add(&mut figures.batches, transactions as u64);
     }
 
     pub(super) fn count_snapshot(&self, took_ms: u64) {
         add(&mut self.figures.lock().snapshots, took_ms);
+    }
+
+    /// Counts what becomes of a command.
+    pub(super) fn count(&self, counter: impl FnOnce(&mut Figures) -> &mut u64) {
+        *counter(&mut self.figures.lock()) += 1;
+    }
+
+    pub(super) fn count_restore(&self, took_ms: u64) {
+        add(&mut self.figures.lock().restores, took_ms);
     }
 
     pub(super) fn count_start(&self, took_ms: u64, replayed: u64) {
@@ -80,7 +102,11 @@ impl Reports {
 
     /// As `srst` does it.
     pub(super) fn reset(&self) {
-        *self.figures.lock() = Figures::default();
+        let mut figures = self.figures.lock();
+        *figures = Figures {
+            slow_syncs: figures.slow_syncs,
+            ..Figures::default()
+        };
     }
 }
 

@@ -11,16 +11,20 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use crate::base::{Zxid, limits};
+use parking_lot::Mutex;
+
+use crate::base::{Monotonic, Zxid, limits};
 use crate::net::{Clock, Server};
 use crate::runtime::Failure;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::reports::Reports;
 use crate::store::disk::Disk;
 use crate::store::layout::{Compression, DataDirs};
-use crate::store::snapshot_writer::{SnapshotSource, SnapshotTail, write_snapshot};
+use crate::store::snapshot_writer::{
+    SnapshotSource, SnapshotTail, SnapshotWriteError, WrittenSnapshot, write_snapshot,
+};
 use crate::store::trigger::SnapshotTrigger;
-use crate::tree::SnapshotCursor;
+use crate::tree::{Database, SnapshotCursor};
 
 /// Says when a snapshot is due and has it written.
 pub(super) struct Snapshots {
@@ -81,6 +85,8 @@ pub(super) struct SnapshotJob {
     pub(super) has_digest: bool,
     pub(super) writes_last_processed: bool,
     pub(super) reports: Arc<Reports>,
+    /// Held while one is written: two at once might have one name.
+    pub(super) turn: Arc<Mutex<()>>,
 }
 
 impl Snapshots {
@@ -91,6 +97,10 @@ impl Snapshots {
             is_writing: Arc::new(AtomicBool::new(false)),
             end: None,
         }
+    }
+
+    pub(super) fn job(&self) -> &SnapshotJob {
+        &self.job
     }
 
     /// Counts a record; whether the log is to be rolled behind it and a snapshot taken.
@@ -148,7 +158,7 @@ impl SnapshotJob {
                 tracing::info!("gave up a snapshot, as the server stops or its term is over");
                 Ok(())
             }
-            outcome => outcome,
+            outcome => outcome.map(drop),
         }
     }
 
@@ -157,11 +167,43 @@ impl SnapshotJob {
     }
 
     /// Writes one now; with a turn, unless the gate closes meanwhile.
-    pub(super) fn write(&self, turn: Option<u64>) -> Result<(), Failure> {
+    pub(super) fn write(&self, turn: Option<u64>) -> Result<WrittenSnapshot, Failure> {
+        let _alone = self.turn.lock();
         let started = self.clock.now().monotonic;
         let (zxid, mut source) = self.live_state(turn);
         tracing::info!("Snapshotting: {zxid} to {}", self.dirs.snapshots.display());
         let written = write_snapshot(&*self.disk, &self.dirs, zxid, &mut source, self.compression)?;
+        self.count(started, &written);
+        Ok(written)
+    }
+
+    /// Writes one because somebody asks for it; `None` while none may be written.
+    pub(super) fn write_on_demand(&self) -> Option<Result<WrittenSnapshot, Failure>> {
+        let turn = self.gate.turn()?;
+        Some(self.write(Some(turn)))
+    }
+
+    /// Writes one of a state that nobody changes.
+    pub(super) fn write_detached(&self, state: &Database) -> Result<(), SnapshotWriteError> {
+        let _alone = self.turn.lock();
+        let started = self.clock.now().monotonic;
+        let mut source = DetachedState {
+            job: self,
+            cursor: SnapshotCursor::new(state),
+            state,
+        };
+        let zxid = state.last_zxid();
+        let written = write_snapshot(&*self.disk, &self.dirs, zxid, &mut source, self.compression)?;
+        self.count(started, &written);
+        Ok(())
+    }
+
+    /// Waits for one that is being written on demand.
+    pub(super) fn await_others(&self) {
+        drop(self.turn.lock());
+    }
+
+    fn count(&self, started: Monotonic, written: &WrittenSnapshot) {
         let took_ms = self.clock.now().monotonic.since(started);
         self.reports.count_snapshot(took_ms);
         tracing::info!(
@@ -169,7 +211,6 @@ impl SnapshotJob {
             bytes = written.file_bytes,
             "Snapshot taken in {took_ms} ms"
         );
-        Ok(())
     }
 
     /// The state from now on, whatever the server does, and the last transaction that is surely in
@@ -177,6 +218,14 @@ impl SnapshotJob {
     pub(super) fn source(&self) -> (Zxid, Box<dyn SnapshotSource + '_>) {
         let (zxid, source) = self.live_state(None);
         (zxid, Box::new(source))
+    }
+
+    fn tail_of(&self, state: &Database) -> SnapshotTail {
+        let zxid = state.last_zxid();
+        SnapshotTail {
+            digest: self.has_digest.then(|| (zxid, state.tree.digest())),
+            last_processed: self.writes_last_processed.then_some(zxid),
+        }
     }
 
     fn live_state(&self, turn: Option<u64>) -> (Zxid, LiveState<'_>) {
@@ -210,12 +259,25 @@ impl SnapshotSource for LiveState<'_> {
     }
 
     fn tail(&mut self) -> SnapshotTail {
-        let state = self.job.server.state.read();
-        let zxid = state.last_zxid();
-        SnapshotTail {
-            digest: self.job.has_digest.then(|| (zxid, state.tree.digest())),
-            last_processed: self.job.writes_last_processed.then_some(zxid),
-        }
+        self.job.tail_of(&self.job.server.state.read())
+    }
+}
+
+/// A state that is nobody's yet.
+struct DetachedState<'a> {
+    job: &'a SnapshotJob,
+    cursor: SnapshotCursor,
+    state: &'a Database,
+}
+
+impl SnapshotSource for DetachedState<'_> {
+    fn next_slice(&mut self, out: &mut Vec<u8>) -> bool {
+        self.cursor
+            .next_slice(self.state, limits::SNAPSHOT_SLICE_BYTES, out)
+    }
+
+    fn tail(&mut self) -> SnapshotTail {
+        self.job.tail_of(self.state)
     }
 }
 

@@ -3,14 +3,15 @@
 use crate::base::limits;
 use crate::config::{Config, StorageOptions};
 use crate::peer::Mode;
-use crate::runtime::snapshots::{SnapshotGate, Snapshots};
+use crate::runtime::restore::RestoreDesk;
+use crate::runtime::snapshots::Snapshots;
 use crate::runtime::writer::{BatchLimits, Writer};
 use crate::runtime::{Common, Failure, Threads, log_writer, options};
 use crate::store::trigger::SnapshotTrigger;
 
 /// Starts to serve on the state that was brought back.
 pub(super) fn start(common: Common, config: &Config) -> Result<Threads, Failure> {
-    let job = common.snapshots(config, SnapshotGate::always_open());
+    let job = common.snapshots(config, common.gate.clone());
     let (replayed, has_orphans) = (common.recovered.replayed, common.recovered.has_orphans);
     if has_orphans {
         // Their removal is in no log, so it must be in a snapshot before anything follows it.
@@ -30,6 +31,7 @@ pub(super) fn start(common: Common, config: &Config) -> Result<Threads, Failure>
         snapshots,
         reports: common.reports.clone(),
         batch: batch_limits(&config.storage),
+        restores: RestoreDesk(common.restores.clone()),
     };
     common.server.serve(Mode::Standalone);
     Ok(vec![common.spawn("writer", move || writer.run())?])

@@ -9,10 +9,10 @@ use tokio::task::JoinHandle;
 
 use crate::admin::word::{TELNET_INTERRUPT, TELNET_NAME, refusal};
 use crate::admin::{self, Word};
-use crate::base::{ConnId, SessionId};
 use crate::config::Whitelist;
 use crate::net::{Server, Words};
 use crate::runtime::facts::{self, Facts};
+use crate::runtime::watches;
 
 /// Answers four-letter words from facts.
 pub(super) struct FourLetterWords {
@@ -21,17 +21,23 @@ pub(super) struct FourLetterWords {
 }
 
 struct Sources {
-    facts: Facts,
-    /// What `stmk` set. It has no effect: what is traced is up to the log's filter.
-    trace_mask: AtomicI64,
+    facts: Arc<Facts>,
+    trace_mask: Arc<TraceMask>,
+}
+
+/// What `stmk` set. It has no effect: what is traced is up to the log's filter.
+#[derive(Debug)]
+pub(super) struct TraceMask(pub(super) AtomicI64);
+
+impl Default for TraceMask {
+    fn default() -> Self {
+        Self(AtomicI64::new(TRACE_MASK_DEFAULT))
+    }
 }
 
 impl FourLetterWords {
-    pub(super) fn new(whitelist: Whitelist, facts: Facts) -> Self {
-        let sources = Sources {
-            facts,
-            trace_mask: AtomicI64::new(TRACE_MASK_DEFAULT),
-        };
+    pub(super) fn new(whitelist: Whitelist, facts: Arc<Facts>, trace_mask: Arc<TraceMask>) -> Self {
+        let sources = Sources { facts, trace_mask };
         Self {
             whitelist,
             sources: Arc::new(sources),
@@ -93,7 +99,7 @@ impl Sources {
         match word {
             Word::Ruok => "imok".to_owned(),
             Word::Envi => admin::envi(&facts::environment()),
-            Word::Gtmk => self.trace_mask.load(Ordering::Relaxed).to_string(),
+            Word::Gtmk => self.trace_mask.0.load(Ordering::Relaxed).to_string(),
             Word::Stmk => self.set_trace_mask(mask.unwrap_or_default()),
             Word::Isro if quorum.is_read_only() => "ro".to_owned(),
             Word::Isro => "rw".to_owned(),
@@ -119,12 +125,12 @@ impl Sources {
                 let digests: Vec<_> = server.state.read().digest_history().collect();
                 admin::hash(&digests)
             }
-            _ => watches(word, server),
+            _ => watch_words(word, server),
         }
     }
 
     fn set_trace_mask(&self, mask: i64) -> String {
-        self.trace_mask.store(mask, Ordering::Relaxed);
+        self.trace_mask.0.store(mask, Ordering::Relaxed);
         mask.to_string()
     }
 }
@@ -133,31 +139,13 @@ impl Sources {
 const TRACE_MASK_DEFAULT: i64 = 306;
 
 /// The words about watches, which tell of those on data only.
-fn watches(word: Word, server: &Server) -> String {
-    let sessions = server.sessions();
-    let session_of = |conn: ConnId| sessions.get(&conn).copied().unwrap_or(SessionId::NONE);
-    let table = server.watches.lock();
+fn watch_words(word: Word, server: &Server) -> String {
     match word {
         Word::Wchs => {
-            let summary = table.summary();
+            let summary = server.watches.lock().summary();
             admin::wchs(summary.connections, summary.paths, summary.watches)
         }
-        Word::Wchp => {
-            let by_path = table.by_path().into_iter().map(|(path, conns)| {
-                (path.to_owned(), conns.into_iter().map(session_of).collect())
-            });
-            let by_path: Vec<_> = by_path.collect();
-            drop(table);
-            admin::wchp(&by_path)
-        }
-        _ => {
-            let by_session = table.by_connection().into_iter().map(|(conn, paths)| {
-                let paths = paths.into_iter().map(str::to_owned);
-                (session_of(conn), paths.collect())
-            });
-            let by_session: Vec<_> = by_session.collect();
-            drop(table);
-            admin::wchc(&by_session)
-        }
+        Word::Wchp => admin::wchp(&watches::by_path(server)),
+        _ => admin::wchc(&watches::by_session(server)),
     }
 }

@@ -21,6 +21,7 @@ use crate::peer::{ClientOutput, Input, Output, Peer};
 use crate::runtime::Failure;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::reports::Reports;
+use crate::runtime::restore::{Pending, RestoreDesk};
 use crate::runtime::snapshots::Snapshots;
 use crate::store::log_writer::LogWriter;
 
@@ -34,6 +35,7 @@ pub(super) struct Writer {
     pub(super) snapshots: Snapshots,
     pub(super) reports: Arc<Reports>,
     pub(super) batch: BatchLimits,
+    pub(super) restores: RestoreDesk,
 }
 
 /// How writes share a sync.
@@ -70,6 +72,9 @@ impl Writer {
                 self.snapshots.finish();
                 return Ok(());
             }
+            if self.restores.0.is_asked() {
+                self.restore(&mut buffers);
+            }
             if self.batch.delay_ms > 0 && !taken.is_empty() {
                 self.await_company(&mut taken);
             }
@@ -83,6 +88,34 @@ impl Writer {
             drop(rest);
             buffers.inputs = taken;
         }
+    }
+
+    /// Puts another state in the place of this server's, which it makes durable first: what is
+    /// acknowledged behind it must not meet the old one after a crash. Between batches nothing is in
+    /// flight.
+    fn restore(&mut self, buffers: &mut Buffers) {
+        let Some((mut state, answer)) = self.restores.0.take().map(Pending::into_parts) else {
+            return;
+        };
+        let restored = state.last_zxid();
+        let position = {
+            let db = self.server.state.read();
+            self.peer.lock().position_after(&db, restored)
+        };
+        state.settle_at(position);
+        if let Err(error) = self.snapshots.job().write_detached(&state) {
+            return answer.give(Err(error.into()));
+        }
+        self.log.roll();
+        let mut peer = self.peer.lock();
+        let now = self.server.clock.now();
+        let mut db = ManuallyDrop::new(self.server.state.write());
+        peer.restore(now, &mut db, *state, &mut buffers.client);
+        self.server.deliver(&mut buffers.client, &mut buffers.woken);
+        drop(ManuallyDrop::into_inner(db));
+        drop(peer);
+        buffers.woken.wake();
+        answer.give(Ok(position));
     }
 
     fn time_to_wake(&self) -> Option<Duration> {

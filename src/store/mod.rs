@@ -80,6 +80,7 @@ pub mod member_files;
 pub mod purge;
 pub mod recover;
 mod replay;
+pub mod restore;
 pub mod sim_disk;
 pub mod snapshot_reader;
 pub mod snapshot_stream;

@@ -9,7 +9,7 @@ pub(super) mod client;
 pub(super) mod ensemble;
 pub(super) mod security;
 pub(super) mod storage;
-mod telemetry;
+pub(super) mod telemetry;
 pub(super) mod tree;
 
 use super::value::{Kind, Parsed, Range, Reading};
@@ -27,8 +27,6 @@ pub(super) struct Key {
     pub(super) kind: Kind,
     /// The value when nothing is written, as one would write it; empty when there is none.
     pub(super) default: &'static str,
-    /// The value that asks for nothing, as one would write it.
-    pub(super) inert: &'static str,
     /// In a standalone server, and in an ensemble unless the next line says otherwise.
     pub(super) effect: Effect,
     /// In a member of an ensemble, where that is another one.
@@ -62,7 +60,6 @@ impl Key {
             aliases: &[],
             kind,
             default,
-            inert: default,
             effect: Effect::Used,
             in_ensemble: None,
             secret: false,
@@ -77,11 +74,6 @@ impl Key {
 
     const fn secret(mut self) -> Self {
         self.secret = true;
-        self
-    }
-
-    const fn inert(mut self, inert: &'static str) -> Self {
-        self.inert = inert;
         self
     }
 
@@ -138,9 +130,9 @@ impl Key {
         }
     }
 
-    /// Whether a value asks this server for something.
+    /// Whether a value asks this server for something other than the default.
     pub(super) fn asks(&self, value: &Parsed) -> bool {
-        !matches!(self.kind.read(self.inert), Ok(Reading::Plain(inert)) if inert == *value)
+        self.default_value().as_ref() != Some(value)
     }
 
     /// The property that sets this key in Apache.

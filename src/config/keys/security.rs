@@ -43,6 +43,8 @@ rows! {
     REMOVE_REALM = Kind::Loose, "kerberos.removeRealmFromPrincipal", "false";
     /// Keep to what FIPS allows: no DIGEST-MD5 where this server logs in to another.
     FIPS_MODE = Kind::Loose, "fips-mode", "true";
+    /// Trust X-Forwarded-For: who asks the AdminServer by the ip scheme stands there.
+    TRUSTS_FORWARDED_FOR = Kind::Loose, "IPAuthenticationProvider.usexforwardedfor", "false";
     unnamed {
         Key::new("enableEagerACLCheck", Kind::Loose, "false",
             "Check access lists where a write arrives.")
@@ -65,9 +67,6 @@ rows! {
         Key::new("security.auth_to_local", Kind::Text, "DEFAULT", "Rules that map Kerberos names.")
             .ignored(NO_KERBEROS);
         Key::new("kinit", Kind::Text, "", "Path of kinit.").ignored(NO_KERBEROS);
-        Key::new("IPAuthenticationProvider.usexforwardedfor", Kind::Loose, "false",
-            "Trust X-Forwarded-For.")
-            .ignored("it serves the AdminServer, which this version does not have");
         Key::new("secureClientPort", PORT, "", "Port for clients with TLS.").refused(NO_TLS);
         Key::new("secureClientPortAddress", Kind::Text, "", "Address secureClientPort is bound to.")
             .refused(NO_TLS);

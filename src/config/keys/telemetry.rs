@@ -1,33 +1,34 @@
-//! Rows of observation: AdminServer, metrics, audit, log files, the Java runtime. None has an
-//! effect in this version.
+//! Rows of observation: AdminServer, metrics, audit, log files, the Java runtime. Of these only the
+//! AdminServer has an effect in this version.
 
 use super::{ANY, Key, MS, PORT, decimal, int, long, rows};
 use crate::config::value::Kind;
 
 rows! {
+    /// The AdminServer.
+    ADMIN_ENABLED = Kind::Switch { on: "true", off: "false" }, "admin.enableServer", "true";
+    /// Address of the AdminServer.
+    ADMIN_ADDRESS = Kind::Text, "admin.serverAddress", "0.0.0.0";
+    /// Port of the AdminServer.
+    ADMIN_PORT = PORT, "admin.serverPort", "8080";
+    /// Path of the AdminServer's commands.
+    ADMIN_COMMAND_URL = Kind::Text, "admin.commandURL", "/commands";
+    /// When an idle connection to the AdminServer is closed; 0 or less for never.
+    ADMIN_IDLE_TIMEOUT = int(ANY, MS), "admin.idleTimeout", "30000";
+    /// The snapshot command.
+    ADMIN_SNAPSHOT = Kind::Loose, "admin.snapshot.enabled", "true";
+    /// The restore command.
+    ADMIN_RESTORE = Kind::Loose, "admin.restore.enabled", "true";
+    /// Time between two restore commands; between two snapshot commands a thousandth of it, as Apache has it.
+    ADMIN_RATE_INTERVAL = decimal(0, MS), "admin.rateLimiterIntervalInMS", "300000";
     unnamed {
-        Key::new("admin.enableServer", Kind::Switch { on: "true", off: "false" }, "true",
-            "The AdminServer.").inert("false").ignored(NO_ADMIN);
-        Key::new("admin.serverAddress", Kind::Text, "0.0.0.0", "Address of the AdminServer.")
-            .ignored(NO_ADMIN);
-        Key::new("admin.serverPort", PORT, "8080", "Port of the AdminServer.").ignored(NO_ADMIN);
-        Key::new("admin.commandURL", Kind::Text, "/commands", "Path of the AdminServer's commands.")
-            .ignored(NO_ADMIN);
-        Key::new("admin.idleTimeout", int(ANY, MS), "30000", "When an idle connection is closed.")
-            .ignored(NO_ADMIN);
         Key::new("admin.httpVersion", int(ANY, ""), "11", "Newest HTTP version spoken.")
-            .ignored(NO_ADMIN);
+            .quiet("it is a matter of HTTPS, and HTTP 1.1 is spoken anyway");
         Key::new("admin.portUnification", Kind::Loose, "false", "HTTP and HTTPS on one port.")
-            .ignored(NO_ADMIN);
-        Key::new("admin.forceHttps", Kind::Loose, "false", "HTTPS only.").ignored(NO_ADMIN);
+            .ignored(NO_ADMIN_TLS);
+        Key::new("admin.forceHttps", Kind::Loose, "false", "HTTPS only.").ignored(NO_ADMIN_TLS);
         Key::new("admin.needClientAuth", Kind::Loose, "false", "Demand a client certificate.")
-            .ignored(NO_ADMIN);
-        Key::new("admin.snapshot.enabled", Kind::Loose, "true", "The snapshot command.")
-            .ignored(NO_ADMIN);
-        Key::new("admin.restore.enabled", Kind::Loose, "true", "The restore command.")
-            .ignored(NO_ADMIN);
-        Key::new("admin.rateLimiterIntervalInMS", decimal(0, MS), "300000",
-            "Time between two snapshot commands.").ignored(NO_ADMIN);
+            .ignored(NO_ADMIN_TLS);
         Key::new("metricsProvider.className",
             Kind::Choice(&[
                 "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
@@ -94,7 +95,7 @@ const fn decimal_long() -> Kind {
     })
 }
 
-const NO_ADMIN: &str = "the AdminServer is not supported by this version";
+const NO_ADMIN_TLS: &str = "HTTPS of the AdminServer is not supported by this version";
 const NO_METRICS: &str = "exporting metrics is not supported by this version";
 const NO_JVM: &str = "there is no JVM here";
 const NO_PATH_STATS: &str = "statistics by path are not supported by this version";

@@ -181,3 +181,17 @@ fn a_file_that_cannot_be_read_is_an_error() {
         "{big}"
     );
 }
+
+#[test]
+fn where_the_admin_server_is() {
+    let file = ZooCfg::with("admin.commandURL=commands\nadmin.serverAddress=a b\n");
+    assert_eq!(
+        file.errors(&[]),
+        [
+            "zoo.cfg:3: admin.commandURL = \"commands\": expected a path that begins with / and does not end with it",
+            "zoo.cfg:4: admin.serverAddress = \"a b\": expected an address or a host name",
+        ]
+    );
+    let off = ZooCfg::with("admin.enableServer=false\n").config();
+    assert_eq!(off.admin, None);
+}

@@ -14,6 +14,7 @@ use rustix::net::{Shutdown, shutdown};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use super::figures::LinkCounters;
 use crate::base::{QuorumLink, limits};
 use crate::zab::StreamItem;
 
@@ -28,6 +29,7 @@ pub(super) struct Link {
     /// What came with its login and is not read yet.
     received: Mutex<BytesMut>,
     outbox: Mutex<Outbox>,
+    pub(super) counters: LinkCounters,
     /// Rung when the task has something to write, or is to end.
     bell: Notify,
     /// Rung when the link is to close behind what is queued.
@@ -89,6 +91,7 @@ impl Link {
             queue_bytes_max: queue_bytes_max.min(limits::QUORUM_LINK_BYTES),
             received: Mutex::new(received),
             outbox: Mutex::new(Outbox::default()),
+            counters: LinkCounters::default(),
             bell: Notify::new(),
             closing: Notify::new(),
         }
@@ -96,6 +99,7 @@ impl Link {
 
     /// Here and below: whether nothing was queued since the last flush.
     pub(super) fn send(&self, packets: Bytes) -> bool {
+        self.counters.count_sent(&packets);
         let mut outbox = self.outbox.lock();
         if outbox.would_overflow(packets.len(), self.queue_bytes_max) {
             outbox.has_overflowed = true;
@@ -155,6 +159,12 @@ impl Link {
         // It may be broken already.
         let _ = shutdown(&self.stream, Shutdown::Both);
         self.bell.notify_one();
+    }
+
+    /// What waits to be sent: how many items, and the bytes of those that are packets.
+    pub(super) fn queued(&self) -> (usize, usize) {
+        let outbox = self.outbox.lock();
+        (outbox.queue.len(), outbox.bytes)
     }
 
     pub(super) fn is_closing(&self) -> bool {

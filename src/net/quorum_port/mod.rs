@@ -23,12 +23,15 @@
 //! | QP-115 | `link`: writes never wait, what is left over is the link's task's |
 
 mod dial;
+mod figures;
 mod link;
 mod listen;
 mod read;
 mod registry;
 mod serve;
 mod stream;
+
+pub use figures::{LinkFigures, LinkReports};
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -129,6 +132,13 @@ impl QuorumPort {
             dialling: None,
             learners_from: None,
             leader: None,
+        }
+    }
+
+    /// Tells of its links, also while another thread has it.
+    pub fn reports(&self) -> LinkReports {
+        LinkReports {
+            shared: self.shared.clone(),
         }
     }
 

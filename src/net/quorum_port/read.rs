@@ -32,12 +32,14 @@ pub(super) async fn read(shared: &Arc<Shared>, link: &Arc<Link>, side: Side) -> 
     let submissions = &shared.parts.server.submissions;
     let mut inputs = Vec::new();
     let mut has_snapshot = false;
+    link.counters.begin(shared.parts.server.clock.now().wall);
     loop {
         let before = cutter.buffer.len();
         let cut = cutter.cut(&mut inputs);
         if link.is_closing() {
             inputs.clear();
         }
+        link.counters.count_received(&inputs);
         submissions.notify_all(&mut inputs, before - cutter.buffer.len());
         match cut {
             Ok(Cut::Partial) => {

@@ -39,9 +39,12 @@ fn config(dir: &Path, properties: &[(&str, &str)]) -> Config {
         name: (*name).to_owned(),
         value: (*value).to_owned(),
     };
-    let small_log = [("zookeeper.preAllocSize", "64")];
+    let small = [
+        ("zookeeper.preAllocSize", "64"),
+        ("zookeeper.admin.enableServer", "false"),
+    ];
     let command_line = CommandLine {
-        properties: small_log.iter().chain(properties).map(property).collect(),
+        properties: small.iter().chain(properties).map(property).collect(),
         client_port: Some(0),
         data_dir: Some(dir.display().to_string()),
         ..CommandLine::default()

@@ -254,11 +254,13 @@ impl ObserverMaster {
     }
 
     /// Observers that have the history of the term.
-    pub fn synced_count(&self) -> usize {
-        let stages = self.observers.values().map(|observer| &observer.stage);
-        stages
-            .filter(|stage| matches!(stage, Stage::Synced))
-            .count()
+    pub fn synced(&self) -> Vec<(QuorumLink, ServerId)> {
+        let is_synced = |observer: &Observer| matches!(observer.stage, Stage::Synced);
+        let observers = self.observers.iter();
+        let synced = observers.filter(|(_, observer)| is_synced(observer));
+        synced
+            .map(|(link, observer)| (*link, observer.sid))
+            .collect()
     }
 
     fn on_connected(&mut self, link: QuorumLink, out: &mut Vec<ObserverMasterOutput>) {

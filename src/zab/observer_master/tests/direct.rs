@@ -293,7 +293,7 @@ fn what_clients_of_observers_ask_is_passed_on_and_answered() {
     bench.master.answer_sync(QuorumLink(2), &mut out);
     bench.master.answer_sync(QuorumLink(3), &mut out);
     assert_eq!(describe(&out), "1: REVALIDATE 5 false\n2: SYNC");
-    assert_eq!(bench.master.synced_count(), 2);
+    assert_eq!(bench.master.synced().len(), 2);
     assert!(bench.master.refuse(link) && !bench.master.refuse(link));
 }
 

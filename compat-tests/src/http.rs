@@ -1,0 +1,101 @@
+//! A plain HTTP client: one request a connection, written by hand so that every byte of it is ours.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+/// What a server answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    pub status: u16,
+    /// Names in small letters.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(known, _)| known == name)?;
+        Some(value)
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A snapshot is written, or read, within this.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Sends a request and reads the answer to the end of the connection. `None` if it cannot be reached.
+pub fn try_request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<Response> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if method == "POST" {
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
+    // A server that refuses may not want the body.
+    let _ = stream.write_all(body);
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).ok()?;
+    Some(parse(&bytes))
+}
+
+/// The same of a server that is there.
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Response {
+    try_request(address, method, path, headers, body)
+        .unwrap_or_else(|| panic!("{method} {path}: no answer from {address}"))
+}
+
+pub fn get(address: SocketAddr, path: &str) -> Response {
+    request(address, "GET", path, &[], b"")
+}
+
+fn parse(bytes: &[u8]) -> Response {
+    let end = bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap_or_else(|| panic!("no head: {}", String::from_utf8_lossy(bytes)));
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let body = bytes[end + 4..].to_vec();
+    let mut lines = head.split("\r\n");
+    let status = lines.next().expect("a status line");
+    let status = status.split(' ').nth(1).expect("a status");
+    let headers: Vec<(String, String)> = lines
+        .map(|line| {
+            let (name, value) = line.split_once(':').expect("a header");
+            (name.to_ascii_lowercase(), value.trim().to_owned())
+        })
+        .collect();
+    let response = Response {
+        status: status.parse().expect("a number"),
+        headers,
+        body,
+    };
+    assert_eq!(
+        response.header("transfer-encoding"),
+        None,
+        "it has a length"
+    );
+    response
+}
