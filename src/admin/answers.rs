@@ -10,7 +10,7 @@ use crate::admin::facts::{
 };
 use crate::admin::json::Object;
 use crate::admin::reply::Reply;
-use crate::admin::{Command, VERSION, monitor, text};
+use crate::admin::{Command, VERSION, java, monitor, text};
 use crate::base::{ServerId, SessionId, Zxid};
 use crate::proto::txn::DIGEST_VERSION;
 
@@ -186,7 +186,7 @@ pub fn monitor(facts: &MonitorFacts) -> Reply {
     Reply::of(Command::Monitor, lines.collect())
 }
 
-/// `observers`; `synced` counts also those that nothing is known of.
+/// `observers`.
 pub fn observers(facts: &[ObserverFacts]) -> Reply {
     let observer = |facts: &ObserverFacts| {
         json!({
@@ -241,7 +241,7 @@ fn stats_of(facts: &StatFacts) -> Object {
             "server_state" : server.mode,
             "outstanding_requests" : server.outstanding,
             "min_latency" : latency.min_ms,
-            "avg_latency" : crate::admin::java::mean(latency.total_ms, latency.count),
+            "avg_latency" : java::mean(latency.total_ms, latency.count),
             "max_latency" : latency.max_ms,
             "data_dir_size" : facts.snapshot_dir_bytes,
             "log_dir_size" : facts.log_dir_bytes,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::admin::command::Command;
 use crate::admin::json::{self, Object};
+use crate::base::Zxid;
 
 /// An answer before it is written to a socket.
 pub struct Reply {
@@ -59,11 +60,7 @@ impl Reply {
     }
 
     /// A snapshot: its headers, and its bytes if they were asked for.
-    pub fn snapshot(
-        zxid: crate::base::Zxid,
-        size: u64,
-        bytes: Option<Box<dyn Read + Send>>,
-    ) -> Self {
+    pub fn snapshot(zxid: Zxid, size: u64, bytes: Option<Box<dyn Read + Send>>) -> Self {
         let mut reply = Self::of(Command::Snapshot, Object::new());
         reply.headers = vec![
             ("last_zxid", zxid.to_string()),
@@ -77,7 +74,7 @@ impl Reply {
     }
 
     /// The state was replaced.
-    pub fn restored(last_zxid: crate::base::Zxid) -> Self {
+    pub fn restored(last_zxid: Zxid) -> Self {
         let mut data = Object::new();
         data.insert("last_zxid".to_owned(), last_zxid.0.into());
         Self::of(Command::Restore, data)

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use crate::admin::answers;
 use crate::admin::{Ask, Command, Commands, HttpServer, Method, QuorumFacts, RateLimiter, Reply};
 use crate::auth::AuthIds;
-use crate::base::{AclList, Identity, perms};
+use crate::base::{AclList, Identity, Zxid, perms};
 use crate::config::{AdminOptions, Config};
 use crate::net::Server;
 use crate::runtime::clock::SystemClock;
@@ -341,7 +341,7 @@ impl Live {
     }
 
     /// The last transaction that the restored state had.
-    fn restore(&self, body: &mut (dyn Read + Send)) -> Result<crate::base::Zxid, String> {
+    fn restore(&self, body: &mut (dyn Read + Send)) -> Result<Zxid, String> {
         let _alone = self.restoring.lock();
         let started = self.clock.monotonic();
         let state = read_state(body, self.field_bytes_max, self.tree);
@@ -354,7 +354,8 @@ impl Live {
         if self.is_member {
             let written = self.snapshots.write_on_demand();
             let written = written.ok_or("the server's term is over; the old state is on disk")?;
-            written.map_err(|failure| failure.explained())?;
+            let written = written.map_err(|failure| failure.explained())?;
+            self.snapshots.remove_others(&written);
         }
         let took_ms = self.clock.monotonic().since(started);
         self.reports.count_restore(took_ms);

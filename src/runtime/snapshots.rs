@@ -195,7 +195,22 @@ impl SnapshotJob {
         let zxid = state.last_zxid();
         let written = write_snapshot(&*self.disk, &self.dirs, zxid, &mut source, self.compression)?;
         self.count(started, &written);
+        self.remove_others(&written);
         Ok(())
+    }
+
+    /// Removes what else there is of this zxid, in another compression: it holds what a restore has
+    /// replaced.
+    pub(super) fn remove_others(&self, written: &WrittenSnapshot) {
+        let snapshots = self.dirs.list_snapshots(&*self.disk).unwrap_or_default();
+        let of_zxid = snapshots.iter().filter(|it| it.zxid == written.zxid);
+        for path in of_zxid.map(|it| self.dirs.snapshots.join(&it.name)) {
+            if path != written.path
+                && let Err(error) = self.disk.remove(&path)
+            {
+                tracing::error!(%error, "{} holds the state before a restore", path.display());
+            }
+        }
     }
 
     /// Waits for one that is being written on demand.

@@ -188,6 +188,21 @@ fn silence(kind: Kind) {
             );
         }
     }
+    // More than are served at once: some wait until others are closed.
+    let crowd: Vec<_> = (0..250)
+        .map(|_| TcpStream::connect(admin).unwrap())
+        .collect();
+    assert_eq!(http::get(admin, "/commands/ruok").status, 200);
+    drop(crowd);
+}
+
+/// A head has its bound.
+fn long_head(kind: Kind) {
+    let server = Server::start(kind, &options());
+    let admin = server.admin_address();
+    let long = "x".repeat(20_000);
+    let response = http::request(admin, "GET", "/commands/ruok", &[("X-Long", &long)], b"");
+    assert_eq!(response.status, 431);
     assert_eq!(http::get(admin, "/commands/ruok").status, 200);
 }
 
@@ -239,5 +254,6 @@ on_both!(
     garbage,
     port_is_taken,
     silence,
+    long_head,
     one_after_the_other
 );

@@ -1,10 +1,14 @@
 //! OP-104, OP-106: snapshots that one server sends and another takes over, with all that a client can see
 //! and the sessions; on servers on their own and on members of an ensemble.
 
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use compat_tests::{
-    calls::{PERSISTENT, children, create, exists},
+    calls::{CREATE, PERSISTENT, call, children, create, create_body, exists, sync},
     ensemble::{ENSEMBLE_PATIENCE, Ensemble, EnsembleOptions, can_run_or_skip},
     eventually::{PATIENCE, eventually},
     server::{
@@ -130,6 +134,61 @@ fn a_restore_outlives_its_server() {
     }
 }
 
+/// Ours alone: clients of the leader and of a follower write all the time, while either takes over what
+/// it has just sent, again and again. Nobody is lost, and what is written behind it is there.
+#[test]
+fn restores_under_load() {
+    const ROUNDS: usize = 5;
+    let options = EnsembleOptions::new()
+        .admin()
+        .config("admin.rateLimiterIntervalInMS", 0);
+    let mut ensemble = Ensemble::start(&[Ours; 3], &options);
+    let leader = ensemble.await_leader();
+    ensemble.await_all();
+    let follower = (leader + 1) % 3;
+    let members = [leader, follower];
+    let clients =
+        members.map(|member| Client::open_session(ensemble.address(member), SESSION_TIMEOUT_MS).0);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writers: Vec<_> = clients
+            .into_iter()
+            .enumerate()
+            .map(|(writer, mut client)| {
+                let stop = &stop;
+                scope.spawn(move || {
+                    let mut number = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        let body = create_body(&format!("/{writer}-{number}"), b"", PERSISTENT);
+                        // It may be there already by the state that was brought back.
+                        call(&mut client, CREATE, &body);
+                        number += 1;
+                    }
+                    number
+                })
+            })
+            .collect();
+        for _ in 0..ROUNDS {
+            for member in members {
+                let admin = ensemble.admin_address(member);
+                let snapshot = take_snapshot(admin).body;
+                let restored = restore(admin, &snapshot);
+                assert_eq!(restored.status, 200, "{}", ensemble.log(member));
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        for writer in writers {
+            let written = writer.join().unwrap();
+            assert!(written > 0, "its client was served all the time");
+        }
+    });
+    for member in 0..3 {
+        let (mut client, _) = Client::open_session(ensemble.address(member), SESSION_TIMEOUT_MS);
+        create(&mut client, &format!("/end-{member}"), b"", PERSISTENT);
+        assert!(!ensemble.server_mut(member).has_ended());
+    }
+}
+
 /// Every member takes the state over, one after the other, and the ensemble goes on: as the guide to
 /// snapshots and restores has it.
 fn members(test: &str, kind: Kind) {
@@ -170,9 +229,9 @@ fn members(test: &str, kind: Kind) {
     drop(client);
     for member in 0..ensemble.len() {
         let (mut client, _) = Client::open_session(ensemble.address(member), SESSION_TIMEOUT_MS);
-        compat_tests::calls::sync(&mut client, "/r");
+        sync(&mut client, "/r");
         let body = Body::new().string("/r");
-        let count = compat_tests::calls::call(&mut client, GET_CHILDREN_NUMBER, &body);
+        let count = call(&mut client, GET_CHILDREN_NUMBER, &body);
         assert_eq!(count.body, 20_i32.to_be_bytes());
     }
     if kind == Ours {
