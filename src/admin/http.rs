@@ -370,3 +370,136 @@ const CHUNKS: usize = 4;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tokio::runtime::Runtime;
+
+    use super::*;
+    use crate::admin::Command;
+    use crate::base::Zxid;
+    use crate::config::{ListenAddress, ListenHost};
+
+    /// Does what its command's name says.
+    struct Script;
+
+    impl Commands for Script {
+        fn answer(&self, ask: &Ask, body: &mut (dyn Read + Send)) -> Reply {
+            let stream = |size, bytes: &[u8]| {
+                let bytes: Box<dyn Read + Send> = Box::new(io::Cursor::new(bytes.to_vec()));
+                Reply::snapshot(Zxid(7), size, Some(bytes))
+            };
+            match &*ask.name {
+                "panics" => panic!("as it was told"),
+                "streams" => stream(5, b"12345"),
+                "ends-early" => stream(6, b"12345"),
+                "reads" => {
+                    let mut text = String::new();
+                    let count = body.read_to_string(&mut text);
+                    Reply::refused(200, &ask.name, &format!("{count:?} {text}"))
+                }
+                _ => Reply::failed(500, Command::Ruok),
+            }
+        }
+    }
+
+    struct Bench {
+        _tokio: Runtime,
+        address: SocketAddr,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let tokio = Runtime::new().unwrap();
+            let options = AdminOptions {
+                address: ListenAddress {
+                    host: ListenHost::Ip([127, 0, 0, 1].into()),
+                    port: 0,
+                },
+                command_url: "/commands".to_owned(),
+                idle_timeout_ms: Some(20_000),
+                snapshot_enabled: true,
+                restore_enabled: true,
+                rate_interval_ms: 0,
+                trusts_forwarded_for: false,
+            };
+            let inside = tokio.enter();
+            let server = HttpServer::bind(&options, Arc::new(Script)).unwrap();
+            let address = server.address().unwrap();
+            drop(inside);
+            tokio.spawn(server.run());
+            Self {
+                _tokio: tokio,
+                address,
+            }
+        }
+
+        /// What comes back until the connection ends, as text.
+        fn send(&self, request: &str) -> String {
+            let mut stream = std::net::TcpStream::connect(self.address).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            // An answer that is broken off ends with an error.
+            let _ = stream.read_to_end(&mut answer);
+            String::from_utf8(answer).unwrap()
+        }
+
+        fn get(&self, command: &str) -> String {
+            self.send(&format!(
+                "GET /commands/{command} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            ))
+        }
+    }
+
+    #[test]
+    fn a_command_that_panics_costs_its_answer() {
+        let bench = Bench::new();
+        let answer = bench.get("panics");
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert!(answer.contains("<td>/commands/panics</td>"), "{answer}");
+        assert!(bench.get("streams").ends_with("\r\n\r\n12345"));
+    }
+
+    #[test]
+    fn a_stream_has_its_length_and_its_headers() {
+        let answer = Bench::new().get("streams");
+        for line in [
+            "content-length: 5\r\n",
+            "last_zxid: 0x7\r\n",
+            "snapshot_size: 5\r\n",
+            "content-type: application/octet-stream\r\n",
+        ] {
+            assert!(answer.contains(line), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_ends_early_is_no_whole_answer() {
+        let bench = Bench::new();
+        let answer = bench.get("ends-early");
+        // As many bytes as were promised never come.
+        assert!(!answer.contains("content-length: 5\r\n"), "{answer}");
+        assert!(bench.get("streams").ends_with("12345"), "it still serves");
+    }
+
+    #[test]
+    fn a_body_is_read_whole_or_not_at_all() {
+        let bench = Bench::new();
+        let head = "POST /commands/reads HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        let whole = bench.send(&format!("{head}Content-Length: 4\r\n\r\nbody"));
+        assert!(whole.contains("Ok(4) body"), "{whole}");
+        let chunked =
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n");
+        assert!(bench.send(&chunked).contains("Ok(4) body"));
+        // One that is broken off is an error, and not a shorter body.
+        let mut stream = std::net::TcpStream::connect(bench.address).unwrap();
+        let cut = format!("{head}Content-Length: 5\r\n\r\nbody");
+        stream.write_all(cut.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        assert!(!answer.contains("Ok("), "{answer}");
+    }
+}

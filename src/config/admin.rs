@@ -54,7 +54,8 @@ impl Debug for AsWritten {
 }
 
 impl Values {
-    /// `None` where it is switched off.
+    /// `None` where it is switched off, and where it would have to speak HTTPS: nobody is to meet plain
+    /// text who has forbidden it.
     pub(super) fn admin(&mut self) -> Option<AdminOptions> {
         let host = self.admin_host();
         let port = self.int(&telemetry::ADMIN_PORT);
@@ -70,7 +71,9 @@ impl Values {
             rate_interval_ms: natural(self.int(&telemetry::ADMIN_RATE_INTERVAL)),
             trusts_forwarded_for: self.bool(&security::TRUSTS_FORWARDED_FOR),
         };
-        self.bool(&telemetry::ADMIN_ENABLED).then_some(options)
+        let is_on = self.bool(&telemetry::ADMIN_ENABLED);
+        let may_be_plain = !self.bool(&telemetry::ADMIN_FORCE_HTTPS);
+        (is_on && may_be_plain).then_some(options)
     }
 
     fn admin_host(&mut self) -> ListenHost {

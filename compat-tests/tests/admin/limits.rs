@@ -142,6 +142,19 @@ fn garbage(kind: Kind) {
     );
 }
 
+/// A snapshot is sent as it is stored; only a plain one can be restored.
+fn compressed(kind: Kind) {
+    let options = options()
+        .config("admin.rateLimiterIntervalInMS", 0)
+        .config("snapshot.compression.method", "gz");
+    let server = Server::start(kind, &options);
+    let admin = server.admin_address();
+    let response = http::request(admin, "GET", "/commands/snapshot", &[AUTHORIZED], b"");
+    assert_eq!(response.status, 200);
+    assert!(response.body.starts_with(&[0x1f, 0x8b]), "gzip");
+    assert_eq!(restore(admin, &response.body).status, 500);
+}
+
 /// OP-040.
 fn port_is_taken(kind: Kind) {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -252,6 +265,7 @@ on_both!(
     switched_off,
     rights,
     garbage,
+    compressed,
     port_is_taken,
     silence,
     long_head,

@@ -194,4 +194,13 @@ fn where_the_admin_server_is() {
     );
     let off = ZooCfg::with("admin.enableServer=false\n").config();
     assert_eq!(off.admin, None);
+    let (encrypted, warnings) = ZooCfg::with("admin.forceHttps=true\n").load(&[]).unwrap();
+    assert_eq!(encrypted.admin, None, "never in plain text");
+    assert_eq!(
+        warnings,
+        [
+            "zoo.cfg:3: admin.forceHttps = \"true\": ignored: HTTPS of the AdminServer is not supported by this \
+             version, so there is no AdminServer"
+        ]
+    );
 }
