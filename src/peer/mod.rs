@@ -26,6 +26,8 @@
 //! - After every `handle` it asks [`Peer::has_committed`]: a refusal or a sync with nothing before
 //!   it is ready at once. It must also ask [`Peer::next_deadline`] anew and feed `Wake` then.
 //! - Outputs are carried out in order; those of `apply_committed` behind those of `handle` before it.
+//! - Another state may take the place of the own ([`Peer::restore`]) once [`Peer::restorable`] says so;
+//!   [`Peer::hold`] brings that about.
 //! - A write of a session that is closing or was taken over is dropped without a reply. The
 //!   connection it came from has been given a `Close`, or gets it once the closing is applied; so
 //!   nothing of it waits for longer than that.
