@@ -40,6 +40,7 @@ pub mod eventually;
 pub mod history;
 pub mod http;
 pub mod java;
+pub mod keys;
 pub mod languages;
 pub mod load;
 pub mod maven;

@@ -186,7 +186,9 @@ pub struct ConnSession {
 /// The settings that matter to clients.
 #[derive(Debug, Clone)]
 pub struct ConfFacts {
-    pub client_port: u16,
+    /// `None` without such a port.
+    pub client_port: Option<u16>,
+    pub secure_client_port: Option<u16>,
     pub snapshot_dir: PathBuf,
     pub snapshot_dir_bytes: u64,
     pub log_dir: PathBuf,
@@ -262,6 +264,10 @@ pub struct MonitorFacts {
     pub open_files: i64,
     pub open_files_max: i64,
     pub connection_drop_chance: f64,
+    /// Of clients, under way.
+    pub tls_handshakes: u32,
+    /// Failed TLS handshakes of clients and refused certificates.
+    pub authentications_failed: u64,
     /// Counters by Apache's names.
     pub counters: Vec<(&'static str, u64)>,
     /// Spreads by Apache's names.

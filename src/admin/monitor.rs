@@ -37,6 +37,8 @@ pub fn mntr(facts: &MonitorFacts) -> String {
     lines.put("max_file_descriptor_count", facts.open_files_max);
     let drop_chance = java::double(facts.connection_drop_chance);
     lines.put("connection_drop_probability", drop_chance);
+    lines.put("outstanding_tls_handshake", facts.tls_handshakes);
+    lines.put("auth_failed_count", facts.authentications_failed);
     if let Some(member) = &facts.member {
         lines.put("quorum_size", member.quorum_size);
         match &member.role {

@@ -153,10 +153,11 @@ pub(super) fn op_code(op: Option<i32>) -> &'static str {
 /// `conf`.
 pub fn conf(facts: &ConfFacts) -> String {
     let mut out = format!(
-        "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={}\ndataLogDir={}\n\
+        "clientPort={}\nsecureClientPort={}\ndataDir={}\ndataDirSize={}\ndataLogDir={}\n\
          dataLogSize={}\ntickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\n\
          maxSessionTimeout={}\nclientPortListenBacklog={}\nserverId={}\n",
-        facts.client_port,
+        facts.client_port.map_or(-1, i32::from),
+        facts.secure_client_port.map_or(-1, i32::from),
         facts.snapshot_dir.display(),
         facts.snapshot_dir_bytes,
         facts.log_dir.display(),
@@ -549,7 +550,8 @@ mod tests {
 
     fn conf_facts() -> ConfFacts {
         ConfFacts {
-            client_port: 2181,
+            client_port: Some(2181),
+            secure_client_port: None,
             snapshot_dir: "/data/version-2".into(),
             snapshot_dir_bytes: 1325,
             log_dir: "/datalog/version-2".into(),

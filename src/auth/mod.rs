@@ -6,11 +6,10 @@
 //! calls: a connection carries its identities as [`AuthIds`], a snapshot that each request takes
 //! along, so that an authentication affects only what was read from the socket after it.
 //!
-//! Schemes are variants of one enum (`scheme.rs`): `ip`, `digest`, `ensemble`, `sasl` and `key`. `world`,
-//! `auth` and `super` are not schemes one can authenticate with but rules of [`Policy`]. For `sasl` a client
-//! sends no packet but tokens of an exchange (`sasl`), as servers do among themselves. Deliberately absent
-//! until its transport is there: `x509`, which becomes a further variant, and the identities that a TLS
-//! handshake gives, which join [`Policy::initial`].
+//! Schemes are variants of one enum (`scheme.rs`): `ip`, `digest`, `ensemble`, `sasl`, `x509` and `key`.
+//! `world`, `auth` and `super` are not schemes one can authenticate with but rules of [`Policy`]. For `sasl`
+//! a client sends no packet but tokens of an exchange (`sasl`), as servers do among themselves. Who a client
+//! is by its certificate is known when it comes, see [`Policy::certify`].
 
 mod digest;
 mod ensemble;
@@ -23,10 +22,11 @@ pub mod sasl;
 mod scheme;
 #[cfg(test)]
 mod tests;
+mod x509;
 
 pub use digest::HashAlgorithm;
 pub use ensemble::EnsembleNames;
 pub use memo::PermitMemo;
-pub use options::{AuthOptions, AuthOptionsError};
+pub use options::{AuthOptions, AuthOptionsError, X509Options};
 pub use policy::{AuthIds, AuthRefused, Policy};
 pub use sasl::{SaslAnswer, SaslLogin};

@@ -13,6 +13,8 @@ pub struct AuthOptions {
     pub digest_alg: String,
     /// `zookeeper.DigestAuthenticationProvider.superDigest`: who shows this digest is super.
     pub super_digest: Option<String>,
+    /// The scheme `x509`, when it is switched on.
+    pub x509: Option<X509Options>,
     /// The scheme `ensemble`, when it is switched on.
     pub ensemble: Option<EnsembleNames>,
     /// The scheme `key`, of `KeyAuthenticationProvider`, is switched on.
@@ -29,6 +31,13 @@ pub struct AuthOptions {
     pub session_require_client_sasl_auth: bool,
 }
 
+/// The settings of the scheme `x509`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct X509Options {
+    /// `zookeeper.X509AuthenticationProvider.superUser`: whose certificate has this name is super.
+    pub super_user: Option<String>,
+}
+
 impl Default for AuthOptions {
     fn default() -> Self {
         Self {
@@ -36,6 +45,7 @@ impl Default for AuthOptions {
             digest_enabled: true,
             digest_alg: "SHA1".to_owned(),
             super_digest: None,
+            x509: None,
             ensemble: None,
             key_enabled: false,
             sasl: None,

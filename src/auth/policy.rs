@@ -10,7 +10,7 @@ use crate::auth::digest::{self, HashAlgorithm};
 use crate::auth::ensemble::EnsembleNames;
 use crate::auth::ip;
 use crate::auth::key;
-use crate::auth::options::{AuthOptions, AuthOptionsError};
+use crate::auth::options::{AuthOptions, AuthOptionsError, X509Options};
 use crate::auth::sasl::SaslLogin;
 use crate::auth::scheme::Scheme;
 use crate::base::{Acl, AclList, Identity, limits, perms};
@@ -47,6 +47,7 @@ pub struct Policy {
     digest_enabled: bool,
     hash: HashAlgorithm,
     super_digest: Option<Box<str>>,
+    x509: Option<X509Options>,
     ensemble: Option<EnsembleNames>,
     key_enabled: bool,
     sasl: Option<SaslLogin>,
@@ -75,6 +76,7 @@ impl Policy {
             digest_enabled: options.digest_enabled,
             hash,
             super_digest: options.super_digest.as_deref().map(Box::from),
+            x509: options.x509.clone(),
             ensemble: options.ensemble.clone(),
             key_enabled: options.key_enabled,
             sasl: options.sasl.clone(),
@@ -124,8 +126,25 @@ impl Policy {
             return false;
         };
         let is_any = scheme == Scheme::Sasl && self.any_sasl_user.as_ref() == Some(&entry.id);
-        ids.iter()
-            .any(|id| id.scheme == entry.scheme && (is_any || scheme.matches(&id.id, &entry.id)))
+        ids.iter().any(|id| {
+            let is_passing = || is_any || self.is_x509_super(scheme, &id.id);
+            id.scheme == entry.scheme && (scheme.matches(&id.id, &entry.id) || is_passing())
+        })
+    }
+
+    fn is_x509_super(&self, scheme: Scheme, id: &str) -> bool {
+        let options = self.x509.as_ref().filter(|_| scheme == Scheme::X509);
+        options.is_some_and(|options| options.super_user.as_deref() == Some(id))
+    }
+
+    /// The identities of a connection whose client has shown a certificate with this name, as
+    /// `X509AuthenticationProvider.handleAuthentication`. That the certificate is trusted and the
+    /// client's own was seen before.
+    pub fn certify(&self, ids: &AuthIds, name: &str) -> Result<AuthIds, AuthRefused> {
+        let scheme = self.scheme("x509").ok_or(AuthRefused::SchemeNotAvailable)?;
+        let is_super = self.is_x509_super(scheme, name);
+        let also = is_super.then(|| Identity::new("super", name));
+        joined(ids, also.into_iter().chain([Identity::new("x509", name)]))
     }
 
     /// The list to store for the one a client gave: exact duplicates dropped, `auth` replaced by
@@ -207,6 +226,7 @@ impl Policy {
                 let identity = Identity::new("digest", &shown);
                 joined(ids, also.into_iter().chain([identity]))
             }
+            Scheme::X509 => Err(AuthRefused::TokenMissing),
             Scheme::Ensemble => {
                 let names = self.ensemble.as_ref();
                 let is_ours = names.is_some_and(|names| names.has(token.unwrap_or_default()));
@@ -267,6 +287,7 @@ impl Policy {
         Scheme::from_name(name).filter(|scheme| match scheme {
             Scheme::Ip => true,
             Scheme::Digest => self.digest_enabled,
+            Scheme::X509 => self.x509.is_some(),
             Scheme::Ensemble => self.ensemble.is_some(),
             Scheme::Sasl => self.sasl_enabled,
             Scheme::Key => self.key_enabled,

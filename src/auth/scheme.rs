@@ -1,6 +1,6 @@
 //! The schemes a client can authenticate with and a list can name, one variant each.
 
-use crate::auth::{digest, ip, sasl};
+use crate::auth::{digest, ip, sasl, x509};
 
 /// An authentication scheme that is there at all. Whether this server has it switched on is
 /// `Policy`'s.
@@ -8,6 +8,8 @@ use crate::auth::{digest, ip, sasl};
 pub(super) enum Scheme {
     Ip,
     Digest,
+    /// The name in a certificate.
+    X509,
     /// Nobody has an id of it.
     Ensemble,
     Sasl,
@@ -19,6 +21,7 @@ impl Scheme {
         match name {
             "ip" => Some(Self::Ip),
             "digest" => Some(Self::Digest),
+            "x509" => Some(Self::X509),
             "ensemble" => Some(Self::Ensemble),
             "sasl" => Some(Self::Sasl),
             "key" => Some(Self::Key),
@@ -30,7 +33,7 @@ impl Scheme {
     pub(super) fn is_authenticating(self) -> bool {
         match self {
             Self::Ip | Self::Ensemble => false,
-            Self::Digest | Self::Sasl | Self::Key => true,
+            Self::Digest | Self::Sasl | Self::X509 | Self::Key => true,
         }
     }
 
@@ -39,6 +42,7 @@ impl Scheme {
         match self {
             Self::Ip => ip::is_valid_id(id),
             Self::Digest => digest::is_valid_id(id),
+            Self::X509 => x509::is_valid_id(id),
             Self::Ensemble => false,
             Self::Sasl => sasl::is_valid_id(id),
             Self::Key => true,
@@ -49,7 +53,7 @@ impl Scheme {
     pub(super) fn matches(self, caller: &str, entry: &str) -> bool {
         match self {
             Self::Ip => ip::matches(caller, entry),
-            Self::Digest | Self::Key => caller == entry,
+            Self::Digest | Self::X509 | Self::Key => caller == entry,
             Self::Sasl => caller == entry || caller == "super",
             Self::Ensemble => false,
         }
@@ -58,7 +62,7 @@ impl Scheme {
     /// What `whoAmI` tells of an id.
     pub(super) fn user_of(self, id: &str) -> &str {
         match self {
-            Self::Ip | Self::Ensemble | Self::Sasl | Self::Key => id,
+            Self::Ip | Self::Ensemble | Self::Sasl | Self::X509 | Self::Key => id,
             Self::Digest => digest::user_of(id),
         }
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::auth::{
     AuthIds, AuthOptions, AuthOptionsError, AuthRefused, EnsembleNames, PermitMemo, Policy,
+    X509Options,
 };
 use crate::base::{Acl, AclList, Identity, limits, perms};
 use crate::proto::ErrorCode;
@@ -333,4 +334,53 @@ fn a_long_list_is_asked_once_for_each_who_asks() {
         assert!(memo.answer(1, list, || true));
         assert!(!memo.answer(1, list, || false), "asked anew");
     }
+}
+
+#[test]
+fn who_shows_a_certificate_is_its_name_and_perhaps_super() {
+    let policy = Policy::new(&AuthOptions {
+        x509: Some(X509Options {
+            super_user: Some("CN=boss".to_owned()),
+        }),
+        ..AuthOptions::default()
+    })
+    .unwrap();
+    let initial = Policy::initial(peer());
+    let alice = policy.certify(&initial, "CN=alice").unwrap();
+    let expected = [
+        Identity::new("ip", "10.1.2.3"),
+        Identity::new("x509", "CN=alice"),
+    ];
+    assert_eq!(*alice, expected);
+    assert_eq!(policy.certify(&alice, "CN=alice").unwrap(), alice);
+    let boss = policy.certify(&initial, "CN=boss").unwrap();
+    let expected = [
+        Identity::new("ip", "10.1.2.3"),
+        Identity::new("super", "CN=boss"),
+        Identity::new("x509", "CN=boss"),
+    ];
+    assert_eq!(*boss, expected);
+    let entry = |id| vec![acl(perms::ALL, "x509", id)];
+    let alices = entry("CN=alice");
+    assert!(policy.permits(&alice, Some(&alices), perms::READ));
+    assert!(policy.permits(&boss, Some(&alices), perms::READ));
+    assert!(!policy.permits(&initial, Some(&alices), perms::READ));
+    // Case counts, and so does the order.
+    assert!(!policy.permits(&alice, Some(&entry("CN=Alice")), perms::READ));
+    assert_eq!(*policy.fix_acl(&alice, Some(&alices)).unwrap(), *alices);
+    let auth = [acl(perms::ALL, "auth", "")];
+    assert_eq!(*policy.fix_acl(&alice, Some(&auth)).unwrap(), *alices);
+    let refused = policy.fix_acl(&alice, Some(&entry("alice")));
+    assert_eq!(refused.unwrap_err(), ErrorCode::InvalidAcl);
+    assert_eq!(
+        policy.who_am_i(&alice),
+        [("ip", "10.1.2.3"), ("x509", "CN=alice")]
+    );
+}
+
+#[test]
+fn without_the_scheme_a_certificate_is_refused() {
+    let policy = Policy::new(&AuthOptions::default()).unwrap();
+    let refused = policy.certify(&Policy::initial(peer()), "CN=alice");
+    assert_eq!(refused.unwrap_err(), AuthRefused::SchemeNotAvailable);
 }

@@ -203,12 +203,12 @@ mod tests {
     #[test]
     fn secrets_of_the_file_are_masked() {
         let file = "# password=comment\ntickTime=2000\nssl.keyStore.password = hush\n\
-            DigestAuthenticationProvider.superDigest: super\\\n  :hush\nmy.Password hush\nssl.x=hush";
+            DigestAuthenticationProvider.superDigest: super\\\n  :hush\nmy.Password hush\nssl.quorum.trustStore.password=hush";
         let text = masked(file.as_bytes());
         assert_eq!(
             text,
             "# password=comment\ntickTime=2000\nssl.keyStore.password=***\n\
-             DigestAuthenticationProvider.superDigest=***\nmy.Password=***\nssl.x=***\n"
+             DigestAuthenticationProvider.superDigest=***\nmy.Password=***\nssl.quorum.trustStore.password=***\n"
         );
         let plain = "a=b\r\nserver.1=x\\\n y";
         assert_eq!(masked(plain.as_bytes()), plain, "to the byte");

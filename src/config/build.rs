@@ -8,13 +8,13 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
     Files,
-    keys::{Key, client, security, storage, tree},
+    keys::{Key, client, security, storage, tls, tree},
     membership::OwnLine,
     options::{
         AuthOptions, ClientListen, Config, ConnectionThrottle, ContainerOptions, DigestAlgorithm,
         DigestOptions, EnsembleAuthOptions, LargeRequests, PurgeOptions, RequestThrottle,
         SaslListOptions, Secret, SessionOptions, SessionWeights, SnapshotCompression,
-        StorageOptions, ThrottleOptions, TreeOptions, Whitelist, WireLimits,
+        StorageOptions, ThrottleOptions, TreeOptions, Whitelist, WireLimits, X509Options,
     },
     raw::{RawConfig, Setting},
     report::{ConfigError, Origin, Rejection, Warning, shown},
@@ -34,11 +34,13 @@ pub(super) fn build(
     let membership = values.membership(files);
     values.check_effects(membership.in_ensemble);
     let listen = values.listen(&membership.own);
+    let client_tls = values.client_tls();
     let jaas = values.jaas(files);
     values.check_peer_sasl();
     let config = Config {
-        ensemble: values.ensemble(membership, &listen.address, jaas.as_ref()),
+        ensemble: values.ensemble(membership, listen.address.as_ref(), jaas.as_ref()),
         listen,
+        client_tls,
         wire: values.wire(),
         session: values.session(),
         throttle: values.throttle(),
@@ -67,6 +69,7 @@ impl Values {
     fn listen(&mut self, own: &OwnLine) -> ClientListen {
         ClientListen {
             address: self.client_address(own),
+            secure_address: self.secure_address(),
             backlog: positive_u32(self.int(&client::CLIENT_PORT_LISTEN_BACKLOG)),
             keep_alive: self.bool(&client::CLIENT_TCP_KEEP_ALIVE),
             connections_max: positive_u32(self.int(&client::MAX_CNXNS)),
@@ -267,10 +270,12 @@ impl Values {
             let text = "expected name:hash; as it is, nobody can match it";
             self.warn(&security::SUPER_DIGEST, text.to_owned());
         }
-        let enforced_schemes = self.enforced_schemes(digest.is_some());
+        let x509 = self.x509();
+        let enforced_schemes = self.enforced_schemes(digest.is_some(), x509.is_some());
         AuthOptions {
             skip_acl,
             digest,
+            x509,
             ensemble: self.ensemble_auth(),
             key: self.names_provider(KEY_PROVIDER),
             sasl: self.sasl_login(jaas),
@@ -281,10 +286,23 @@ impl Values {
         }
     }
 
-    fn enforced_schemes(&mut self, digest: bool) -> Option<BTreeSet<String>> {
+    /// As `QuorumPeerConfig.configureSSLAuth`, a port with TLS brings the scheme.
+    fn x509(&self) -> Option<X509Options> {
+        let is_there = self.names_provider(X509_PROVIDER)
+            || self.setting(&tls::SECURE_CLIENT_PORT).is_some()
+            || self.bool(&tls::CLIENT_PORT_UNIFICATION);
+        is_there.then(|| X509Options {
+            super_user: self.set_text(&security::X509_SUPER_USER),
+        })
+    }
+
+    fn enforced_schemes(&mut self, digest: bool, x509: bool) -> Option<BTreeSet<String>> {
         let mut available = vec!["ip"];
         if digest {
             available.insert(0, "digest");
+        }
+        if x509 {
+            available.push("x509");
         }
         for (provider, scheme) in [(SASL_PROVIDER, "sasl"), (KEY_PROVIDER, "key")] {
             if self.names_provider(provider) {
@@ -506,17 +524,20 @@ const EQUAL_WEIGHTS: SessionWeights = SessionWeights {
     renewed: 1,
 };
 
-const PROVIDERS: [&str; 5] = [
+const PROVIDERS: [&str; 6] = [
     "org.apache.zookeeper.server.auth.DigestAuthenticationProvider",
     "org.apache.zookeeper.server.auth.IPAuthenticationProvider",
     ENSEMBLE_PROVIDER,
     SASL_PROVIDER,
+    X509_PROVIDER,
     KEY_PROVIDER,
 ];
 
 const ENSEMBLE_PROVIDER: &str = "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider";
 const SASL_PROVIDER: &str = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
 const KEY_PROVIDER: &str = "org.apache.zookeeper.server.auth.KeyAuthenticationProvider";
+
+const X509_PROVIDER: &str = "org.apache.zookeeper.server.auth.X509AuthenticationProvider";
 
 /// Every word of `FourLetterCommands`.
 const FOUR_LETTER_WORDS: [&str; 18] = [

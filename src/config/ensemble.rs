@@ -12,6 +12,7 @@ use super::{
     options::ListenAddress,
     report::Origin,
     sasl::{Jaas, PeerSaslOptions},
+    tls::PeerTlsOptions,
     values::{Values, default_int},
 };
 use crate::{
@@ -73,6 +74,8 @@ pub struct EnsembleOptions {
     pub read_only: bool,
     /// `quorum.auth.enableSasl`: how servers log in to each other; `None` when they do not.
     pub sasl: Option<PeerSaslOptions>,
+    /// TLS with the other servers; `None` without.
+    pub tls: Option<PeerTlsOptions>,
 }
 
 /// The connections of the election port.
@@ -171,7 +174,7 @@ impl Values {
     pub(super) fn ensemble(
         &mut self,
         membership: Membership,
-        listen: &ListenAddress,
+        listen: Option<&ListenAddress>,
         jaas: Option<&Jaas>,
     ) -> Option<EnsembleOptions> {
         if !membership.in_ensemble {
@@ -194,11 +197,15 @@ impl Values {
         let local_sessions = self.local_sessions();
         let read_only = self.read_only(local_sessions);
         let sasl = self.peer_sasl(jaas);
+        let tls = self.peer_tls();
         let (view, me) = (membership.view?, membership.me?);
         Some(EnsembleOptions {
             me,
             role: role_of(&view, me),
-            view: view.with_client(me, peer_form(listen)),
+            view: match listen {
+                Some(listen) => view.with_client(me, peer_form(listen)),
+                None => view,
+            },
             reconfig_enabled: self.bool(&tree::RECONFIG_ENABLED),
             last_seen: membership.last_seen,
             file: match &self.file {
@@ -223,6 +230,7 @@ impl Values {
             local_sessions,
             read_only,
             sasl,
+            tls,
         })
     }
 

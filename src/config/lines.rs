@@ -199,7 +199,8 @@ impl Line {
         match error {
             ViewError::Line { error, .. } => match error {
                 LineError::Form(_) if names_tls() => {
-                    "TLS is not supported by this version".to_owned()
+                    "a port for TLS is not part of such a line in 3.9; expected secureClientPort in zoo.cfg"
+                        .to_owned()
                 }
                 LineError::Form(_) => SERVER_LINE.to_owned(),
                 other => other.to_string(),

@@ -31,6 +31,7 @@ mod properties;
 mod raw;
 mod report;
 mod sasl;
+mod tls;
 mod value;
 mod values;
 
@@ -52,10 +53,14 @@ pub use options::{
     AuthOptions, ClientListen, Config, ConnectionThrottle, ContainerOptions, DigestAlgorithm,
     DigestOptions, LargeRequests, ListenAddress, ListenHost, PurgeOptions, RequestThrottle,
     SaslListOptions, Secret, SessionOptions, SessionWeights, SnapshotCompression, StorageOptions,
-    ThrottleOptions, TreeOptions, Whitelist, WireLimits,
+    ThrottleOptions, TreeOptions, Whitelist, WireLimits, X509Options,
 };
 pub use report::{ConfigError, Origin, Rejection, Warning};
 pub use sasl::PeerSaslOptions;
+pub use tls::{
+    ClientAuth, ClientTlsOptions, PeerTlsOptions, StoreOptions, StorePassword, StoreType,
+    TlsOptions, TlsVersions, TlsWith,
+};
 
 use raw::RawConfig;
 use report::Remark;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::admin::{AdminOptions, AsWritten};
-use super::ensemble::EnsembleOptions;
+use super::{ensemble::EnsembleOptions, tls::ClientTlsOptions};
 use crate::auth::SaslLogin;
 
 /// The whole configuration of a server.
@@ -21,8 +21,10 @@ use crate::auth::SaslLogin;
 pub struct Config {
     /// The ensemble it is one of; `None` for a standalone server.
     pub ensemble: Option<EnsembleOptions>,
-    /// The client port.
+    /// The client ports.
     pub listen: ClientListen,
+    /// TLS for clients; `None` when no port has it.
+    pub client_tls: Option<ClientTlsOptions>,
     /// Sizes on the client's wire.
     pub wire: WireLimits,
     /// Session timeouts.
@@ -45,11 +47,13 @@ pub struct Config {
     pub as_written: AsWritten,
 }
 
-/// The client port.
+/// The client ports, of which there is at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientListen {
-    /// Where to listen.
-    pub address: ListenAddress,
+    /// Where to listen; `None` when clients connect with TLS alone.
+    pub address: Option<ListenAddress>,
+    /// Where to listen for clients with TLS.
+    pub secure_address: Option<ListenAddress>,
     /// `clientPortListenBacklog`; `None` leaves it to the system.
     pub backlog: Option<u32>,
     /// `clientTcpKeepAlive`: probe idle connections.
@@ -231,6 +235,8 @@ pub struct AuthOptions {
     pub skip_acl: bool,
     /// The digest scheme; `None` when it is switched off.
     pub digest: Option<DigestOptions>,
+    /// The x509 scheme; `None` unless a client port has TLS or its provider is named.
+    pub x509: Option<X509Options>,
     /// The ensemble scheme; `None` unless its provider is named.
     pub ensemble: Option<EnsembleAuthOptions>,
     /// The scheme of Apache's `KeyAuthenticationProvider`, if that is named.
@@ -252,6 +258,14 @@ pub struct DigestOptions {
     /// `DigestAuthenticationProvider.superDigest`: the id, `name:hash`, that passes every access
     /// list.
     pub super_digest: Option<Secret>,
+}
+
+/// The x509 scheme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct X509Options {
+    /// `X509AuthenticationProvider.superUser`: the name in a certificate that passes every access
+    /// list.
+    pub super_user: Option<String>,
 }
 
 /// The ensemble scheme.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Files,
     jaas::{self, Section},
-    keys::{Key, ensemble, security},
+    keys::{Key, ensemble, security, tls},
     report::{ConfigError, Origin, Remark, shown},
     values::Values,
 };
@@ -118,7 +118,7 @@ impl Values {
                 let text = "expected the options username and password";
                 self.jaas_error(&jaas.path, line, text);
             }
-            if self.bool(&security::FIPS_MODE) {
+            if self.bool(&tls::FIPS_MODE) {
                 let text = "expected fips-mode=false beside it: DIGEST-MD5, which the JAAS file asks \
                     for, is refused in FIPS mode";
                 self.error(&ensemble::SASL_LEARNER_REQUIRED, text.to_owned());

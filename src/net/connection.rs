@@ -10,6 +10,7 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -17,6 +18,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use crate::base::limits;
 use crate::net::batch::Batch;
@@ -24,6 +26,7 @@ use crate::net::dialogue::Dialogue;
 use crate::net::links::Link;
 use crate::net::outbox::SLOW_READER;
 use crate::net::server::Server;
+use crate::net::tls::Preceded;
 use crate::peer::Input;
 
 /// Why a connection ends.
@@ -42,15 +45,95 @@ pub(super) enum Ending {
     Malformed(&'static str),
 }
 
-/// Serves one client until its connection ends.
-pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, link: Arc<Link>) {
+/// A connection of which nothing is known but that it is there. It is hung up with this.
+pub(super) struct Newcomer(Option<(Arc<Server>, Arc<Link>)>);
+
+impl Newcomer {
+    pub(super) fn new(server: Arc<Server>, link: Arc<Link>) -> Self {
+        Self(Some((server, link)))
+    }
+
+    fn parts(&self) -> &(Arc<Server>, Arc<Link>) {
+        self.0.as_ref().expect("they are taken with self")
+    }
+
+    pub(super) fn server(&self) -> &Arc<Server> {
+        &self.parts().0
+    }
+
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.parts().1.peer
+    }
+
+    /// Comes when the connection is to be closed.
+    pub(super) async fn is_closed(&self) {
+        let outbox = &self.parts().1.outbox;
+        poll_fn(|cx| {
+            outbox.register(cx.waker());
+            match outbox.closes_at_once() {
+                Some(_) => Poll::Ready(()),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    fn into_parts(mut self) -> (Arc<Server>, Arc<Link>) {
+        self.0.take().expect("they are taken once")
+    }
+}
+
+impl Drop for Newcomer {
+    fn drop(&mut self) {
+        if let Some((server, link)) = self.0.take() {
+            Dialogue::new(&server, link, None).hang_up(&server);
+        }
+    }
+}
+
+/// What a client is connected by. Each kind has a task of its own made of the same text, so that plain
+/// text does not pay for TLS.
+pub(super) trait ClientStream: AsyncRead + AsyncWrite + Unpin {
+    /// The socket underneath.
+    fn socket(&self) -> &TcpStream;
+
+    /// What it has to say before the stream ends, as far as the socket takes it.
+    fn farewell(&mut self);
+}
+
+impl ClientStream for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+
+    fn farewell(&mut self) {}
+}
+
+impl ClientStream for TlsStream<Preceded> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0.tcp()
+    }
+
+    fn farewell(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let (_, session) = self.get_mut();
+        session.send_close_notify();
+        // A socket that takes no more has no use for it either.
+        let _ = Pin::new(self).poll_flush(&mut cx);
+    }
+}
+
+/// Serves one client until its connection ends. `name` is that in its certificate.
+pub(super) async fn serve<S: ClientStream>(newcomer: Newcomer, stream: S, name: Option<String>) {
+    let (server, link) = newcomer.into_parts();
+    let dialogue = Dialogue::new(&server, link, name);
     let mut connection = Connection {
         server,
         stream,
         input: BytesMut::new(),
         unsent: BytesMut::new(),
         waker: None,
-        dialogue: Dialogue::new(link),
+        dialogue,
     };
     tracing::debug!(peer = %connection.dialogue.link().peer, "accepted");
     let ending =
@@ -61,9 +144,9 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, link: Arc<Link
     }
 }
 
-struct Connection {
+struct Connection<S: ClientStream> {
     server: Arc<Server>,
-    stream: TcpStream,
+    stream: S,
     /// Bytes received and not worked off.
     input: BytesMut,
     /// Replies the socket has not taken.
@@ -74,7 +157,7 @@ struct Connection {
 }
 
 /// However the task ends, also by a panic or with the runtime: nothing of the connection stays.
-impl Drop for Connection {
+impl<S: ClientStream> Drop for Connection<S> {
     fn drop(&mut self) {
         self.dialogue.hang_up(&self.server);
     }
@@ -103,7 +186,7 @@ impl Scratch {
     }
 }
 
-impl Connection {
+impl<S: ClientStream> Connection<S> {
     fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Ending> {
         let server = &self.server.clone();
         scratch.clear();
@@ -234,17 +317,22 @@ impl Connection {
         if self.unsent.capacity() > 0 {
             self.unsent = BytesMut::new();
         }
-        Poll::Ready(Ok(()))
+        // A TLS session may have what the socket did not take; plain text never has.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Ends the stream towards the client and takes in what it has sent: unread bytes would turn
     /// the end into a reset, which may overtake the last reply.
-    fn part(&self) {
+    fn part(&mut self) {
+        self.stream.farewell();
+        let socket = self.stream.socket();
         // A socket that is broken already needs no farewell.
-        let _ = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write);
-        SCRATCH.with_borrow_mut(|scratch| {
-            while matches!(self.stream.try_read(&mut scratch.input), Ok(1..)) {}
-        });
+        let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+        SCRATCH.with_borrow_mut(
+            |scratch| {
+                while matches!(socket.try_read(&mut scratch.input), Ok(1..)) {}
+            },
+        );
     }
 
     fn log(&self, ending: &Ending) {

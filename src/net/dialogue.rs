@@ -44,6 +44,8 @@ pub(super) struct Dialogue {
     order: ConnectionOrder<Kept>,
     ids: AuthIds,
     sasl: ServerExchange,
+    /// The name in the client's certificate, if the TLS handshake gave one.
+    certified: Option<String>,
     /// The connection is to be closed once the replies so far are flushed.
     ending: Option<Ending>,
     /// What the writer had for the client may be lost, so nothing may follow it: a reply would
@@ -72,15 +74,32 @@ struct Kept {
 }
 
 impl Dialogue {
-    pub(super) fn new(link: Arc<Link>) -> Self {
-        let ids = Policy::initial(link.peer.ip());
+    /// `certified` is the name in the client's certificate.
+    pub(super) fn new(server: &Server, link: Arc<Link>, certified: Option<String>) -> Self {
+        let mut ids = Policy::initial(link.peer.ip());
+        let with_name = certified
+            .as_deref()
+            .map(|name| server.policy.certify(&ids, name));
+        let mut ending = None;
+        match with_name {
+            None => {}
+            Some(Ok(with_name)) => {
+                ids = with_name;
+                link.outbox.set_ids(ids.clone());
+            }
+            Some(Err(_)) => {
+                server.stats.events.authentications_failed.add_one();
+                ending = Some(Ending::Closed("the client's certificate is refused"));
+            }
+        }
         Self {
             link,
             phase: Phase::New,
             order: ConnectionOrder::default(),
             ids,
             sasl: ServerExchange::default(),
-            ending: None,
+            certified,
+            ending,
             is_cut: false,
             large_share: 0,
             known_to_writer: false,
@@ -483,7 +502,15 @@ impl Dialogue {
             None
         };
         let (policy, peer) = (&batch.server.policy, self.link.peer.ip());
-        match policy.authenticate(&self.ids, scheme, packet.auth, peer, key_node) {
+        let shown = match scheme {
+            // Its token says nothing: the certificate does.
+            "x509" => match &self.certified {
+                Some(name) => policy.certify(&self.ids, name),
+                None => Err(AuthRefused::SchemeNotAvailable),
+            },
+            _ => policy.authenticate(&self.ids, scheme, packet.auth, peer, key_node),
+        };
+        match shown {
             Ok(ids) => {
                 self.ids = ids.clone();
                 self.link.outbox.set_ids(ids);

@@ -1,4 +1,5 @@
-//! The client port: binding it, accepting connections within the limits, closing idle ones.
+//! The client ports: binding them, accepting connections within the limits, telling TLS from plain
+//! text and its handshakes, closing idle connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,21 +9,36 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::config::{ClientListen, ListenAddress};
-use crate::net::connection;
+use crate::net::connection::{self, Newcomer};
+use crate::net::handshake::Handshake;
 use crate::net::links::{Link, Refusal};
 use crate::net::server::Server;
 use crate::net::sockets::set_options;
 
 /// A bound client port.
 #[derive(Debug)]
-pub struct Listener(TcpListener);
+pub struct Listener {
+    socket: TcpListener,
+    /// Only connections with TLS are taken.
+    is_secure: bool,
+}
 
-/// Binds the client port; the first address that can be bound is taken. Runs inside the runtime.
-pub fn bind(options: &ClientListen) -> io::Result<Listener> {
+/// Binds a client port; the first address that can be bound is taken. Runs inside the runtime.
+/// `is_secure`: for clients with TLS alone.
+pub fn bind(
+    address: &ListenAddress,
+    options: &ClientListen,
+    is_secure: bool,
+) -> io::Result<Listener> {
+    let socket = bind_any(address, options)?;
+    Ok(Listener { socket, is_secure })
+}
+
+fn bind_any(address: &ListenAddress, options: &ClientListen) -> io::Result<TcpListener> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in options.address.candidates()? {
+    for address in address.candidates()? {
         match bind_to(address, options.backlog.unwrap_or(BACKLOG_DEFAULT)) {
-            Ok(listener) => return Ok(Listener(listener)),
+            Ok(listener) => return Ok(listener),
             Err(error) => failure = error,
         }
     }
@@ -42,13 +58,32 @@ pub(super) fn bind_to(address: SocketAddr, backlog: u32) -> io::Result<TcpListen
 
 impl Listener {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.socket.local_addr()
     }
 
-    /// Accepts connections for as long as the future lives, where the server says.
+    /// Accepts connections for as long as the future lives; those without TLS where the server says.
     pub async fn run(self, server: Arc<Server>) {
-        tokio::join!(accept(self.0, server.clone()), sweep(server));
+        if self.is_secure {
+            accept_secure(self.socket, server).await;
+        } else {
+            accept(self.socket, server).await;
+        }
     }
+}
+
+async fn accept_secure(listener: TcpListener, server: Arc<Server>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => open(&server, stream, peer, true),
+            Err(error) => refused(&error).await,
+        }
+    }
+}
+
+/// Out of descriptors, most likely: what closes meanwhile makes room.
+async fn refused(error: &io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
 async fn accept(mut listener: TcpListener, server: Arc<Server>) {
@@ -56,12 +91,8 @@ async fn accept(mut listener: TcpListener, server: Arc<Server>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => open(&server, stream, peer),
-                // Out of descriptors, most likely: what closes meanwhile makes room.
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+                Ok((stream, peer)) => open(&server, stream, peer, false),
+                Err(error) => refused(&error).await,
             },
             Ok(()) = moves.changed() => {
                 let address = moves.borrow_and_update().clone();
@@ -75,25 +106,21 @@ async fn accept(mut listener: TcpListener, server: Arc<Server>) {
 
 /// The port at another address; the old one where that cannot be bound. Connections stay.
 async fn moved(old: TcpListener, to: ListenAddress, options: &ClientListen) -> TcpListener {
-    let options = ClientListen {
-        address: to,
-        ..options.clone()
-    };
     let place = old.local_addr();
     let mut old = Some(old);
     loop {
-        match bind(&options) {
-            Ok(Listener(new)) => {
-                tracing::info!(address = ?options.address, "clients are served at another address");
+        match bind_any(&to, options) {
+            Ok(new) => {
+                tracing::info!(address = ?to, "clients are served at another address");
                 return new;
             }
             // It may be the old one that is in the way: the same port of other addresses.
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_at(&place, &options) => {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_at(&place, &to) => {
                 drop(old.take());
-                if let Ok(Listener(new)) = bind(&options) {
+                if let Ok(new) = bind_any(&to, options) {
                     return new;
                 }
-                tracing::error!(address = ?options.address, %error, "cannot move the client port");
+                tracing::error!(address = ?to, %error, "cannot move the client port");
                 if let Ok(place) = &place
                     && let Ok(back) = bind_to(*place, options.backlog.unwrap_or(BACKLOG_DEFAULT))
                 {
@@ -103,7 +130,7 @@ async fn moved(old: TcpListener, to: ListenAddress, options: &ClientListen) -> T
                 tokio::time::sleep(BIND_PAUSE).await;
             }
             Err(error) => {
-                tracing::error!(address = ?options.address, %error, "cannot move the client port");
+                tracing::error!(address = ?to, %error, "cannot move the client port");
                 match old.take() {
                     Some(old) => return old,
                     None => tokio::time::sleep(BIND_PAUSE).await,
@@ -113,11 +140,11 @@ async fn moved(old: TcpListener, to: ListenAddress, options: &ClientListen) -> T
     }
 }
 
-fn is_at(place: &io::Result<SocketAddr>, options: &ClientListen) -> bool {
-    matches!(place, Ok(place) if place.port() == options.address.port)
+fn is_at(place: &io::Result<SocketAddr>, to: &ListenAddress) -> bool {
+    matches!(place, Ok(place) if place.port() == to.port)
 }
 
-fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
+fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, is_secure: bool) {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let now = server.clock.now();
     let options = &server.options;
@@ -137,7 +164,17 @@ fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
             if let Err(error) = set_options(&stream, options.listen.keep_alive) {
                 tracing::debug!(%peer, %error, "cannot set socket options");
             }
-            tokio::spawn(connection::serve(server.clone(), stream, link));
+            let newcomer = Newcomer::new(server.clone(), link);
+            match &server.options.tls {
+                Some(tls) if is_secure || tls.is_unified => {
+                    if let Some(handshake) = Handshake::begin(newcomer, tls, is_secure) {
+                        tokio::spawn(handshake.run(stream));
+                    }
+                }
+                _ => {
+                    tokio::spawn(connection::serve(newcomer, stream, None));
+                }
+            }
         }
         Err(Refusal::Address(max)) => {
             server.stats.events.connections_rejected.add_one();
@@ -153,8 +190,9 @@ fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// Closes idle connections, at whole multiples of the limit before a session.
-async fn sweep(server: Arc<Server>) {
+/// Closes idle connections for as long as the future lives, at whole multiples of the limit before a
+/// session.
+pub async fn sweep(server: Arc<Server>) {
     let interval_ms = server.options.listen.sessionless_timeout_ms.max(1);
     loop {
         let now = server.clock.now().monotonic;

@@ -20,6 +20,7 @@ mod connection;
 mod dialogue;
 mod election_port;
 pub mod frames;
+mod handshake;
 mod links;
 mod listen;
 mod nonce;
@@ -33,11 +34,13 @@ mod submission;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod tls;
 mod waiting_room;
 
 pub use election_port::{ElectionPort, ElectionPortFailure, ElectionPortOptions};
+pub use handshake::ClientTls;
 pub use links::ConnReport;
-pub use listen::{Listener, bind};
+pub use listen::{Listener, bind, sweep};
 pub use quorum_port::{
     LinkFigures, LinkReports, LogRange, LogRanges, QuorumPort, QuorumPortOptions, QuorumPortParts,
     SnapshotReceiver,
@@ -46,3 +49,4 @@ pub use server::{Clock, NetOptions, Server, Woken, Words};
 pub use sockets::{Resolver, SystemResolver};
 pub use stats::{ConnFigures, EventFigures, LatencySpread, ServerFigures};
 pub use submission::{Submissions, brings_state};
+pub use tls::{PeerSecurity, StoreError, Tls, TlsError};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
@@ -16,6 +16,7 @@ use jute::proto::{ReplyHeader, WatcherEvent};
 use crate::auth::{PermitMemo, Policy};
 use crate::base::{AclList, ConnId, Now, SessionId, Xid, Zxid, perms};
 use crate::config::{ClientListen, ListenAddress, ThrottleOptions, WireLimits};
+use crate::net::handshake::ClientTls;
 use crate::net::links::{ConnReport, Link, Links};
 use crate::net::outbox::Closing;
 use crate::net::stats::{ServerFigures, ServerStats};
@@ -56,6 +57,8 @@ pub struct NetOptions {
     pub listen: ClientListen,
     pub wire: WireLimits,
     pub throttle: ThrottleOptions,
+    /// `None` when no client port has TLS.
+    pub tls: Option<ClientTls>,
     /// Where the random refusals of the session throttle start.
     pub seed: u64,
 }
@@ -74,6 +77,8 @@ pub struct Server {
     pub(super) stats: ServerStats,
     pub(super) session_throttle: Option<SessionThrottle>,
     pub(super) large_requests: LargeRequestBudget,
+    /// TLS handshakes of clients that are under way.
+    pub(super) handshakes: AtomicU32,
     /// Where the client port moves to.
     pub(super) client_port: watch::Sender<Option<ListenAddress>>,
     /// Cleared when the server stops: nothing is taken from sockets then.
@@ -114,6 +119,7 @@ impl Server {
                 .map(|connections| SessionThrottle::new(connections, now, options.seed)),
             large_requests: LargeRequestBudget::new(throttle.large_requests),
             options,
+            handshakes: AtomicU32::new(0),
             client_port: watch::channel(None).0,
             running: AtomicBool::new(true),
             mode: RwLock::new(None),
@@ -123,7 +129,7 @@ impl Server {
     /// Moves the client port; connections stay. Nothing happens if it is there already.
     pub fn move_client_port(&self, to: ListenAddress) {
         self.client_port.send_if_modified(|place| {
-            let is_other = place.as_ref().unwrap_or(&self.options.listen.address) != &to;
+            let is_other = place.as_ref().or(self.options.listen.address.as_ref()) != Some(&to);
             if is_other {
                 *place = Some(to);
             }
@@ -229,6 +235,11 @@ impl Server {
 
     pub fn connection_count(&self) -> usize {
         self.links.len()
+    }
+
+    /// TLS handshakes of clients that are under way.
+    pub fn handshake_count(&self) -> u32 {
+        self.handshakes.load(Ordering::Relaxed)
     }
 
     pub fn figures(&self) -> ServerFigures {

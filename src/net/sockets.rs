@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::config::ListenAddress;
 use crate::net::listen::bind_to;
+use crate::net::tls::{PeerSecurity, PeerStream};
 use crate::quorum::{Address, Host};
 
 /// Looks names up. Called at each dial, on a thread that may wait.
@@ -27,21 +28,23 @@ impl Resolver for SystemResolver {
 }
 
 /// Connects to any of `addresses`: all are tried at once, the first success is kept. Whoever calls
-/// this sets the time limit. The failure is that of the last attempt that failed.
+/// this sets the time limit. The failure is that of the last attempt that failed. With TLS an attempt
+/// ends with the handshake.
 pub(super) async fn connect(
     resolver: &Arc<dyn Resolver>,
     addresses: Vec<Address>,
     keep_alive: bool,
-) -> io::Result<TcpStream> {
+    security: &PeerSecurity,
+) -> io::Result<PeerStream> {
     let mut attempts = JoinSet::new();
     for address in addresses.into_iter().take(ADDRESSES_MAX) {
-        attempts.spawn(connect_one(resolver.clone(), address));
+        attempts.spawn(connect_one(resolver.clone(), address, security.clone()));
     }
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "no address is known");
     while let Some(attempt) = attempts.join_next().await {
         match attempt.map_err(io::Error::other).flatten() {
             Ok(stream) => {
-                set_options(&stream, keep_alive)?;
+                set_options(stream.tcp(), keep_alive)?;
                 return Ok(stream);
             }
             Err(error) => failure = error,
@@ -51,11 +54,16 @@ pub(super) async fn connect(
 }
 
 /// The addresses of one name are tried one after the other, as the resolver orders them.
-async fn connect_one(resolver: Arc<dyn Resolver>, address: Address) -> io::Result<TcpStream> {
+async fn connect_one(
+    resolver: Arc<dyn Resolver>,
+    address: Address,
+    security: PeerSecurity,
+) -> io::Result<PeerStream> {
     let port = address.port;
-    let candidates = match address.host {
-        Host::Ip(ip) => vec![SocketAddr::new(ip, port)],
+    let candidates = match &address.host {
+        Host::Ip(ip) => vec![SocketAddr::new(*ip, port)],
         Host::Name(name) => {
+            let name = name.clone();
             let look_up = move || resolver.resolve(&name, port);
             tokio::task::spawn_blocking(look_up).await??
         }
@@ -67,7 +75,10 @@ async fn connect_one(resolver: Arc<dyn Resolver>, address: Address) -> io::Resul
             Ok(stream) if stream.local_addr()? == candidate => {
                 failure = io::ErrorKind::ConnectionRefused.into();
             }
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => match security.connect(stream, &address.host).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = error.into(),
+            },
             Err(error) => failure = error,
         }
     }

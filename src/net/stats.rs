@@ -212,6 +212,12 @@ events! {
     large_requests_rejected,
     /// Requests answered `ThrottledOp`.
     requests_throttled,
+    /// TLS handshakes of clients that failed, or took too long.
+    handshakes_failed,
+    /// Connections closed as there were too many handshakes.
+    handshakes_exceeded,
+    /// Failed handshakes, and client certificates that were refused.
+    authentications_failed,
 }
 
 /// A counter.

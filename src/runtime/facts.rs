@@ -191,7 +191,7 @@ impl Facts {
                 ensemble.election_ports = parts.iter().map(|part| part.election_port).collect();
                 ensemble.quorum_ports = parts.iter().map(|part| part.quorum_port).collect();
                 if let Some(client) = options::client_address(own) {
-                    conf.client_port = client.port;
+                    conf.client_port = Some(client.port);
                 }
             }
         }
@@ -287,6 +287,8 @@ impl Facts {
             local_sessions,
             open_files,
             open_files_max,
+            tls_handshakes: server.handshake_count(),
+            authentications_failed: events.authentications_failed,
             connection_drop_chance: server.connection_drop_chance(),
             counters: vec![
                 ("connection_request_count", events.sessions_requested),
@@ -298,6 +300,8 @@ impl Facts {
                     events.sessionless_expired,
                 ),
                 ("stale_sessions_expired", counters.sessions_expired),
+                ("unsuccessful_handshake", events.handshakes_failed),
+                ("tls_handshake_exceeded", events.handshakes_exceeded),
                 ("large_requests_rejected", events.large_requests_rejected),
                 ("throttled_ops", events.requests_throttled),
                 ("bytes_received_count", clients.received_bytes),
@@ -359,7 +363,12 @@ impl Facts {
 fn conf_facts(config: &Config, dirs: &DataDirs) -> ConfFacts {
     let ensemble = config.ensemble.as_ref();
     ConfFacts {
-        client_port: config.listen.address.port,
+        client_port: config.listen.address.as_ref().map(|address| address.port),
+        secure_client_port: config
+            .listen
+            .secure_address
+            .as_ref()
+            .map(|address| address.port),
         snapshot_dir: dirs.snapshots.clone(),
         snapshot_dir_bytes: 0,
         log_dir: dirs.logs.clone(),

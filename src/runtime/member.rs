@@ -68,7 +68,9 @@ pub(super) fn start(
         resolver: resolver.clone(),
         snapshots: Arc::new(storage.clone()),
         logs: Arc::new(storage.clone()),
+        security: common.security.clone(),
     };
+    tokio.spawn(common.security.clone().watch());
     let quorum_options = options::quorum_port(config, ensemble);
     let quorum = QuorumPort::new(tokio.clone(), parts, quorum_options);
     common.facts.tell_of_links(quorum.reports());

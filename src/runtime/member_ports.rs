@@ -12,7 +12,9 @@ use tokio::runtime::Handle;
 
 use crate::base::ServerId;
 use crate::config::EnsembleOptions;
-use crate::net::{ElectionPort, ElectionPortOptions, QuorumPort, Server, SystemResolver};
+use crate::net::{
+    ElectionPort, ElectionPortOptions, PeerSecurity, QuorumPort, Server, SystemResolver,
+};
 use crate::quorum::Membership;
 use crate::runtime::reports::Reports;
 use crate::runtime::{Common, Failure, options};
@@ -22,6 +24,7 @@ pub(super) struct MemberPorts {
     tokio: Handle,
     server: Arc<Server>,
     resolver: Arc<SystemResolver>,
+    security: PeerSecurity,
     reports: Arc<Reports>,
     ensemble: EnsembleOptions,
     election: ElectionPort,
@@ -42,10 +45,17 @@ impl MemberPorts {
         let election_options = options::election_port(ensemble);
         let (server, reports) = (common.server.clone(), common.reports.clone());
         Self {
-            election: open(tokio, &server, &resolver, &reports, &election_options),
+            election: open(
+                tokio,
+                &server,
+                (&resolver, &common.security),
+                &reports,
+                &election_options,
+            ),
             tokio: tokio.clone(),
             server,
             resolver,
+            security: common.security.clone(),
             reports,
             ensemble: ensemble.clone(),
             election_options,
@@ -89,7 +99,7 @@ impl MemberPorts {
             self.election = open(
                 &self.tokio,
                 &self.server,
-                &self.resolver,
+                (&self.resolver, &self.security),
                 &self.reports,
                 &self.election_options,
             );
@@ -103,7 +113,7 @@ impl MemberPorts {
 fn open(
     tokio: &Handle,
     server: &Arc<Server>,
-    resolver: &Arc<SystemResolver>,
+    (resolver, security): (&Arc<SystemResolver>, &PeerSecurity),
     reports: &Arc<Reports>,
     options: &ElectionPortOptions,
 ) -> ElectionPort {
@@ -112,7 +122,7 @@ fn open(
         tokio,
         server.clone(),
         options.clone(),
-        resolver.clone(),
+        (resolver.clone(), security.clone()),
         move |failure| reports.fail(Failure::ElectionPort(failure)),
     )
 }

@@ -53,7 +53,7 @@ use tokio::sync::mpsc;
 use crate::admin::RateLimiter;
 use crate::base::{Now, Zxid};
 use crate::config::{Config, ListenAddress, ListenHost, PurgeOptions};
-use crate::net::{self, Clock, ElectionPortFailure, Server};
+use crate::net::{self, Clock, ElectionPortFailure, PeerSecurity, Server, TlsError};
 use crate::peer::Peer;
 use crate::runtime::admin::Admin;
 use crate::runtime::clock::SystemClock;
@@ -80,6 +80,8 @@ pub enum Failure {
     Recovery(#[from] RecoverError),
     #[error("there is no data, no file `initialize`, and zookeeper.db.autocreate is false")]
     NoData,
+    #[error("{0}")]
+    Tls(#[from] TlsError),
     #[error("cannot listen for clients at {at}")]
     Listen { at: String, source: io::Error },
     #[error("problem starting AdminServer at {at} and command URL {url}")]
@@ -110,7 +112,7 @@ impl Failure {
     /// The process's exit code, as `ExitCode` has it for the same reason.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Configuration(_) => 2,
+            Self::Configuration(_) | Self::Tls(_) => 2,
             Self::Admin { .. } => 4,
             Self::Recovery(error) => error.exit_code(),
             Self::Snapshot(_) => SnapshotWriteError::EXIT_CODE,
@@ -156,7 +158,8 @@ pub struct Running {
     tokio: Runtime,
     server: Arc<Server>,
     threads: Threads,
-    client_address: SocketAddr,
+    client_address: Option<SocketAddr>,
+    secure_address: Option<SocketAddr>,
     admin_address: Option<SocketAddr>,
     failures: mpsc::Receiver<Failure>,
 }
@@ -172,11 +175,8 @@ impl Running {
         let trace_mask = Arc::new(TraceMask::default());
         let admin = Admin::open(config, &tokio, &trace_mask)?;
         let (common, failures) = Common::build(disk.clone(), config, trace_mask)?;
-        let listener = listen(&tokio, config)?;
-        let client_address = listener.local_addr().map_err(|source| Failure::Listen {
-            at: "the client port".to_owned(),
-            source,
-        })?;
+        let ports = listen(&tokio, config)?;
+        let (client_address, secure_address) = (address_of(&ports.0)?, address_of(&ports.1)?);
         let (server, clock, reports) = (
             common.server.clone(),
             common.clock.clone(),
@@ -192,18 +192,27 @@ impl Running {
             None => standalone::start(common, config)?,
             Some(ensemble) => member::start(common, config, ensemble, tokio.handle())?,
         };
-        watch_over(&tokio, "listener", &reports, listener.run(server.clone()));
+        for listener in [ports.0, ports.1].into_iter().flatten() {
+            watch_over(&tokio, "listener", &reports, listener.run(server.clone()));
+        }
+        watch_over(&tokio, "listener", &reports, net::sweep(server.clone()));
+        if let Some(tls) = &server.options().tls {
+            tokio.spawn(tls.tls.clone().watch());
+        }
         if let Some(purging) = config.storage.purge {
             let dirs = options::dirs(config);
             tokio.spawn(purge_at_intervals(disk, dirs, old_files, purging));
         }
         let took_ms = clock.monotonic().since(started);
-        tracing::info!("binding to port {client_address}; ready {took_ms} ms after the start");
+        for address in [client_address, secure_address].into_iter().flatten() {
+            tracing::info!("binding to port {address}; ready {took_ms} ms after the start");
+        }
         Ok(Self {
             tokio,
             server,
             threads,
             client_address,
+            secure_address,
             admin_address,
             failures,
         })
@@ -214,9 +223,15 @@ impl Running {
         self.admin_address
     }
 
-    /// Where clients are served.
+    /// Where clients are served: with TLS only if that is the only port there is.
     pub fn client_address(&self) -> SocketAddr {
-        self.client_address
+        let address = self.client_address.or(self.secure_address);
+        address.expect("a configuration has a port for clients")
+    }
+
+    /// Where clients are served with TLS alone.
+    pub fn secure_client_address(&self) -> Option<SocketAddr> {
+        self.secure_address
     }
 
     /// Waits for a signal to stop, or the reason why the server cannot go on.
@@ -286,6 +301,8 @@ struct Common {
     server: Arc<Server>,
     peer: Arc<Mutex<Peer>>,
     reports: Arc<Reports>,
+    /// What connections to other servers are made with.
+    security: PeerSecurity,
     /// Where what is random starts.
     seed: u64,
     recovered: Brought,
@@ -316,8 +333,10 @@ impl Common {
         log_settings(config);
         let clock = Arc::new(SystemClock::start());
         let started = clock.now();
-        let policy = Arc::new(options::policy(config)?);
         let seed = started.monotonic.0 ^ (u64::from(std::process::id()) << 32);
+        let net_options = options::net(config, seed)?;
+        let security = options::peer_security(config)?;
+        let policy = Arc::new(options::policy(config)?);
         let mut recovered = bring_back(&*disk, config, &clock)?;
         let last_zxid = recovered.database.last_zxid();
         let ephemerals = recovered.database.tree.ephemerals_count();
@@ -350,7 +369,6 @@ impl Common {
         let facts = Arc::new(Facts::new(config, &clock, &disk, &peer, &reports));
         let whitelist = config.four_letter.clone();
         let words = Arc::new(FourLetterWords::new(whitelist, facts.clone(), trace_mask));
-        let net_options = options::net(config, seed);
         let server = Server::new(database, policy, net_options, clock.clone(), words);
         let common = Self {
             clock,
@@ -359,6 +377,7 @@ impl Common {
             server: Arc::new(server),
             peer,
             reports,
+            security,
             seed,
             recovered: Brought {
                 last_zxid,
@@ -495,10 +514,31 @@ fn runtime() -> Result<Runtime, Failure> {
         .map_err(Failure::Thread)
 }
 
-fn listen(tokio: &Runtime, config: &Config) -> Result<net::Listener, Failure> {
+type ClientPorts = (Option<net::Listener>, Option<net::Listener>);
+
+/// Binds the port for clients without TLS and the one for those with it, as far as there are any.
+fn listen(tokio: &Runtime, config: &Config) -> Result<ClientPorts, Failure> {
     let _inside = tokio.enter();
-    net::bind(&config.listen).map_err(|source| Failure::Listen {
-        at: name_of(&config.listen.address),
+    let bind = |address: &Option<ListenAddress>, is_secure| {
+        let Some(address) = address else {
+            return Ok(None);
+        };
+        let bound = net::bind(address, &config.listen, is_secure);
+        bound.map(Some).map_err(|source| Failure::Listen {
+            at: name_of(address),
+            source,
+        })
+    };
+    Ok((
+        bind(&config.listen.address, false)?,
+        bind(&config.listen.secure_address, true)?,
+    ))
+}
+
+fn address_of(listener: &Option<net::Listener>) -> Result<Option<SocketAddr>, Failure> {
+    let address = listener.as_ref().map(net::Listener::local_addr);
+    address.transpose().map_err(|source| Failure::Listen {
+        at: "the client port".to_owned(),
         source,
     })
 }

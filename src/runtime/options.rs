@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::auth::{AuthOptions, EnsembleNames, Policy};
+use crate::auth::{AuthOptions, EnsembleNames, Policy, X509Options};
 use crate::base::ServerId;
 use crate::config::{
     Config, DigestAlgorithm, EnsembleOptions, ListenAddress, ListenHost, SnapshotCompression,
     edit_static,
 };
-use crate::net::{ElectionPortOptions, NetOptions, QuorumPortOptions};
+use crate::net::{
+    ClientTls, ElectionPortOptions, NetOptions, PeerSecurity, QuorumPortOptions, Tls,
+};
 use crate::peer::{JanitorOptions, LocalSessions, MemberOptions, PeerOptions};
 use crate::prep::PrepOptions;
 use crate::quorum::{Address, Host, Member, Membership, QuorumView};
@@ -45,6 +47,9 @@ pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
         digest_enabled: auth.digest.is_some(),
         digest_alg,
         super_digest: super_digest.map(|secret| secret.reveal().to_owned()),
+        x509: auth.x509.as_ref().map(|options| X509Options {
+            super_user: options.super_user.clone(),
+        }),
         ensemble: auth.ensemble.as_ref().map(|options| {
             let names = options.names.clone();
             names.map_or(EnsembleNames::Any, EnsembleNames::These)
@@ -62,7 +67,31 @@ pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
     .map_err(|error| Failure::Configuration(error.to_string()))
 }
 
-pub(super) fn net(config: &Config, seed: u64) -> NetOptions {
+/// Reads the stores of the client ports.
+fn client_tls(config: &Config) -> Result<Option<ClientTls>, Failure> {
+    let Some(options) = &config.client_tls else {
+        return Ok(None);
+    };
+    let tls = Tls::load(options.tls.clone()).map_err(Failure::from)?;
+    Ok(Some(ClientTls {
+        tls: Arc::new(tls),
+        is_unified: options.is_unified,
+        handshakes_max: options.handshakes_max,
+        drops_early: options.drops_early,
+    }))
+}
+
+/// Reads the stores of the ports for other servers.
+pub(super) fn peer_security(config: &Config) -> Result<PeerSecurity, Failure> {
+    let ensemble = config.ensemble.as_ref();
+    let Some(options) = ensemble.and_then(|ensemble| ensemble.tls.as_ref()) else {
+        return Ok(PeerSecurity::default());
+    };
+    let tls = Tls::load(options.tls.clone()).map_err(Failure::from)?;
+    Ok(PeerSecurity::new(Arc::new(tls), options))
+}
+
+pub(super) fn net(config: &Config, seed: u64) -> Result<NetOptions, Failure> {
     let mut throttle = config.throttle.clone();
     if let Some(connections) = &mut throttle.connections
         && local_sessions(config).are_on()
@@ -70,12 +99,13 @@ pub(super) fn net(config: &Config, seed: u64) -> NetOptions {
         // That is what new ones are.
         connections.weights.global = connections.weights.local;
     }
-    NetOptions {
+    Ok(NetOptions {
         listen: config.listen.clone(),
         wire: config.wire.clone(),
         throttle,
+        tls: client_tls(config)?,
         seed,
-    }
+    })
 }
 
 fn local_sessions(config: &Config) -> LocalSessions {

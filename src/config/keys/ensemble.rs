@@ -108,12 +108,6 @@ rows! {
     unnamed {
         Key::new("oraclePath", Kind::Text, "", "File that breaks ties between two servers.")
             .quiet(ALONE).refused_in_ensemble("an oracle is not supported by this version");
-        Key::new("sslQuorum", Kind::Strict, "false", "TLS between servers.")
-            .quiet(ALONE).refused_in_ensemble(NO_TLS);
-        Key::new("portUnification", Kind::Strict, "false", "TLS and plain text between servers.")
-            .quiet(ALONE).refused_in_ensemble(NO_TLS);
-        Key::new("sslQuorumReloadCertFiles", Kind::Strict, "false", "Reload certificates of peers.")
-            .quiet(NO_TLS);
         Key::new("quorum.auth.kerberos.servicePrincipal", Kind::Text, "zkquorum/localhost",
             "Kerberos name of peers.").quiet("Kerberos is not supported by this version");
         Key::new("quorum.cnxn.threads.size", decimal(ANY, "threads"), "20",
@@ -147,7 +141,6 @@ rows! {
 
 const TICKS: &str = "ticks";
 const ALONE: &str = "a standalone server has no peers";
-const NO_TLS: &str = "TLS between servers is not supported by this version";
 const NEVER_WAITS: &str = "no thread waits for a socket here";
 const NO_DELAY: &str = "packets between servers are never delayed";
 const OWN_FLOW: &str = "requests take another way here, without these threads and queues";

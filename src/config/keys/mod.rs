@@ -10,6 +10,7 @@ pub(super) mod ensemble;
 pub(super) mod security;
 pub(super) mod storage;
 pub(super) mod telemetry;
+pub(super) mod tls;
 pub(super) mod tree;
 
 use super::value::{Kind, Parsed, Range, Reading};
@@ -191,6 +192,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
         storage::ROWS,
         tree::ROWS,
         security::ROWS,
+        tls::ROWS,
         telemetry::ROWS,
         ensemble::ROWS,
     ]

@@ -1,6 +1,6 @@
-//! Rows of access: access lists, schemes, SASL and TLS.
+//! Rows of access: access lists, schemes and SASL.
 
-use super::{ANY, Key, MS, PORT, int, long, rows};
+use super::{Key, MS, long, rows};
 use crate::config::value::Kind;
 
 rows! {
@@ -19,6 +19,8 @@ rows! {
     ENFORCE_AUTH_SCHEMES = Kind::Text, "enforce.auth.schemes", "";
     /// A further authentication scheme, by the name of its Java class.
     AUTH_PROVIDERS = Kind::Text, "authProvider.*", "";
+    /// The name in the certificate of a client who passes every access list.
+    X509_SUPER_USER = Kind::Text, "X509AuthenticationProvider.superUser", "";
     /// What clients may call this ensemble, separated by commas, if its authProvider is named.
     ENSEMBLE_AUTH_NAME = Kind::Text, "ensembleAuthName", "";
     /// The JAAS file, which says who may log in by SASL.
@@ -41,16 +43,12 @@ rows! {
     REMOVE_HOST = Kind::Loose, "kerberos.removeHostFromPrincipal", "false";
     /// Leave the realm out of the names of SASL users.
     REMOVE_REALM = Kind::Loose, "kerberos.removeRealmFromPrincipal", "false";
-    /// Keep to what FIPS allows: no DIGEST-MD5 where this server logs in to another.
-    FIPS_MODE = Kind::Loose, "fips-mode", "true";
     /// Trust X-Forwarded-For: who asks the AdminServer by the ip scheme stands there.
     TRUSTS_FORWARDED_FOR = Kind::Loose, "IPAuthenticationProvider.usexforwardedfor", "false";
     unnamed {
         Key::new("enableEagerACLCheck", Kind::Loose, "false",
             "Check access lists where a write arrives.")
             .quiet("only a follower can check earlier than the leader");
-        Key::new("X509AuthenticationProvider.superUser", Kind::Text, "",
-            "Certificate name that is super user.").ignored(NO_TLS);
         Key::new("java.security.krb5.conf", Kind::Text, "", "The Kerberos file.").bare()
             .ignored(NO_KERBEROS);
         Key::new("sun.security.jgss.native", Kind::Loose, "false", "The system's Kerberos library.")
@@ -67,24 +65,6 @@ rows! {
         Key::new("security.auth_to_local", Kind::Text, "DEFAULT", "Rules that map Kerberos names.")
             .ignored(NO_KERBEROS);
         Key::new("kinit", Kind::Text, "", "Path of kinit.").ignored(NO_KERBEROS);
-        Key::new("secureClientPort", PORT, "", "Port for clients with TLS.").refused(NO_TLS);
-        Key::new("secureClientPortAddress", Kind::Text, "", "Address secureClientPort is bound to.")
-            .refused(NO_TLS);
-        Key::new("client.portUnification", Kind::Loose, "false",
-            "TLS and plain text on clientPort.").refused(NO_TLS);
-        Key::new("client.certReload", Kind::Loose, "false",
-            "Reload certificates of the client port.").ignored(NO_TLS);
-        Key::new("ssl.*", Kind::Text, "",
-            "TLS of the client port, and of the ensemble under ssl.quorum.").secret()
-            .ignored(NO_TLS);
-        Key::new("netty.server.outstandingHandshake.limit", int(ANY, "handshakes"), "-1",
-            "TLS handshakes at once.").aliases(&["outstandingHandshake.limit"]).ignored(NO_TLS);
-        Key::new("netty.server.earlyDropSecureConnectionHandshakes", Kind::Loose, "false",
-            "Refuse TLS while not serving.").ignored(NO_TLS);
-        Key::new("jdk.tls.rejectClientInitiatedRenegotiation", Kind::Loose, "true",
-            "Refuse renegotiation.").bare().ignored(NO_TLS);
-        Key::new("com.sun.net.ssl.checkRevocation", Kind::Loose, "false",
-            "Look at revocation lists.").bare().ignored(NO_TLS);
     }
 }
 
@@ -108,4 +88,3 @@ const DIGEST_ALGORITHMS: &[&str] = &[
 ];
 
 const NO_KERBEROS: &str = "Kerberos is not supported by this version";
-const NO_TLS: &str = "TLS is not supported by this version";

@@ -52,7 +52,7 @@ fn the_prefixed_property_wins_over_the_bare_one_and_flags_win_over_all() {
     let (config, warnings) = file
         .load(&["--client-port", "9", "--data-dir", "/elsewhere"])
         .unwrap();
-    assert_eq!(config.listen.address.port, 9);
+    assert_eq!(config.listen.address.as_ref().unwrap().port, 9);
     assert_eq!(config.storage.snapshot_dir, PathBuf::from("/elsewhere"));
     assert_eq!(
         warnings,

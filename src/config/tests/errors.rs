@@ -52,7 +52,7 @@ fn a_file_must_say_where_the_data_is_and_where_clients_connect() {
     let (config, _) = nothing
         .load(&["--client-port=0", "--data-dir=./here"])
         .unwrap();
-    assert_eq!(config.listen.address.port, 0);
+    assert_eq!(config.listen.address.as_ref().unwrap().port, 0);
     assert_eq!(config.storage.log_dir, PathBuf::from("./here"));
     assert_eq!(
         ZooCfg::whole("dataDir=/data\nclientPortAddress=127.0.0.1\n").errors(&[]),
@@ -101,27 +101,25 @@ fn relations_between_values() {
 
 #[test]
 fn what_would_leave_the_server_less_safe_than_asked_for_is_refused() {
-    let x509 = "org.apache.zookeeper.server.auth.X509AuthenticationProvider";
-    let file = ZooCfg::with(&format!(
-        "secureClientPort=2281\nclient.portUnification=true\nauthProvider.1={x509}\n\
-         enforce.auth.enabled=true\nenforce.auth.schemes=digest,x509\n"
-    ));
+    let file = ZooCfg::with(
+        "client.portUnification=true\nauthProvider.1=com.acme.Own\n\
+         enforce.auth.enabled=true\nenforce.auth.schemes=digest,acme\n",
+    );
     assert_eq!(
         file.errors(&[]),
         [
-            "zoo.cfg:3: secureClientPort = \"2281\": TLS is not supported by this version".to_owned(),
-            "zoo.cfg:4: client.portUnification = \"true\": TLS is not supported by this version".to_owned(),
-            format!(
-                "zoo.cfg:5: authProvider.1 = \"{x509}\": this authentication scheme is not supported by this version; \
-                 expected org.apache.zookeeper.server.auth.DigestAuthenticationProvider or \
-                 org.apache.zookeeper.server.auth.IPAuthenticationProvider or \
-                 org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider or \
-                 org.apache.zookeeper.server.auth.SASLAuthenticationProvider or \
-                 org.apache.zookeeper.server.auth.KeyAuthenticationProvider"
-            ),
-            "zoo.cfg:7: enforce.auth.schemes = \"digest,x509\": Authentication scheme x509 is not available; \
-             expected digest or ip"
-                .to_owned(),
+            "zoo.cfg:3: client.portUnification = \"true\": Keystore is required for SSL server: \
+             ssl.keyStore.location",
+            "zoo.cfg:4: authProvider.1 = \"com.acme.Own\": this authentication scheme is not \
+             supported by this version; \
+             expected org.apache.zookeeper.server.auth.DigestAuthenticationProvider or \
+             org.apache.zookeeper.server.auth.IPAuthenticationProvider or \
+             org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider or \
+             org.apache.zookeeper.server.auth.SASLAuthenticationProvider or \
+             org.apache.zookeeper.server.auth.X509AuthenticationProvider or \
+             org.apache.zookeeper.server.auth.KeyAuthenticationProvider",
+            "zoo.cfg:6: enforce.auth.schemes = \"digest,acme\": Authentication scheme acme is not \
+             available; expected digest or ip or x509",
         ]
     );
     assert_eq!(
@@ -136,9 +134,88 @@ fn what_would_leave_the_server_less_safe_than_asked_for_is_refused() {
     let nothing = ZooCfg::with(
         "client.portUnification=false\nsslQuorum=true\nssl.quorum.keyStore.password=hush\n",
     );
+    assert_eq!(nothing.warnings(&[]), Vec::<String>::new());
+}
+
+const STORES: &str = "ssl.keyStore.location=k.p12\nssl.trustStore.location=t.pem\n";
+
+#[test]
+fn what_tls_cannot_be_is_said_and_what_it_will_not_have_is_left_out() {
+    for (lines, error) in [
+        ("ssl.protocol=TLSv1.1", "expected TLSv1.2 or TLSv1.3"),
+        (
+            "ssl.enabledProtocols=TLSv1,SSLv3",
+            "expected TLSv1.2 or TLSv1.3, or both",
+        ),
+        (
+            "ssl.ciphersuites=TLS_RSA_WITH_AES_128_CBC_SHA",
+            "expected some of TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,\
+             TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,\
+             TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_AES_256_GCM_SHA384,TLS_AES_128_GCM_SHA256,\
+             TLS_CHACHA20_POLY1305_SHA256,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,\
+             TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+        ),
+        (
+            "ssl.clientAuth=maybe",
+            "expected \"need\", \"want\", \"none\" or \"\"",
+        ),
+        (
+            "ssl.keyStore.type=ODF",
+            "expected \"JKS\", \"PEM\", \"PKCS12\", \"BCFKS\" or \"\"",
+        ),
+        ("ssl.ocsp=true", "OCSP is not supported by this version"),
+        ("ssl.authProvider=own", "expected \"x509\""),
+        (
+            "ssl.context.supplier.class=a.B",
+            "this server has no Java classes",
+        ),
+        (
+            "secureClientPortAddress=%",
+            "expected a host name or an address",
+        ),
+    ] {
+        let file = ZooCfg::with(&format!("secureClientPort=2281\n{STORES}{lines}\n"));
+        let (key, value) = lines.split_once('=').unwrap();
+        let expected = format!("zoo.cfg:6: {key} = \"{value}\": {error}");
+        let errors = file.errors(&[]);
+        assert!(
+            errors.len() == 1 && (errors[0] == expected || key.ends_with("Address")),
+            "{errors:?}"
+        );
+    }
+    let some = "ssl.enabledProtocols=TLSv1.1, TLSv1.2\nssl.ciphersuites=TLS_X,TLS_AES_128_GCM_SHA256\n\
+        ssl.handshakeDetectionTimeoutMillis=0\n";
+    let file = ZooCfg::with(&format!("secureClientPort=2281\n{STORES}{some}"));
     assert_eq!(
-        nothing.warnings(&[]),
-        ["zoo.cfg:5: ssl.quorum.keyStore.password: ignored: TLS is not supported by this version"]
+        file.warnings(&[]),
+        [
+            "zoo.cfg:6: ssl.enabledProtocols = \"TLSv1.1, TLSv1.2\": not offered by this server: TLSv1.1",
+            "zoo.cfg:7: ssl.ciphersuites = \"TLS_X,TLS_AES_128_GCM_SHA256\": \
+             not offered by this server: TLS_X",
+            "zoo.cfg:8: ssl.handshakeDetectionTimeoutMillis = \"0\": less than 1; the default of 5000 stays",
+        ]
+    );
+}
+
+#[test]
+fn a_port_with_tls_may_be_the_only_one() {
+    let file = ZooCfg::whole(format!("dataDir=/data\nsecureClientPort=2281\n{STORES}"));
+    let (config, warnings) = file.load(&[]).unwrap();
+    assert_eq!((config.listen.address, warnings), (None, Vec::new()));
+    assert_eq!(config.listen.secure_address.unwrap().port, 2281);
+    let address = ZooCfg::with("secureClientPortAddress=127.0.0.1\n");
+    assert_eq!(
+        address.errors(&[]),
+        ["zoo.cfg:3: secureClientPortAddress = \"127.0.0.1\": \
+          secureClientPortAddress is set but secureClientPort is not set"]
+    );
+    let open = ZooCfg::with("secureClientPort=2281\nssl.keyStore.location=k.p12\n");
+    assert_eq!(
+        open.warnings(&[]),
+        [
+            "zoo.cfg:3: secureClientPort = \"2281\": no client can connect: certificates are needed, \
+          and without ssl.trustStore.location none is trusted"
+        ]
     );
 }
 

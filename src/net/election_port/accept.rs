@@ -18,11 +18,12 @@ use crate::config::ListenAddress;
 use crate::election::{INITIAL_MESSAGE_BYTES_MAX, InitialMessage, InitialMessageError};
 use crate::net::peer_sasl::{self, NotLoggedIn};
 use crate::net::sockets;
+use crate::net::tls::PeerStream;
 use crate::net::waiting_room::WaitingRoom;
 
 /// Someone who has dialled in and has said who he is.
 pub(super) struct Caller {
-    pub(super) stream: TcpStream,
+    pub(super) stream: PeerStream,
     pub(super) message: InitialMessage,
     /// What came behind the message.
     pub(super) rest: BytesMut,
@@ -84,13 +85,20 @@ async fn bind(
 /// Reads the initial message and hands the connection over.
 async fn hear(
     shared: Arc<Shared>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     from: SocketAddr,
     events: mpsc::Sender<Event>,
 ) {
     if let Err(error) = sockets::set_options(&stream, shared.options.keep_alive) {
         tracing::debug!(%from, %error, "cannot set socket options");
     }
+    let mut stream = match shared.security.accept(stream, from).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%from, "closed a connection on the election port: {error}");
+            return;
+        }
+    };
     let limit = Duration::from_millis(shared.options.handshake_timeout_ms);
     let heard = timeout(limit, initial_message(&mut stream)).await;
     let mut heard = heard.unwrap_or(Err(NotHeard::Silent));
@@ -132,7 +140,7 @@ enum NotHeard {
     NotLoggedIn(#[from] NotLoggedIn),
 }
 
-async fn initial_message(stream: &mut TcpStream) -> Result<(InitialMessage, BytesMut), NotHeard> {
+async fn initial_message(stream: &mut PeerStream) -> Result<(InitialMessage, BytesMut), NotHeard> {
     let mut bytes = BytesMut::with_capacity(INITIAL_MESSAGE_BYTES_MAX);
     loop {
         if let Some((message, length)) = InitialMessage::decode(&bytes)? {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -15,6 +13,7 @@ use super::Shared;
 use super::owner::Event;
 use crate::base::ServerId;
 use crate::election::{FrameError, LinkId, Received, frame_length};
+use crate::net::tls::PeerStream;
 use crate::peer::Input;
 
 /// A link as its task needs it.
@@ -22,7 +21,7 @@ pub(super) struct KeptLink {
     pub(super) shared: Arc<Shared>,
     pub(super) link: LinkId,
     pub(super) peer: ServerId,
-    pub(super) stream: TcpStream,
+    pub(super) stream: PeerStream,
     /// Bytes that came with the initial message.
     pub(super) received: BytesMut,
     /// Messages to send, one at a time; closed when the link is to be.
@@ -48,7 +47,7 @@ enum Ending {
 /// Carries frames until either side closes the link.
 pub(super) async fn serve(mut kept: KeptLink) -> Event {
     let (link, peer) = (kept.link, kept.peer);
-    let (mut reading, mut writing) = kept.stream.split();
+    let (mut reading, mut writing) = tokio::io::split(kept.stream);
     let mut reader = Reader {
         shared: &kept.shared,
         peer,
@@ -77,7 +76,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn run(&mut self, stream: &mut ReadHalf<'_>) -> Ending {
+    async fn run(&mut self, stream: &mut ReadHalf<PeerStream>) -> Ending {
         loop {
             match self.hand_over() {
                 Ok(bytes_missing) => self.buffer.reserve(bytes_missing),
@@ -133,7 +132,7 @@ impl Reader<'_> {
 }
 
 async fn write(
-    stream: &mut WriteHalf<'_>,
+    stream: &mut WriteHalf<PeerStream>,
     link: LinkId,
     messages: &mut mpsc::Receiver<Bytes>,
     events: &mpsc::Sender<Event>,
@@ -143,7 +142,7 @@ async fn write(
         let mut frame = BytesMut::with_capacity(LENGTH_BYTES + message.len());
         frame.put_i32(length);
         frame.put_slice(&message);
-        match timeout(WRITE_TIMEOUT, stream.write_all(&frame)).await {
+        match timeout(WRITE_TIMEOUT, send(stream, &frame)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error.into(),
             Err(_) => return Ending::Stuck,
@@ -152,6 +151,12 @@ async fn write(
         let _ = events.send(Event::Written(link)).await;
     }
     Ending::Closed
+}
+
+/// With TLS what is written has not left before it is flushed.
+async fn send(stream: &mut WriteHalf<PeerStream>, frame: &[u8]) -> io::Result<()> {
+    stream.write_all(frame).await?;
+    stream.flush().await
 }
 
 const LENGTH_BYTES: usize = 4;

@@ -45,6 +45,7 @@ use crate::config::{ListenAddress, PeerSaslOptions};
 use crate::election::InitialMessage;
 use crate::net::Server;
 use crate::net::sockets::Resolver;
+use crate::net::tls::PeerSecurity;
 use crate::quorum::Address;
 
 /// What the configuration says about the election port.
@@ -105,13 +106,13 @@ pub struct ElectionPort {
 }
 
 impl ElectionPort {
-    /// Opens the port. `failed` hears at most once why it cannot stay open. Inputs go to the
+    /// Opens the port. `security` is what connections are made with. `failed` hears at most once why it cannot stay open. Inputs go to the
     /// server's queue from here on.
     pub fn start(
         runtime: &Handle,
         server: Arc<Server>,
         options: ElectionPortOptions,
-        resolver: Arc<dyn Resolver>,
+        (resolver, security): (Arc<dyn Resolver>, PeerSecurity),
         failed: impl FnOnce(ElectionPortFailure) + Send + 'static,
     ) -> Self {
         let desk = Arc::new(Desk {
@@ -127,6 +128,7 @@ impl ElectionPort {
             server,
             options,
             resolver,
+            security,
             desk: desk.clone(),
         });
         let task = runtime.spawn(async move {
@@ -194,6 +196,7 @@ struct Shared {
     server: Arc<Server>,
     options: ElectionPortOptions,
     resolver: Arc<dyn Resolver>,
+    security: PeerSecurity,
     desk: Arc<Desk>,
     /// In one piece for one write: Apache takes a short read for an error.
     initial_message: Bytes,

@@ -19,6 +19,7 @@ use super::link::{self, KeptLink};
 use super::{ElectionPortFailure, Outgoing, Shared};
 use crate::base::ServerId;
 use crate::election::{LinkId, LinkInput, LinkOutput, Links};
+use crate::net::tls::PeerStream;
 use crate::net::{peer_sasl, sockets};
 use crate::peer::Input;
 use crate::quorum::Address;
@@ -28,7 +29,7 @@ pub(super) enum Event {
     /// The initial message is sent.
     Dialled {
         to: ServerId,
-        stream: TcpStream,
+        stream: PeerStream,
     },
     DialFailed(ServerId),
     Accepted(Caller),
@@ -92,7 +93,7 @@ struct Owner {
 /// A connection that `Links` has a number for.
 enum Socket {
     /// Whether to keep it is about to be decided.
-    New(TcpStream, BytesMut),
+    New(PeerStream, BytesMut),
     /// Its task takes messages from here, and ends without.
     Kept(mpsc::Sender<Bytes>),
 }
@@ -168,7 +169,7 @@ impl Owner {
         }
     }
 
-    fn number(&mut self, stream: TcpStream, rest: BytesMut) -> LinkId {
+    fn number(&mut self, stream: PeerStream, rest: BytesMut) -> LinkId {
         self.links_opened += 1;
         let link = LinkId(self.links_opened);
         self.sockets.insert(link, Socket::New(stream, rest));
@@ -216,7 +217,7 @@ impl Owner {
         let Some(Socket::New(stream, received)) = socket else {
             panic!("a link is kept once");
         };
-        self.limit_unacknowledged(peer, &stream);
+        self.limit_unacknowledged(peer, stream.tcp());
         let kept = KeptLink {
             shared: self.shared.clone(),
             link,
@@ -257,9 +258,11 @@ async fn dial(
 ) -> Event {
     let options = &shared.options;
     let connect = async {
-        let dialled = sockets::connect(&shared.resolver, addresses, options.keep_alive);
+        let (resolver, security) = (&shared.resolver, &shared.security);
+        let dialled = sockets::connect(resolver, addresses, options.keep_alive, security);
         let mut stream = dialled.await?;
         stream.write_all(&shared.initial_message).await?;
+        stream.flush().await?;
         io::Result::Ok(stream)
     };
     let limit = Duration::from_millis(options.connect_timeout_ms);
@@ -277,7 +280,7 @@ async fn dial(
     Event::DialFailed(to)
 }
 
-async fn log_in(shared: &Shared, dialled: io::Result<TcpStream>) -> io::Result<TcpStream> {
+async fn log_in(shared: &Shared, dialled: io::Result<PeerStream>) -> io::Result<PeerStream> {
     let mut stream = dialled?;
     let options = &shared.options;
     if let Some(credentials) = options.sasl.as_ref().and_then(|it| it.credentials.as_ref()) {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
 use super::link::Link;
 use super::serve::{Ending, Farewell, Side, serve};
 use crate::base::{QuorumLink, ServerId, limits};
+use crate::net::tls::PeerStream;
 use crate::net::{peer_sasl, sockets};
 use crate::peer::{Door, Input};
 use crate::quorum::Address;
@@ -30,7 +30,7 @@ pub(super) async fn run(
     match log_in(&shared, reached).await {
         Ok((peer, stream)) => {
             let queue_bytes_max = limits::QUORUM_LINK_BYTES;
-            let link = Link::new(id, peer, stream, BytesMut::new(), queue_bytes_max);
+            let link = Link::new(id, peer, stream.into(), BytesMut::new(), queue_bytes_max);
             let link = Arc::new(link);
             farewell.link = Some(link.clone());
             if take_up(&shared, &link) {
@@ -44,9 +44,9 @@ pub(super) async fn run(
 
 async fn log_in(
     shared: &Shared,
-    reached: io::Result<TcpStream>,
-) -> Result<(SocketAddr, TcpStream), Ending> {
-    let reached = reached.and_then(|stream| Ok((stream.peer_addr()?, stream)));
+    reached: io::Result<PeerStream>,
+) -> Result<(SocketAddr, PeerStream), Ending> {
+    let reached = reached.and_then(|stream| Ok((stream.tcp().peer_addr()?, stream)));
     let (peer, mut stream) = reached.map_err(Ending::NotReached)?;
     let options = &shared.options;
     if let Some(credentials) = options.sasl.as_ref().and_then(|it| it.credentials.as_ref()) {
@@ -68,7 +68,7 @@ fn take_up(shared: &Shared, link: &Arc<Link>) -> bool {
 }
 
 /// All addresses at once, again and again, with pauses that grow.
-async fn reach(shared: &Shared, door: Door, addresses: &[Address]) -> io::Result<TcpStream> {
+async fn reach(shared: &Shared, door: Door, addresses: &[Address]) -> io::Result<PeerStream> {
     let options = &shared.options;
     let mut failure = io::Error::from(io::ErrorKind::TimedOut);
     let patience_ms = match door {
@@ -79,8 +79,9 @@ async fn reach(shared: &Shared, door: Door, addresses: &[Address]) -> io::Result
         let mut pause_ms = PAUSE_MIN_MS;
         let mut waited_ms = 0;
         while waited_ms < patience_ms {
-            let resolver = &shared.parts.resolver;
-            let attempt = sockets::connect(resolver, addresses.to_vec(), options.keep_alive);
+            let (resolver, security) = (&shared.parts.resolver, &shared.parts.security);
+            let addresses = addresses.to_vec();
+            let attempt = sockets::connect(resolver, addresses, options.keep_alive, security);
             match timeout(ATTEMPT_TIMEOUT, attempt).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => failure = error,

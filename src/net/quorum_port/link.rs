@@ -11,11 +11,11 @@ use std::net::SocketAddr;
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 use rustix::net::{Shutdown, shutdown};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::figures::LinkCounters;
 use crate::base::{QuorumLink, limits};
+use crate::net::tls::Socket;
 use crate::zab::StreamItem;
 
 /// A connection between a leader and a learner.
@@ -23,7 +23,7 @@ use crate::zab::StreamItem;
 pub(super) struct Link {
     pub(super) id: QuorumLink,
     pub(super) peer: SocketAddr,
-    pub(super) stream: TcpStream,
+    pub(super) stream: Socket,
     /// What may wait to be sent, what piled up behind a stream apart.
     queue_bytes_max: usize,
     /// What came with its login and is not read yet.
@@ -80,7 +80,7 @@ impl Link {
     pub(super) fn new(
         id: QuorumLink,
         peer: SocketAddr,
-        stream: TcpStream,
+        stream: Socket,
         received: BytesMut,
         queue_bytes_max: usize,
     ) -> Self {
@@ -157,7 +157,7 @@ impl Link {
     /// Closes at once, also for those who wait for the socket.
     pub(super) fn cut(&self) {
         // It may be broken already.
-        let _ = shutdown(&self.stream, Shutdown::Both);
+        let _ = shutdown(self.stream.tcp(), Shutdown::Both);
         self.bell.notify_one();
     }
 
@@ -238,9 +238,15 @@ impl Outbox {
     }
 
     /// Writes packets up to the next item that is none, many with one call.
-    fn write(&mut self, stream: &TcpStream) -> io::Result<Written> {
+    fn write(&mut self, stream: &Socket) -> io::Result<Written> {
         match self.queue.front() {
-            None => return Ok(Written::All),
+            None => {
+                return match stream.try_flush() {
+                    Ok(()) => Ok(Written::All),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Written::Blocked),
+                    Err(error) => Err(error),
+                };
+            }
             Some(Item::Stream(item)) => return Ok(Written::UpTo(*item)),
             Some(Item::Packets(_)) => {}
         }

@@ -15,6 +15,7 @@ use super::link::Link;
 use super::registry::{Opening, Refusal};
 use super::serve::{Farewell, Side, serve};
 use crate::base::{QuorumLink, limits};
+use crate::net::tls::PeerStream;
 use crate::net::waiting_room::WaitingRoom;
 use crate::net::{peer_sasl, sockets};
 use crate::peer::{Door, Input};
@@ -88,19 +89,20 @@ async fn accept(
             peer,
             received,
         } = caller;
-        let build = |id, peer| Link::new(id, peer, stream, received, queue_bytes_max);
+        let build = |id, peer| Link::new(id, peer, stream.into(), received, queue_bytes_max);
         admit(&shared, opening, peer, build, links);
     };
     loop {
         tokio::select! {
             accepted = waiting_room.accept(&listener) => match accepted {
                 Ok((stream, peer)) => {
-                    let caller = Caller { stream, peer, received: BytesMut::new() };
-                    match &shared.options.sasl {
-                        None => admit(caller, &mut links),
-                        Some(_) => {
-                            waiting_room.admit(log_in(shared.clone(), caller, ready.clone()));
-                        }
+                    if shared.options.sasl.is_some() || shared.parts.security.is_on() {
+                        let entered = enter(shared.clone(), stream, peer, ready.clone());
+                        waiting_room.admit(entered);
+                    } else {
+                        let stream = PeerStream::Plain(stream);
+                        let received = BytesMut::new();
+                        admit(Caller { stream, peer, received }, &mut links);
                     }
                 }
                 // Out of descriptors, most likely: what closes meanwhile makes room.
@@ -117,23 +119,40 @@ async fn accept(
 
 /// Someone who has dialled in.
 struct Caller {
-    stream: TcpStream,
+    stream: PeerStream,
     peer: SocketAddr,
     /// What came with its login.
     received: BytesMut,
 }
 
-/// Hands on whoever logs in, or need not.
-async fn log_in(shared: Arc<Shared>, mut caller: Caller, ready: mpsc::Sender<Caller>) {
+/// Hands on whoever comes through the TLS handshake and logs in, as far as either is asked for.
+async fn enter(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    ready: mpsc::Sender<Caller>,
+) {
+    let mut stream = match shared.parts.security.accept(stream, peer).await {
+        Ok(stream) => stream,
+        Err(reason) => {
+            tracing::warn!(%peer, "closed the connection of a learner: {reason}");
+            return;
+        }
+    };
+    let mut received = BytesMut::new();
     let options = &shared.options;
     if let Some(sasl) = &options.sasl {
         let limit = Duration::from_millis(options.login_limit_ms);
-        let (stream, received) = (&mut caller.stream, &mut caller.received);
-        if let Err(reason) = peer_sasl::admit(stream, received, sasl, limit).await {
-            tracing::warn!(peer = %caller.peer, "closed the connection of a learner: {reason}");
+        if let Err(reason) = peer_sasl::admit(&mut stream, &mut received, sasl, limit).await {
+            tracing::warn!(%peer, "closed the connection of a learner: {reason}");
             return;
         }
     }
+    let caller = Caller {
+        stream,
+        peer,
+        received,
+    };
     // Whoever would take it is gone only when the port is closed.
     let _ = ready.send(caller).await;
 }
@@ -152,7 +171,7 @@ fn admit(
             let connected = Input::LearnerConnected { link: link.id };
             shared.parts.server.submissions.notify(connected);
             drop(registry);
-            if let Err(error) = sockets::set_options(&link.stream, shared.options.keep_alive) {
+            if let Err(error) = sockets::set_options(link.stream.tcp(), shared.options.keep_alive) {
                 tracing::debug!(%peer, %error, "cannot set socket options");
             }
             tracing::info!(id = %link.id, peer = %link.peer, "a learner has dialled in");

@@ -47,6 +47,7 @@ use crate::net::Server;
 use crate::net::quorum_port::link::Link;
 use crate::net::quorum_port::registry::Registry;
 use crate::net::sockets::Resolver;
+use crate::net::tls::PeerSecurity;
 use crate::peer::{Door, Input};
 use crate::quorum::Address;
 use crate::tree::Database;
@@ -100,6 +101,8 @@ pub struct QuorumPortParts {
     pub resolver: Arc<dyn Resolver>,
     pub snapshots: Arc<dyn SnapshotReceiver>,
     pub logs: Arc<dyn LogRanges>,
+    /// What connections are made with.
+    pub security: PeerSecurity,
 }
 
 /// The quorum port of one server, for the thread that drives its peer.

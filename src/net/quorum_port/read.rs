@@ -68,11 +68,11 @@ async fn receive(link: &Link, buffer: &mut BytesMut) -> io::Result<usize> {
         buffer.reserve(READ_BYTES);
     }
     loop {
-        link.stream.readable().await?;
         match link.stream.try_read_buf(buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             outcome => return outcome,
         }
+        link.stream.readable().await?;
     }
 }
 

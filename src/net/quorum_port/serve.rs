@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::net::{Shutdown, shutdown};
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
@@ -161,12 +160,12 @@ async fn overdue(link: &Link) -> Ending {
 /// Ends the stream and takes in what still comes: unread bytes would turn the end into a reset,
 /// which may overtake the last packet.
 async fn part(link: &Link) {
-    // A socket that is broken already needs no farewell.
-    let _ = shutdown(&link.stream, Shutdown::Write);
+    link.stream.end();
     let drain = async {
         let mut scratch = [0; 4096];
-        while link.stream.readable().await.is_ok() {
-            match link.stream.try_read(&mut scratch) {
+        let socket = link.stream.tcp();
+        while socket.readable().await.is_ok() {
+            match socket.try_read(&mut scratch) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -15,7 +15,7 @@ use super::{
 use crate::base::{Epoch, ServerId, Zxid, limits};
 use crate::election::{Candidate, LinkState, PeerState, Round};
 use crate::net::{
-    ElectionPort, ElectionPortFailure, ElectionPortOptions, Resolver, SystemResolver,
+    ElectionPort, ElectionPortFailure, ElectionPortOptions, PeerSecurity, Resolver, SystemResolver,
 };
 use crate::peer::Input;
 use crate::quorum::{Address, Host};
@@ -74,7 +74,7 @@ impl Fixture {
             stage.runtime.handle(),
             stage.server.clone(),
             options,
-            resolver,
+            (resolver, PeerSecurity::default()),
             move |failure| failed.send(failure).unwrap(),
         );
         Self {

@@ -89,6 +89,7 @@ impl Stage {
             listen: config.listen,
             wire: config.wire,
             throttle: config.throttle,
+            tls: None,
             seed: 0,
         };
         let policy = Arc::new(Policy::new(&AuthOptions::default()).unwrap());

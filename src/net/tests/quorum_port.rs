@@ -17,7 +17,7 @@ use super::{
 use crate::base::{Epoch, QuorumLink, ServerId, SessionId, WallMillis, Xid, Zxid, limits};
 use crate::config::{ListenAddress, ListenHost, PeerSaslOptions};
 use crate::net::{
-    LogRange, LogRanges, QuorumPort, QuorumPortOptions, QuorumPortParts, Resolver,
+    LogRange, LogRanges, PeerSecurity, QuorumPort, QuorumPortOptions, QuorumPortParts, Resolver,
     SnapshotReceiver, SystemResolver,
 };
 use crate::peer::{Door, Input};
@@ -64,6 +64,7 @@ impl Fixture {
             resolver,
             snapshots: Arc::new(ByteCounter(Mutex::new(sender))),
             logs: Arc::new(Numbered),
+            security: PeerSecurity::default(),
         };
         let options = QuorumPortOptions {
             listen: vec![listen.clone()],

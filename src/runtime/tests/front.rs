@@ -17,7 +17,7 @@ use super::client::{Client, look};
 use super::config;
 use crate::auth::{AuthOptions, Policy};
 use crate::base::{ConnId, Monotonic, Now, SessionId, WallMillis, Xid, Zxid};
-use crate::net::{Clock, Server, Woken, Words, bind};
+use crate::net::{Clock, Server, Woken, Words, bind, sweep};
 use crate::peer::{ClientOutput, Input, Mode};
 use crate::proto::txn::{CreateKind, CreateTxn};
 use crate::proto::{EventType, NodeEvent, Op, Txn, TxnRecord};
@@ -82,7 +82,7 @@ impl Front {
         let clock = Arc::new(clock);
         let policy = Arc::new(Policy::new(&AuthOptions::default()).unwrap());
         let database = Database::new(TreeOptions::default());
-        let options = options::net(&config, 1);
+        let options = options::net(&config, 1).unwrap();
         let server = Server::new(database, policy, options, clock.clone(), Arc::new(NoWords));
         server.serve(Mode::Standalone);
         let server = Arc::new(server);
@@ -92,10 +92,16 @@ impl Front {
             .build()
             .unwrap();
         let inside = tokio.enter();
-        let listener = bind(&config.listen).unwrap();
+        let listener = bind(
+            config.listen.address.as_ref().unwrap(),
+            &config.listen,
+            false,
+        )
+        .unwrap();
         drop(inside);
         let address = listener.local_addr().unwrap();
         tokio.spawn(listener.run(server.clone()));
+        tokio.spawn(sweep(server.clone()));
         Self {
             clock,
             server,

@@ -1,0 +1,272 @@
+//! Keys and certificates for a test, made by the JDK's `keytool` in a directory of their own.
+//!
+//! One authority, `ca`, and what it signs. A store has its owner's key with the certificates up to the
+//! authority, `trust` has the authority alone. All passwords are [`PASSWORD`].
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+pub const PASSWORD: &str = "secret";
+
+/// The stores of a test.
+#[derive(Debug)]
+pub struct Keys {
+    dir: TempDir,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Keys {
+    /// An authority, and `trust.p12` and `trust.jks` that trust it.
+    pub fn new() -> Self {
+        let keys = Self {
+            dir: TempDir::new().expect("a temporary directory"),
+        };
+        keys.make("ca", "CN=Test CA", &["-ext", "bc:c"]);
+        let ca = keys.path("ca.pem");
+        keys.tool("ca", &["-exportcert", "-rfc", "-file", &shown(&ca)]);
+        for (store, kind) in [("trust.p12", "PKCS12"), ("trust.jks", "JKS")] {
+            keys.keytool(&[
+                "-importcert",
+                "-noprompt",
+                "-alias",
+                "ca",
+                "-file",
+                &shown(&ca),
+                "-keystore",
+                &shown(&keys.path(store)),
+                "-storetype",
+                kind,
+                "-storepass",
+                PASSWORD,
+            ]);
+        }
+        keys
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// `<name>.p12`: a key of the owner `subject`, whose certificate the authority has signed, for the
+    /// names and addresses in `alternatives` as keytool spells them: `dns:localhost,ip:127.0.0.1`.
+    pub fn signed(&self, name: &str, subject: &str, alternatives: &str) -> PathBuf {
+        let extension = format!("san={alternatives}");
+        let extensions = if alternatives.is_empty() {
+            Vec::new()
+        } else {
+            vec!["-ext", &extension]
+        };
+        self.signed_with(name, subject, &extensions)
+    }
+
+    /// The same with a certificate that names `list` as the place of its revocation list.
+    pub fn listed(&self, name: &str, subject: &str, list: &Path) -> PathBuf {
+        let extension = format!("crl=uri:file://{}", shown(list));
+        self.signed_with(name, subject, &["-ext", &extension])
+    }
+
+    /// Writes the authority's list of revoked certificates: those of these owners. By OpenSSL, as lists of
+    /// keytool have version 1.
+    pub fn revoke(&self, names: &[&str], list: &Path) {
+        let database: String = names.iter().map(|name| self.revoked(name)).collect();
+        let (index, number, settings, key) = (
+            self.path("index.txt"),
+            self.path("crlnumber"),
+            self.path("ca.cnf"),
+            self.path("ca.key"),
+        );
+        let lines = format!(
+            "[ca]\ndefault_ca=test\n[test]\ndatabase={}\ncrlnumber={}\ndefault_md=sha256\n\
+             default_crl_days=30\n",
+            shown(&index),
+            shown(&number)
+        );
+        fs::write(&index, database).expect("a file is written");
+        fs::write(&number, "01\n").expect("a file is written");
+        fs::write(&settings, lines).expect("a file is written");
+        let (store, password) = (shown(&self.path("ca.p12")), format!("pass:{PASSWORD}"));
+        let export = [
+            "pkcs12", "-in", &store, "-passin", &password, "-nocerts", "-nodes",
+        ];
+        fs::write(&key, run("openssl", &export, &[])).expect("a file is written");
+        let (settings, key, ca) = (shown(&settings), shown(&key), shown(&self.path("ca.pem")));
+        let make = [
+            "ca", "-gencrl", "-config", &settings, "-keyfile", &key, "-cert", &ca,
+        ];
+        let made = run(
+            "openssl",
+            &[&make[..], &["-out", &shown(list)]].concat(),
+            &[],
+        );
+        assert!(made.is_empty(), "it writes the file");
+    }
+
+    /// A line of OpenSSL's database.
+    fn revoked(&self, name: &str) -> String {
+        let store = shown(&self.path(&format!("{name}.p12")));
+        let of = [
+            "-exportcert",
+            "-rfc",
+            "-alias",
+            name,
+            "-keystore",
+            &store,
+            "-storepass",
+            PASSWORD,
+        ];
+        let certificate = run("keytool", &of, &[]);
+        let serial = run("openssl", &["x509", "-noout", "-serial"], &certificate);
+        let serial = String::from_utf8(serial).expect("serial=<hexadecimal>");
+        let hex = serial.trim().trim_start_matches("serial=");
+        format!("R\t491231235959Z\t200101000000Z\t{hex}\tunknown\t/CN={name}\n")
+    }
+
+    fn signed_with(&self, name: &str, subject: &str, extensions: &[&str]) -> PathBuf {
+        self.make(name, subject, &[]);
+        let (request, signed) = (self.path("request"), self.path("signed.pem"));
+        self.tool(name, &["-certreq", "-file", &shown(&request)]);
+        let mut sign = vec!["-gencert", "-rfc", "-validity", "30"];
+        sign.extend(extensions);
+        let (infile, outfile) = (shown(&request), shown(&signed));
+        sign.extend(["-infile", &infile, "-outfile", &outfile]);
+        self.tool("ca", &sign);
+        let store = shown(&self.path(&format!("{name}.p12")));
+        for (alias, file) in [("ca", self.path("ca.pem")), (name, signed)] {
+            self.keytool(&[
+                "-importcert",
+                "-noprompt",
+                "-alias",
+                alias,
+                "-file",
+                &shown(&file),
+                "-keystore",
+                &store,
+                "-storepass",
+                PASSWORD,
+            ]);
+        }
+        self.path(&format!("{name}.p12"))
+    }
+
+    /// `<name>.p12`: a key that no authority knows. A Java client only shows it where the subject, which is its
+    /// issuer too, is the name of one that the server trusts: `CN=Test CA`.
+    pub fn unsigned(&self, name: &str, subject: &str) -> PathBuf {
+        self.make(name, subject, &[]);
+        self.path(&format!("{name}.p12"))
+    }
+
+    /// The same key as JKS.
+    pub fn as_jks(&self, name: &str) -> PathBuf {
+        let (from, to) = (
+            self.path(&format!("{name}.p12")),
+            self.path(&format!("{name}.jks")),
+        );
+        self.keytool(&[
+            "-importkeystore",
+            "-noprompt",
+            "-srckeystore",
+            &shown(&from),
+            "-srcstorepass",
+            PASSWORD,
+            "-srcalias",
+            name,
+            "-destkeystore",
+            &shown(&to),
+            "-deststoretype",
+            "JKS",
+            "-deststorepass",
+            PASSWORD,
+        ]);
+        to
+    }
+
+    /// The same key as PEM, encrypted as the JDK before version 19 can decrypt it, with its certificates
+    /// before it.
+    pub fn as_pem(&self, name: &str) -> PathBuf {
+        let store = shown(&self.path(&format!("{name}.p12")));
+        let password = format!("pass:{PASSWORD}");
+        let export = ["pkcs12", "-in", &store, "-passin", &password];
+        let certificates = run("openssl", &[&export[..], &["-nokeys"]].concat(), &[]);
+        let key = run(
+            "openssl",
+            &[&export[..], &["-nocerts", "-nodes"]].concat(),
+            &[],
+        );
+        let encrypt = [
+            "pkcs8",
+            "-topk8",
+            "-v1",
+            "PBE-SHA1-3DES",
+            "-passout",
+            &password,
+        ];
+        let key = run("openssl", &encrypt, &key);
+        let path = self.path(&format!("{name}.pem"));
+        // The owner's certificate comes first in what OpenSSL exports.
+        fs::write(&path, [certificates, key].concat()).expect("a PEM file is written");
+        path
+    }
+
+    fn make(&self, name: &str, subject: &str, more: &[&str]) {
+        let mut arguments = vec![
+            "-genkeypair",
+            "-dname",
+            subject,
+            "-keyalg",
+            "EC",
+            "-groupname",
+            "secp256r1",
+            "-validity",
+            "30",
+        ];
+        arguments.extend(more);
+        self.tool(name, &arguments);
+    }
+
+    /// On the key of `name` in its own store.
+    fn tool(&self, name: &str, arguments: &[&str]) {
+        let store = shown(&self.path(&format!("{name}.p12")));
+        let of = ["-alias", name, "-keystore", &store, "-storepass", PASSWORD];
+        self.keytool(&[arguments, &of[..]].concat());
+    }
+
+    fn keytool(&self, arguments: &[&str]) {
+        run("keytool", arguments, &[]);
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// What a tool prints, given `input`; panics with its complaints if it fails.
+fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut child = Command::new(tool)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{tool} cannot be started: {error}"));
+    // A tool that wants no input may have ended.
+    let _ = child.stdin.take().expect("it is piped").write_all(input);
+    let output = child.wait_with_output().expect("the child is ours");
+    assert!(
+        output.status.success(),
+        "{tool} {arguments:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
