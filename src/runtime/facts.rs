@@ -14,12 +14,12 @@ use crate::admin::{
 };
 use crate::base::{Monotonic, ServerId, SessionId};
 use crate::config::{Config, EnsembleOptions};
-use crate::net::{ConnReport, LatencySpread, LinkReports, Server};
-use crate::peer::{LeadingReport, Mode, Peer, RoleReport};
+use crate::net::{ConnReport, LatencySpread, LinkReports, Server, ServerFigures};
+use crate::peer::{Counters, LeadingReport, Mode, Peer, RoleReport};
 use crate::quorum::Role;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::options;
-use crate::runtime::reports::Reports;
+use crate::runtime::reports::{Figures, Reports};
 use crate::store::disk::Disk;
 use crate::store::layout::DataDirs;
 use crate::zab::{LearnerKind, LearnerReport};
@@ -255,7 +255,6 @@ impl Facts {
     pub(super) fn monitor(&self, server: &Server, quorum: &QuorumFacts) -> MonitorFacts {
         let figures = self.reports.figures();
         let clients = server.figures();
-        let events = clients.events;
         let (counters, sessions, local_sessions) = {
             let peer = self.peer.lock();
             let local = peer.local_session_count();
@@ -288,34 +287,9 @@ impl Facts {
             open_files,
             open_files_max,
             tls_handshakes: server.handshake_count(),
-            authentications_failed: events.authentications_failed,
+            authentications_failed: clients.events.authentications_failed,
             connection_drop_chance: server.connection_drop_chance(),
-            counters: vec![
-                ("connection_request_count", events.sessions_requested),
-                ("connection_revalidate_count", events.sessions_renewed),
-                ("connection_drop_count", events.connections_ended),
-                ("connection_rejected", events.connections_rejected),
-                (
-                    "sessionless_connections_expired",
-                    events.sessionless_expired,
-                ),
-                ("stale_sessions_expired", counters.sessions_expired),
-                ("unsuccessful_handshake", events.handshakes_failed),
-                ("tls_handshake_exceeded", events.handshakes_exceeded),
-                ("large_requests_rejected", events.large_requests_rejected),
-                ("throttled_ops", events.requests_throttled),
-                ("bytes_received_count", clients.received_bytes),
-                (
-                    "response_bytes",
-                    clients.sent_bytes.saturating_sub(clients.event_bytes),
-                ),
-                ("watch_bytes", clients.event_bytes),
-                ("digest_mismatches_count", counters.digest_mismatches),
-                ("snapshot_error_count", figures.snapshot_errors),
-                ("snapshot_rate_limited_count", figures.snapshots_limited),
-                ("restore_error_count", figures.restore_errors),
-                ("restore_rate_limited_count", figures.restores_limited),
-            ],
+            counters: counters_of(&clients, &counters, &figures),
             spreads: vec![
                 ("fsynctime", figures.syncs),
                 ("sync_processor_batch_size", figures.batches),
@@ -463,6 +437,41 @@ fn memory_mb() -> (u64, u64) {
         kilobytes.unwrap_or(0) / 1024
     };
     (field("MemFree:"), field("MemTotal:"))
+}
+
+/// What is only ever counted up, by its name in `mntr`.
+fn counters_of(
+    clients: &ServerFigures,
+    counters: &Counters,
+    figures: &Figures,
+) -> Vec<(&'static str, u64)> {
+    let events = &clients.events;
+    vec![
+        ("connection_request_count", events.sessions_requested),
+        ("connection_revalidate_count", events.sessions_renewed),
+        ("connection_drop_count", events.connections_ended),
+        ("connection_rejected", events.connections_rejected),
+        (
+            "sessionless_connections_expired",
+            events.sessionless_expired,
+        ),
+        ("stale_sessions_expired", counters.sessions_expired),
+        ("unsuccessful_handshake", events.handshakes_failed),
+        ("tls_handshake_exceeded", events.handshakes_exceeded),
+        ("large_requests_rejected", events.large_requests_rejected),
+        ("throttled_ops", events.requests_throttled),
+        ("bytes_received_count", clients.received_bytes),
+        (
+            "response_bytes",
+            clients.sent_bytes.saturating_sub(clients.event_bytes),
+        ),
+        ("watch_bytes", clients.event_bytes),
+        ("digest_mismatches_count", counters.digest_mismatches),
+        ("snapshot_error_count", figures.snapshot_errors),
+        ("snapshot_rate_limited_count", figures.snapshots_limited),
+        ("restore_error_count", figures.restore_errors),
+        ("restore_rate_limited_count", figures.restores_limited),
+    ]
 }
 
 #[cfg(test)]
