@@ -5,6 +5,7 @@
 //!     neither <test> <what of a server's Java it reaches into, or what else keeps it>
 //!     lacks <test> <what our server does not have yet>
 //!     differs <test> <what our server does otherwise on purpose>
+//!     ours <test> <why Apache's server fails it in a JVM of its own>
 //! left <class> <why none of its tests can run>
 //! waits <class> <why it was not run on both yet>
 //! ```
@@ -26,21 +27,28 @@ pub enum Word {
     Lacks,
     /// It passes on Apache's server and not on ours, which is meant.
     Differs,
+    /// It passes on ours and not on Apache's server.
+    Ours,
 }
 
 impl Word {
-    const ALL: [Self; 3] = [Self::Neither, Self::Lacks, Self::Differs];
+    const ALL: [Self; 4] = [Self::Neither, Self::Lacks, Self::Differs, Self::Ours];
 
     fn text(self) -> &'static str {
         match self {
             Self::Neither => "neither",
             Self::Lacks => "lacks",
             Self::Differs => "differs",
+            Self::Ours => "ours",
         }
     }
 
     fn passes_on(self, kind: Kind) -> bool {
-        self != Self::Neither && kind.is_apache()
+        match self {
+            Self::Neither => false,
+            Self::Lacks | Self::Differs => kind.is_apache(),
+            Self::Ours => !kind.is_apache(),
+        }
     }
 }
 
@@ -227,7 +235,8 @@ impl Run {
                     continue;
                 }
                 (Verdict::Passed, false) => Word::Lacks,
-                (Verdict::Failed, _) => Word::Neither,
+                (Verdict::Failed, true) => Word::Ours,
+                (Verdict::Failed, false) => Word::Neither,
             };
             let new = || {
                 let ours = ours.map_or("not run", |ours| ours.reason.as_str());
@@ -240,7 +249,9 @@ impl Run {
             };
             let known = self.named.get(&outcome.test);
             let known = known.filter(|(before, _)| {
-                before.passes_on(Kind::Apache) == word.passes_on(Kind::Apache)
+                [Kind::Apache, Kind::Ours]
+                    .iter()
+                    .all(|&kind| before.passes_on(kind) == word.passes_on(kind))
             });
             run.named
                 .insert(outcome.test.clone(), known.cloned().unwrap_or_else(new));
@@ -335,5 +346,11 @@ waits org.C hours
         assert_eq!((rewritten.passed, rewritten.with_server), (2, 2));
         let mended = run().rewritten(&on(Verdict::Passed), &on(Verdict::Passed));
         assert_eq!((mended.passed, mended.named.len()), (3, 1));
+        let only = |verdict| [outcome("one", verdict)];
+        let (fails, passes) = (only(Verdict::Failed), only(Verdict::Passed));
+        let better = Run::default().rewritten(&fails, &passes);
+        assert_eq!(better.named["one"].0, Word::Ours);
+        assert!(better.complaints(Kind::Apache, &fails).is_empty());
+        assert!(better.complaints(Kind::Ours, &passes).is_empty());
     }
 }
