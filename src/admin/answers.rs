@@ -47,11 +47,21 @@ pub fn configuration(facts: &ConfFacts) -> Reply {
 
 /// `connections`.
 pub fn connections(facts: &[ConnFacts]) -> Reply {
-    let data = object! {
-        "connections" : facts.iter().map(connection).collect::<Value>(),
-        "secure_connections" : [],
+    Reply::of(Command::Connections, by_port(facts, connection))
+}
+
+/// The connections of each client port, as `Commands` of Apache has them.
+fn by_port<T: Into<Value>>(facts: &[ConnFacts], show: fn(&ConnFacts) -> T) -> Object {
+    let of = |is_secure| {
+        let of_port = facts
+            .iter()
+            .filter(move |facts| facts.is_secure == is_secure);
+        of_port.map(show).collect::<Value>()
     };
-    Reply::of(Command::Connections, data)
+    object! {
+        "connections" : of(false),
+        "secure_connections" : of(true),
+    }
 }
 
 fn connection(facts: &ConnFacts) -> Value {
@@ -216,11 +226,7 @@ pub fn server_stats(facts: &StatFacts) -> Reply {
 /// `stats`.
 pub fn stats(facts: &StatFacts, connections: &[ConnFacts]) -> Reply {
     let mut data = stats_of(facts);
-    let connections = connections.iter().map(connection_in_brief);
-    data.extend(object! {
-        "connections" : connections.collect::<Value>(),
-        "secure_connections" : [],
-    });
+    data.extend(by_port(connections, connection_in_brief));
     Reply::of(Command::Stats, data)
 }
 
@@ -380,4 +386,34 @@ fn addresses(addresses: &[HostPort]) -> Value {
         "reachable_or_one" : first,
         "one" : first,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::WallMillis;
+
+    use super::*;
+
+    #[test]
+    fn connections_are_told_by_the_port_they_came_by() {
+        let connection = |port, is_secure| ConnFacts {
+            peer: ([10, 0, 0, 9], port).into(),
+            is_secure,
+            reads: true,
+            queued: 0,
+            received: 0,
+            sent: 0,
+            established: WallMillis(0),
+            session: None,
+            idle_deadline: WallMillis(0),
+        };
+        let facts = [
+            connection(1, true),
+            connection(2, false),
+            connection(3, true),
+        ];
+        let told = by_port(&facts, |facts| facts.peer.port());
+        let expected = object! { "connections" : [2], "secure_connections" : [1, 3] };
+        assert_eq!(told, expected);
+    }
 }

@@ -155,6 +155,8 @@ pub struct Latency {
 #[derive(Debug, Clone)]
 pub struct ConnFacts {
     pub peer: SocketAddr,
+    /// Whether it came by the port for clients with TLS.
+    pub is_secure: bool,
     /// Whether requests are taken from its socket.
     pub reads: bool,
     pub queued: u64,

@@ -337,6 +337,7 @@ mod tests {
     fn connection() -> ConnFacts {
         ConnFacts {
             peer: "10.0.0.9:40100".parse().unwrap(),
+            is_secure: false,
             reads: false,
             queued: 0,
             received: 1,

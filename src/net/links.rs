@@ -19,6 +19,8 @@ pub(super) struct Link {
     pub(super) id: ConnId,
     /// The client's address, an IPv4 one as such even if it came through an IPv6 socket.
     pub(super) peer: SocketAddr,
+    /// Whether it came by the port for clients with TLS.
+    is_secure: bool,
     pub(super) established: WallMillis,
     pub(super) outbox: Outbox,
     pub(super) stats: ConnStats,
@@ -37,6 +39,8 @@ pub(super) struct Link {
 #[derive(Debug, Clone)]
 pub struct ConnReport {
     pub peer: SocketAddr,
+    /// Whether it came by the port for clients with TLS.
+    pub is_secure: bool,
     /// Id and timeout, once there is a session.
     pub session: Option<(SessionId, i32)>,
     pub established: WallMillis,
@@ -50,7 +54,7 @@ pub struct ConnReport {
 impl Link {
     pub(super) fn new(
         id: ConnId,
-        peer: SocketAddr,
+        (peer, is_secure): (SocketAddr, bool),
         now: (Monotonic, WallMillis),
         idle_limit_ms: u32,
         unread_bytes_max: usize,
@@ -58,6 +62,7 @@ impl Link {
         Self {
             id,
             peer,
+            is_secure,
             established: now.1,
             outbox: Outbox::new(Policy::initial(peer.ip()), unread_bytes_max),
             stats: ConnStats::new(),
@@ -101,6 +106,7 @@ impl Link {
     fn report(&self) -> ConnReport {
         ConnReport {
             peer: self.peer,
+            is_secure: self.is_secure,
             session: self.session(),
             established: self.established,
             figures: self.stats.figures(),
@@ -238,7 +244,7 @@ mod tests {
 
     fn link(id: ConnId, at: u64, idle_limit_ms: u32) -> Link {
         let now = (Monotonic(at), WallMillis(0));
-        Link::new(id, (PEER, 1).into(), now, idle_limit_ms, 1000)
+        Link::new(id, ((PEER, 1).into(), false), now, idle_limit_ms, 1000)
     }
 
     #[test]
@@ -273,7 +279,7 @@ mod tests {
             let address = IpAddr::from(address);
             links.add(address, |id| {
                 let now = (Monotonic(0), WallMillis(0));
-                Link::new(id, (address, 1).into(), now, 1, 1)
+                Link::new(id, ((address, 1).into(), false), now, 1, 1)
             })
         };
         let first = add([127, 0, 0, 1]).unwrap();

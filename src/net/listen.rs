@@ -153,7 +153,7 @@ fn open(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, is_secure: bo
         let unread_bytes_max = usize::try_from(options.wire.unread_bytes_max);
         Link::new(
             id,
-            peer,
+            (peer, is_secure),
             (now.monotonic, now.wall),
             idle_limit_ms.unwrap_or(u32::MAX),
             unread_bytes_max.unwrap_or(usize::MAX),

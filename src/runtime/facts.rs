@@ -161,6 +161,7 @@ impl Facts {
         });
         ConnFacts {
             peer: report.peer,
+            is_secure: report.is_secure,
             reads: report.reads,
             queued: figures.queued,
             received: figures.received,
