@@ -1,10 +1,14 @@
-//! A plain HTTP client: one request a connection, written by hand so that every byte of it is ours.
+//! A plain HTTP client: one request a connection, written by hand so that every byte of it is ours. HTTPS
+//! is by curl.
 
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    process::{Command, Stdio},
     time::Duration,
 };
+
+use crate::keys::{Keys, PASSWORD};
 
 /// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +73,32 @@ pub fn request(
 
 pub fn get(address: SocketAddr, path: &str) -> Response {
     request(address, "GET", path, &[], b"")
+}
+
+/// The same over HTTPS, with the key of this owner if there is one. `None` where the handshake fails, or the
+/// server is not one that `keys` trust.
+pub fn get_over_tls(
+    address: SocketAddr,
+    path: &str,
+    keys: &Keys,
+    owner: Option<&str>,
+) -> Option<Response> {
+    let port = address.port();
+    let mut client = Command::new("curl");
+    client
+        .args(["--silent", "--include", "--http1.1", "--max-time", "30"])
+        .args(["--header", "Connection: close", "--cacert"])
+        .arg(keys.path("ca.pem"))
+        .arg("--resolve")
+        .arg(format!("localhost:{port}:{}", address.ip()))
+        .arg(format!("https://localhost:{port}{path}"));
+    if let Some(owner) = owner {
+        let store = keys.path(&format!("{owner}.p12"));
+        client.args(["--cert-type", "P12", "--cert"]);
+        client.arg(format!("{}:{PASSWORD}", store.display()));
+    }
+    let output = client.stdin(Stdio::null()).output().expect("curl starts");
+    output.status.success().then(|| parse(&output.stdout))
 }
 
 fn parse(bytes: &[u8]) -> Response {

@@ -1,4 +1,4 @@
-//! The AdminServer's sockets: HTTP 1.1 in front of the commands.
+//! The AdminServer's sockets: HTTP 1.1 in front of the commands, with [`Https`] in front of it.
 //!
 //! ```text
 //! connection's task: request -> route -> a thread that may wait: Commands::answer -> reply
@@ -7,9 +7,9 @@
 //!
 //! In: requests. Out: [`Ask`]s for [`Commands`], which is filled in from above, and replies. Bounds:
 //! connections ([`CONNECTIONS`], the next one waits to be accepted), commands that run at once
-//! ([`COMMANDS`], the next one waits), the head of a request ([`HEAD_BYTES`], answered 431), and how
-//! long a connection may be silent, be it within a head, a body or an answer. A body is read as far as
-//! a command asks for it and never kept.
+//! ([`COMMANDS`], the next one waits), the head of a request ([`HEAD_BYTES`], answered 431), how
+//! long a handshake may take, and how long a connection may be silent, be it within a head, a body or an
+//! answer. A body is read as far as a command asks for it and never kept.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -22,14 +22,20 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
+    STRICT_TRANSPORT_SECURITY,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
+use crate::admin::https::{Https, Opened};
 use crate::admin::idle::{Busy, Idle};
 use crate::admin::reply::{Content, Reply};
 use crate::admin::route::{self, Ask, Route};
@@ -39,6 +45,9 @@ use crate::config::AdminOptions;
 pub trait Commands: Send + Sync {
     /// Runs one, on a thread that may wait. Of `body` as much is read as the command needs.
     fn answer(&self, ask: &Ask, body: &mut (dyn Read + Send)) -> Reply;
+
+    /// Counts a connection without TLS where it could have had it.
+    fn count_plain(&self);
 }
 
 /// The AdminServer, bound to its port.
@@ -50,14 +59,20 @@ pub struct HttpServer {
 /// What all connections share.
 struct Door {
     commands: Arc<dyn Commands>,
+    https: Option<Https>,
     command_url: String,
     idle_timeout: Option<Duration>,
     running: Semaphore,
 }
 
 impl HttpServer {
-    /// Binds the port; within a runtime. Nothing is accepted before [`HttpServer::run`].
-    pub fn bind(options: &AdminOptions, commands: Arc<dyn Commands>) -> io::Result<Self> {
+    /// Binds the port; within a runtime. Nothing is accepted before [`HttpServer::run`]. Without `https`
+    /// there is HTTP alone.
+    pub fn bind(
+        options: &AdminOptions,
+        https: Option<Https>,
+        commands: Arc<dyn Commands>,
+    ) -> io::Result<Self> {
         let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
         for address in options.address.candidates()? {
             outcome = listen(address);
@@ -69,6 +84,7 @@ impl HttpServer {
             listener: outcome?,
             door: Arc::new(Door {
                 commands,
+                https,
                 command_url: options.command_url.clone(),
                 idle_timeout: options.idle_timeout_ms.map(Duration::from_millis),
                 running: Semaphore::new(COMMANDS),
@@ -115,23 +131,58 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 impl Door {
     async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let busy = Busy::default();
-        let socket = TokioIo::new(Idle::new(stream, self.idle_timeout, busy.clone()));
-        let service = service_fn(|request| {
-            let (door, busy) = (self.clone(), busy.clone());
-            async move {
-                let _working = busy.working();
-                Ok::<_, Infallible>(door.respond(request, peer).await)
+        let watched = |stream| Idle::new(stream, self.idle_timeout, busy.clone());
+        let opened = match &self.https {
+            None => Ok(Opened::Plain(watched(stream))),
+            Some(https) => timeout(self.opening_timeout(), https.open(stream, watched))
+                .await
+                .unwrap_or(Err(io::ErrorKind::TimedOut.into())),
+        };
+        match opened {
+            Ok(Opened::Plain(stream)) => {
+                if self.https.is_some() {
+                    self.commands.count_plain();
+                }
+                self.converse(stream, &busy, peer, false).await;
             }
+            Ok(Opened::Tls(stream)) => self.converse(stream, &busy, peer, true).await,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "no connection to the AdminServer");
+            }
+        }
+    }
+
+    /// Answers one request after the other.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        busy: &Busy,
+        peer: SocketAddr,
+        has_tls: bool,
+    ) {
+        let service = service_fn(|request| async move {
+            let _working = busy.working();
+            let mut response = self.respond(request, peer).await;
+            if has_tls {
+                let headers = response.headers_mut();
+                headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_TLS_FOR_A_DAY);
+            }
+            Ok::<_, Infallible>(response)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.idle_timeout.unwrap_or(HEAD_TIMEOUT))
+            .header_read_timeout(self.opening_timeout())
             .max_buf_size(HEAD_BYTES)
             .half_close(true)
-            .serve_connection(socket, service);
+            .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = connection.await {
             tracing::debug!(%peer, %error, "a connection to the AdminServer ended");
         }
+    }
+
+    /// How long a handshake may take, and the head of a request.
+    fn opening_timeout(&self) -> Duration {
+        self.idle_timeout.unwrap_or(OPENING_TIMEOUT)
     }
 
     async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Outgoing> {
@@ -360,8 +411,12 @@ const COMMANDS: usize = 8;
 /// The longest head of a request, as Jetty has it: 8 KiB is the least that the library takes.
 const HEAD_BYTES: usize = 8 * 1024;
 
-/// How long a head may take where connections may be idle for as long as they like.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a handshake or a head may take where connections may be idle for as long as they like.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// As `JettyAdminServer`: browsers are not to come without TLS, nor to hosts whose names end with ours.
+const ONLY_TLS_FOR_A_DAY: HeaderValue =
+    HeaderValue::from_static("max-age=86400; includeSubDomains");
 
 /// Parts of a body on their way between a socket and a thread.
 const CHUNKS: usize = 4;
@@ -403,6 +458,8 @@ mod tests {
                 _ => Reply::failed(500, Command::Ruok),
             }
         }
+
+        fn count_plain(&self) {}
     }
 
     struct Bench {
@@ -418,6 +475,7 @@ mod tests {
                     host: ListenHost::Ip([127, 0, 0, 1].into()),
                     port: 0,
                 },
+                tls: None,
                 command_url: "/commands".to_owned(),
                 idle_timeout_ms: Some(20_000),
                 snapshot_enabled: true,
@@ -426,7 +484,7 @@ mod tests {
                 trusts_forwarded_for: false,
             };
             let inside = tokio.enter();
-            let server = HttpServer::bind(&options, Arc::new(Script)).unwrap();
+            let server = HttpServer::bind(&options, None, Arc::new(Script)).unwrap();
             let address = server.address().unwrap();
             drop(inside);
             tokio.spawn(server.run());

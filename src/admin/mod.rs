@@ -9,6 +9,7 @@ pub mod answers;
 mod command;
 pub mod facts;
 mod http;
+mod https;
 mod idle;
 mod java;
 mod json;
@@ -27,6 +28,7 @@ pub use facts::{
     StatFacts, VoterFacts,
 };
 pub use http::{Commands, HttpServer};
+pub use https::Https;
 pub use limiter::RateLimiter;
 pub use monitor::mntr;
 pub use reply::Reply;

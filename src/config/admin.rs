@@ -13,6 +13,7 @@ use super::{
     properties,
     raw::{Setting, java_trim},
     report::Origin,
+    tls::AdminTlsOptions,
     values::Values,
 };
 
@@ -21,6 +22,8 @@ use super::{
 pub struct AdminOptions {
     /// `admin.serverAddress` and `admin.serverPort`.
     pub address: ListenAddress,
+    /// `None` for HTTP alone.
+    pub tls: Option<AdminTlsOptions>,
     /// `admin.commandURL`: the path of the index, and of the commands with their names behind it.
     /// Begins with a slash and does not end with one.
     pub command_url: String,
@@ -54,9 +57,9 @@ impl Debug for AsWritten {
 }
 
 impl Values {
-    /// `None` where it is switched off, and where it would have to speak HTTPS: nobody is to meet plain
-    /// text who has forbidden it.
+    /// `None` where it is switched off.
     pub(super) fn admin(&mut self) -> Option<AdminOptions> {
+        let is_on = self.bool(&telemetry::ADMIN_ENABLED);
         let host = self.admin_host();
         let port = self.int(&telemetry::ADMIN_PORT);
         let options = AdminOptions {
@@ -64,6 +67,7 @@ impl Values {
                 host,
                 port: u16::try_from(port).unwrap_or(0),
             },
+            tls: is_on.then(|| self.admin_tls()).flatten(),
             command_url: self.command_url(),
             idle_timeout_ms: positive(self.int(&telemetry::ADMIN_IDLE_TIMEOUT)),
             snapshot_enabled: self.bool(&telemetry::ADMIN_SNAPSHOT),
@@ -71,9 +75,7 @@ impl Values {
             rate_interval_ms: natural(self.int(&telemetry::ADMIN_RATE_INTERVAL)),
             trusts_forwarded_for: self.bool(&security::TRUSTS_FORWARDED_FOR),
         };
-        let is_on = self.bool(&telemetry::ADMIN_ENABLED);
-        let may_be_plain = !self.bool(&telemetry::ADMIN_FORCE_HTTPS);
-        (is_on && may_be_plain).then_some(options)
+        is_on.then_some(options)
     }
 
     fn admin_host(&mut self) -> ListenHost {

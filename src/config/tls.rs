@@ -1,6 +1,6 @@
-//! TLS of the client ports and between servers: from settings to options.
+//! TLS of the client ports, between servers and of the AdminServer: from settings to options.
 //!
-//! In: the settings. Out: [`TlsOptions`] for each of the two. Versions and cipher suites that this
+//! In: the settings. Out: [`TlsOptions`] for each of the three. Versions and cipher suites that this
 //! server does not have are left out with a warning, and where none is left it is an error. Files are
 //! not opened here.
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{
     build::positive_u32,
     keys::{
-        Key,
+        Key, telemetry,
         tls::{self, StoreKeys, TlsKeys},
     },
     listen::Door,
@@ -38,6 +38,14 @@ pub struct PeerTlsOptions {
     /// `sslQuorum`: other servers are dialled with it.
     pub dials: bool,
     /// `portUnification`: those that dial without it are taken too.
+    pub takes_plain: bool,
+}
+
+/// TLS of the AdminServer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminTlsOptions {
+    pub tls: TlsOptions,
+    /// Without `admin.forceHttps` HTTP is spoken too.
     pub takes_plain: bool,
 }
 
@@ -235,6 +243,65 @@ impl Values {
         })
     }
 
+    /// `None` when the AdminServer has no HTTPS. As with `JettyAdminServer` its stores are those for other
+    /// servers, both of them, and their further settings have no effect on it.
+    pub(super) fn admin_tls(&mut self) -> Option<AdminTlsOptions> {
+        let is_forced = self.bool(&telemetry::ADMIN_FORCE_HTTPS);
+        let is_on = is_forced || self.bool(&telemetry::ADMIN_PORT_UNIFICATION);
+        let needs_client = self.bool(&telemetry::ADMIN_NEED_CLIENT_AUTH);
+        if !is_on {
+            if needs_client {
+                let text = format!(
+                    "no effect without {} or {}",
+                    telemetry::ADMIN_FORCE_HTTPS.name,
+                    telemetry::ADMIN_PORT_UNIFICATION.name
+                );
+                self.warn(&telemetry::ADMIN_NEED_CLIENT_AUTH, text);
+            }
+            return None;
+        }
+        let switch = match is_forced {
+            true => &telemetry::ADMIN_FORCE_HTTPS,
+            false => &telemetry::ADMIN_PORT_UNIFICATION,
+        };
+        let key_store = self.admin_store(switch, &tls::QUORUM.key_store);
+        let trust_store = self.admin_store(switch, &tls::QUORUM.trust_store);
+        let tls = TlsOptions {
+            with: TlsWith::Servers,
+            key_store,
+            trust_store,
+            versions: TlsVersions {
+                v1_2: true,
+                v1_3: true,
+            },
+            cipher_suites: default_cipher_suites(),
+            client_auth: match needs_client {
+                true => ClientAuth::Need,
+                false => ClientAuth::None,
+            },
+            verifies_servers: false,
+            verifies_clients: false,
+            looks_up_names: false,
+            checks_lists: false,
+            fips_mode: self.bool(&tls::FIPS_MODE),
+            detection_timeout_ms: 1,
+            reloads: false,
+        };
+        Some(AdminTlsOptions {
+            tls,
+            takes_plain: !is_forced,
+        })
+    }
+
+    fn admin_store(&mut self, switch: &'static Key, keys: &StoreKeys) -> Option<StoreOptions> {
+        let store = self.store(keys);
+        if store.is_none() {
+            let text = format!("HTTPS of the AdminServer needs {}", keys.location.name);
+            self.error(switch, text);
+        }
+        store
+    }
+
     fn tls(&mut self, with: TlsWith, keys: &'static TlsKeys, reload: &Key) -> TlsOptions {
         let verifies_servers = self.bool(keys.hostname_verification);
         TlsOptions {
@@ -323,11 +390,7 @@ impl Values {
 
     fn cipher_suites(&mut self, key: &'static Key) -> Vec<&'static str> {
         let Some(list) = self.set_text(key) else {
-            return CIPHER_SUITES
-                .iter()
-                .copied()
-                .take(CIPHER_SUITES_BY_DEFAULT)
-                .collect();
+            return default_cipher_suites();
         };
         let mut suites = Vec::new();
         let mut unknown = Vec::new();
@@ -358,6 +421,11 @@ impl Values {
                 u64::try_from(default).unwrap_or(1)
             })
     }
+}
+
+fn default_cipher_suites() -> Vec<&'static str> {
+    let suites = CIPHER_SUITES.iter().copied();
+    suites.take(CIPHER_SUITES_BY_DEFAULT).collect()
 }
 
 const VERSIONS: &str = "TLSv1.2 or TLSv1.3";

@@ -19,6 +19,7 @@ use crate::config::{AdminOptions, Config};
 use crate::net::Server;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::facts::{self, Facts};
+use crate::runtime::options;
 use crate::runtime::reports::Reports;
 use crate::runtime::restore::Restores;
 use crate::runtime::snapshots::SnapshotJob;
@@ -73,13 +74,14 @@ impl Admin {
             trace_mask: trace_mask.clone(),
             live: OnceLock::new(),
         });
+        let https = options::https(options)?;
         let _inside = tokio.enter();
         let failure = |source| Failure::Admin {
             at: name_of(&options.address),
             url: options.command_url.clone(),
             source,
         };
-        let http = HttpServer::bind(options, admin.clone()).map_err(failure)?;
+        let http = HttpServer::bind(options, https, admin.clone()).map_err(failure)?;
         let address = http.address().map_err(failure)?;
         tracing::info!(
             "Started AdminServer on address {address} and command URL {}",
@@ -323,6 +325,13 @@ impl Commands for Admin {
             (Command::Snapshot, Some(live)) => self.snapshot(live, ask),
             (Command::Restore, Some(live)) => self.restore(live, body),
             (_, Some(live)) => self.run(live, command, &quorum),
+        }
+    }
+
+    /// Those from before the server has its state are not told of.
+    fn count_plain(&self) {
+        if let Some(live) = self.live.get() {
+            live.reports.count(|figures| &mut figures.plain_admin);
         }
     }
 }

@@ -472,6 +472,7 @@ fn counters_of(
         ("snapshot_rate_limited_count", figures.snapshots_limited),
         ("restore_error_count", figures.restore_errors),
         ("restore_rate_limited_count", figures.restores_limited),
+        ("insecure_admin_count", figures.plain_admin),
     ]
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::admin::Https;
 use crate::auth::{AuthOptions, EnsembleNames, Policy, X509Options};
 use crate::base::ServerId;
 use crate::config::{
-    Config, DigestAlgorithm, EnsembleOptions, ListenAddress, ListenHost, SnapshotCompression,
-    edit_static,
+    AdminOptions, Config, DigestAlgorithm, EnsembleOptions, ListenAddress, ListenHost,
+    SnapshotCompression, edit_static,
 };
 use crate::net::{
     ClientTls, ElectionPortOptions, NetOptions, PeerSecurity, QuorumPortOptions, Tls,
@@ -78,6 +79,18 @@ fn client_tls(config: &Config) -> Result<Option<ClientTls>, Failure> {
         is_unified: options.is_unified,
         handshakes_max: options.handshakes_max,
         drops_early: options.drops_early,
+    }))
+}
+
+/// Reads the stores of the AdminServer.
+pub(super) fn https(options: &AdminOptions) -> Result<Option<Https>, Failure> {
+    let Some(options) = &options.tls else {
+        return Ok(None);
+    };
+    let tls = Tls::load(options.tls.clone()).map_err(Failure::from)?;
+    Ok(tls.server_side().map(|tls| Https {
+        tls,
+        takes_plain: options.takes_plain,
     }))
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Figures {
     pub(super) snapshots_limited: u64,
     pub(super) restore_errors: u64,
     pub(super) restores_limited: u64,
+    /// Connections to the AdminServer without TLS where they could have had it.
+    pub(super) plain_admin: u64,
     /// Since the start, also beyond a reset.
     pub(super) slow_syncs: u64,
 }

@@ -10,6 +10,7 @@
 )]
 
 mod ensemble;
+mod https;
 mod limits;
 mod restore;
 mod standalone;

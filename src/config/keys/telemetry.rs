@@ -21,15 +21,15 @@ rows! {
     ADMIN_RESTORE = Kind::Loose, "admin.restore.enabled", "true";
     /// Time between two restore commands; between two snapshot commands a thousandth of it, as Apache has it.
     ADMIN_RATE_INTERVAL = decimal(0, MS), "admin.rateLimiterIntervalInMS", "300000";
-    /// HTTPS only.
-    ADMIN_FORCE_HTTPS = Kind::Loose, "admin.forceHttps", "false", ignored(NO_FORCED_HTTPS);
+    /// HTTPS alone, with the stores of ssl.quorum.
+    ADMIN_FORCE_HTTPS = Kind::Loose, "admin.forceHttps", "false";
+    /// HTTP and HTTPS on one port, with the stores of ssl.quorum.
+    ADMIN_PORT_UNIFICATION = Kind::Loose, "admin.portUnification", "false";
+    /// Demand a client certificate over HTTPS.
+    ADMIN_NEED_CLIENT_AUTH = Kind::Loose, "admin.needClientAuth", "false";
     unnamed {
         Key::new("admin.httpVersion", int(ANY, ""), "11", "Newest HTTP version spoken.")
             .quiet("it is a matter of HTTPS, and HTTP 1.1 is spoken anyway");
-        Key::new("admin.portUnification", Kind::Loose, "false", "HTTP and HTTPS on one port.")
-            .ignored(NO_ADMIN_TLS);
-        Key::new("admin.needClientAuth", Kind::Loose, "false", "Demand a client certificate.")
-            .ignored(NO_ADMIN_TLS);
         Key::new("metricsProvider.className",
             Kind::Choice(&[
                 "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
@@ -96,9 +96,6 @@ const fn decimal_long() -> Kind {
     })
 }
 
-const NO_ADMIN_TLS: &str = "HTTPS of the AdminServer is not supported by this version";
-const NO_FORCED_HTTPS: &str =
-    "HTTPS of the AdminServer is not supported by this version, so there is no AdminServer";
 const NO_METRICS: &str = "exporting metrics is not supported by this version";
 const NO_JVM: &str = "there is no JVM here";
 const NO_PATH_STATS: &str = "statistics by path are not supported by this version";

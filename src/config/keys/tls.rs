@@ -146,31 +146,23 @@ rows! {
     /// Cipher suites between servers, best first, separated by commas.
     QUORUM_CIPHER_SUITES = Kind::Text, "ssl.quorum.ciphersuites", "",
         quiet(ALONE), used_in_ensemble();
-    /// File with this server's key and certificates for other servers.
-    QUORUM_KEY_STORE = Kind::Text, "ssl.quorum.keyStore.location", "",
-        quiet(ALONE), used_in_ensemble();
+    /// File with this server's key and certificates for other servers and of the AdminServer.
+    QUORUM_KEY_STORE = Kind::Text, "ssl.quorum.keyStore.location", "";
     /// Password of that file, and of the key in it.
-    QUORUM_KEY_STORE_PASSWORD = Kind::Text, "ssl.quorum.keyStore.password", "",
-        secret(), quiet(ALONE), used_in_ensemble();
+    QUORUM_KEY_STORE_PASSWORD = Kind::Text, "ssl.quorum.keyStore.password", "", secret();
     /// File with that password; wins over it.
-    QUORUM_KEY_STORE_PASSWORD_PATH = Kind::Text, "ssl.quorum.keyStore.passwordPath", "",
-        quiet(ALONE), used_in_ensemble();
+    QUORUM_KEY_STORE_PASSWORD_PATH = Kind::Text, "ssl.quorum.keyStore.passwordPath", "";
     /// Type of the key store; by the end of its name when not set.
-    QUORUM_KEY_STORE_TYPE = Kind::Choice(STORE_TYPES), "ssl.quorum.keyStore.type", "",
-        quiet(ALONE), used_in_ensemble();
-    /// File with the certificates that those of other servers are held against; the system's when not
-    /// set.
-    QUORUM_TRUST_STORE = Kind::Text, "ssl.quorum.trustStore.location", "",
-        quiet(ALONE), used_in_ensemble();
+    QUORUM_KEY_STORE_TYPE = Kind::Choice(STORE_TYPES), "ssl.quorum.keyStore.type", "";
+    /// File with the certificates that those of other servers, and of the AdminServer's clients, are
+    /// held against; the system's for servers when not set.
+    QUORUM_TRUST_STORE = Kind::Text, "ssl.quorum.trustStore.location", "";
     /// Password of that file.
-    QUORUM_TRUST_STORE_PASSWORD = Kind::Text, "ssl.quorum.trustStore.password", "",
-        secret(), quiet(ALONE), used_in_ensemble();
+    QUORUM_TRUST_STORE_PASSWORD = Kind::Text, "ssl.quorum.trustStore.password", "", secret();
     /// File with that password; wins over it.
-    QUORUM_TRUST_STORE_PASSWORD_PATH = Kind::Text, "ssl.quorum.trustStore.passwordPath", "",
-        quiet(ALONE), used_in_ensemble();
+    QUORUM_TRUST_STORE_PASSWORD_PATH = Kind::Text, "ssl.quorum.trustStore.passwordPath", "";
     /// Type of the trust store; by the end of its name when not set.
-    QUORUM_TRUST_STORE_TYPE = Kind::Choice(STORE_TYPES), "ssl.quorum.trustStore.type", "",
-        quiet(ALONE), used_in_ensemble();
+    QUORUM_TRUST_STORE_TYPE = Kind::Choice(STORE_TYPES), "ssl.quorum.trustStore.type", "";
     /// Hold the name of a server that is dialled against its certificate, unless fips-mode is on.
     QUORUM_HOSTNAME_VERIFICATION = Kind::Loose, "ssl.quorum.hostnameVerification", "true",
         quiet(ALONE), used_in_ensemble();

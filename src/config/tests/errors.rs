@@ -271,13 +271,24 @@ fn where_the_admin_server_is() {
     );
     let off = ZooCfg::with("admin.enableServer=false\n").config();
     assert_eq!(off.admin, None);
-    let (encrypted, warnings) = ZooCfg::with("admin.forceHttps=true\n").load(&[]).unwrap();
-    assert_eq!(encrypted.admin, None, "never in plain text");
+    let encrypted = ZooCfg::with("admin.forceHttps=true\nssl.quorum.trustStore.location=t.p12\n");
+    assert_eq!(
+        encrypted.errors(&[]),
+        [
+            "zoo.cfg:3: admin.forceHttps = \"true\": HTTPS of the AdminServer needs \
+             ssl.quorum.keyStore.location"
+        ]
+    );
+    let off = ZooCfg::with("admin.forceHttps=true\nadmin.enableServer=false\n").config();
+    assert_eq!(off.admin, None);
+    let plain = ZooCfg::with("admin.needClientAuth=true\n");
+    let (plain, warnings) = plain.load(&[]).unwrap();
+    assert_eq!(plain.admin.unwrap().tls, None);
     assert_eq!(
         warnings,
         [
-            "zoo.cfg:3: admin.forceHttps = \"true\": ignored: HTTPS of the AdminServer is not supported by this \
-             version, so there is no AdminServer"
+            "zoo.cfg:3: admin.needClientAuth = \"true\": no effect without admin.forceHttps or \
+             admin.portUnification"
         ]
     );
 }

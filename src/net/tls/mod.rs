@@ -136,6 +136,11 @@ impl Tls {
         })
     }
 
+    /// What whoever dials in meets now; `None` without a key.
+    pub fn server_side(&self) -> Option<Arc<ServerConfig>> {
+        self.current.read().server.clone()
+    }
+
     /// Tells TLS from plain text. Until then as much time may pass as for the handshake.
     pub(super) async fn tell(&self, mut stream: TcpStream) -> Result<First, HandshakeError> {
         match sniff::sniff(&mut stream, self.detection_timeout()).await? {
