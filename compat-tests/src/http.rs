@@ -2,13 +2,33 @@
 //! is by curl.
 
 use std::{
+    env,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     process::{Command, Stdio},
     time::Duration,
 };
 
-use crate::keys::{Keys, PASSWORD};
+use crate::{
+    keys::{Keys, PASSWORD},
+    maven::{self, announce},
+};
+
+/// Whether there is what tests with HTTPS need: a JDK, which makes their keys, and curl. Says on the terminal
+/// what is missing; with `GAMEKEEPER_REQUIRE_CURL=1` curl may not be.
+pub fn https_or_skip(test: &str) -> bool {
+    if maven::apache_or_skip(test).is_none() {
+        return false;
+    }
+    let curl = Command::new("curl").arg("--version").output();
+    let Err(why) = curl else {
+        return true;
+    };
+    let is_required = env::var_os("GAMEKEEPER_REQUIRE_CURL").is_some_and(|value| value == "1");
+    assert!(!is_required, "{test} needs curl: {why}");
+    announce(&format!("SKIPPED: {test} needs curl: {why}"));
+    false
+}
 
 /// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,6 @@ use std::{
 use compat_tests::{
     http,
     keys::{Keys, PASSWORD},
-    maven::apache_or_skip,
     server::{Kind, Server, ServerOptions},
 };
 
@@ -95,7 +94,7 @@ fn unified(kind: Kind) {
 /// ours alone.
 #[test]
 fn silence() {
-    if apache_or_skip("admin::https::silence").is_none() {
+    if !http::https_or_skip("admin::https::silence") {
         return;
     }
     let keys = keys();
@@ -154,7 +153,7 @@ fn client_certificates(kind: Kind) {
 /// without its AdminServer.
 #[test]
 fn stores_that_cannot_be_read_stop_the_start() {
-    if apache_or_skip("admin::https::stores_that_cannot_be_read_stop_the_start").is_none() {
+    if !http::https_or_skip("admin::https::stores_that_cannot_be_read_stop_the_start") {
         return;
     }
     let keys = keys();
@@ -184,15 +183,14 @@ macro_rules! on_both {
         $(mod $name {
             #[test]
             fn apache() {
-                if super::apache_or_skip(concat!("admin::https::", stringify!($name))).is_some() {
+                if super::http::https_or_skip(concat!("admin::https::", stringify!($name))) {
                     super::$name(super::Kind::Apache);
                 }
             }
 
             #[test]
             fn ours() {
-                // The keys are made by the JDK.
-                if super::apache_or_skip(concat!("admin::https::", stringify!($name))).is_some() {
+                if super::http::https_or_skip(concat!("admin::https::", stringify!($name))) {
                     super::$name(super::Kind::Ours);
                 }
             }
