@@ -179,28 +179,24 @@ impl Values {
         if !is_unified && self.setting(&tls::SECURE_CLIENT_PORT).is_none() {
             return None;
         }
+        let switch = match is_unified {
+            true => &tls::CLIENT_PORT_UNIFICATION,
+            false => &tls::SECURE_CLIENT_PORT,
+        };
         let options = self.tls(TlsWith::Clients, &tls::CLIENT, &tls::CLIENT_CERT_RELOAD);
         if options.key_store.is_none() {
-            let key = match is_unified {
-                true => &tls::CLIENT_PORT_UNIFICATION,
-                false => &tls::SECURE_CLIENT_PORT,
-            };
             let text = format!(
                 "Keystore is required for SSL server: {}",
                 tls::KEY_STORE.name
             );
-            self.error(key, text);
+            self.error(switch, text);
         }
         if options.trust_store.is_none() && options.client_auth == ClientAuth::Need {
-            let key = match is_unified {
-                true => &tls::CLIENT_PORT_UNIFICATION,
-                false => &tls::SECURE_CLIENT_PORT,
-            };
             let text = format!(
                 "no client can connect: certificates are needed, and without {} none is trusted",
                 tls::TRUST_STORE.name
             );
-            self.warn(key, text);
+            self.warn(switch, text);
         }
         if options.fips_mode && options.verifies_clients {
             let text = "in fips-mode, which is on unless it is set to false, no client \

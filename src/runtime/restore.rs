@@ -126,7 +126,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::thread::{self, JoinHandle};
 
     use super::*;
     use crate::tree::TreeOptions;
@@ -135,8 +135,12 @@ mod tests {
         Box::new(Database::new(TreeOptions::default()))
     }
 
-    #[test]
-    fn whoever_asks_hears_what_became_of_it() {
+    /// A restore that was asked for on a thread of its own, as the writer finds it.
+    fn asked() -> (
+        Arc<Restores>,
+        Arc<Submissions>,
+        JoinHandle<Result<Zxid, RestoreError>>,
+    ) {
         let restores = Arc::new(Restores::default());
         let submissions = Arc::new(Submissions::new(None));
         let asking = {
@@ -147,6 +151,12 @@ mod tests {
         while !restores.is_asked() {
             submissions.take(&mut inputs, None);
         }
+        (restores, submissions, asking)
+    }
+
+    #[test]
+    fn whoever_asks_hears_what_became_of_it() {
+        let (restores, submissions, asking) = asked();
         let second = restores.ask(&submissions, state());
         assert!(matches!(second, Err(RestoreError::Another)));
         let (_, answer) = restores.take().unwrap().into_parts();
@@ -157,16 +167,7 @@ mod tests {
 
     #[test]
     fn a_writer_that_ends_lets_nobody_wait() {
-        let restores = Arc::new(Restores::default());
-        let submissions = Arc::new(Submissions::new(None));
-        let asking = {
-            let (restores, submissions) = (restores.clone(), submissions.clone());
-            thread::spawn(move || restores.ask(&submissions, state()))
-        };
-        let mut inputs = Vec::new();
-        while !restores.is_asked() {
-            submissions.take(&mut inputs, None);
-        }
+        let (restores, _, asking) = asked();
         drop(RestoreDesk(restores));
         let outcome = asking.join().unwrap();
         assert!(matches!(outcome, Err(RestoreError::Stopping)));
