@@ -28,5 +28,5 @@ pub use digest::HashAlgorithm;
 pub use ensemble::EnsembleNames;
 pub use memo::PermitMemo;
 pub use options::{AuthOptions, AuthOptionsError, X509Options};
-pub use policy::{AuthIds, AuthRefused, Policy};
+pub use policy::{AuthIds, AuthRefused, Policy, Shown};
 pub use sasl::{SaslAnswer, SaslLogin};

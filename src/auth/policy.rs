@@ -40,6 +40,31 @@ pub enum AuthRefused {
     WrongKey,
 }
 
+/// What a connection has to show when it authenticates.
+#[derive(Debug, Clone)]
+pub struct Shown<'a> {
+    /// The packet's bytes, which may be null.
+    pub token: Option<&'a [u8]>,
+    /// The connection's address.
+    pub peer: IpAddr,
+    /// The name in the client's certificate, if the TLS handshake gave one.
+    pub certificate: Option<&'a str>,
+    /// The data of the node `/key`, if [`Policy::reads_key_node`].
+    pub key_node: Option<Bytes>,
+}
+
+impl<'a> Shown<'a> {
+    /// A packet from an address, and nothing else.
+    pub fn new(token: Option<&'a [u8]>, peer: IpAddr) -> Self {
+        Self {
+            token,
+            peer,
+            certificate: None,
+            key_node: None,
+        }
+    }
+}
+
 /// The rules of this server. Cheap to ask, never changes.
 #[derive(Debug)]
 pub struct Policy {
@@ -205,19 +230,16 @@ impl Policy {
         Ok(())
     }
 
-    /// The identities of a connection after an authentication packet: what it had and what the
-    /// packet shows. `peer` is the connection's address, `token` the packet's bytes, which may be
-    /// null, `key_node` the data of the node `/key`, which only one scheme asks for.
+    /// The identities of a connection after an authentication packet: what it had and what it shows.
     pub fn authenticate(
         &self,
         ids: &AuthIds,
         scheme: &str,
-        token: Option<&[u8]>,
-        peer: IpAddr,
-        key_node: Option<Bytes>,
+        shown: &Shown<'_>,
     ) -> Result<AuthIds, AuthRefused> {
+        let token = shown.token;
         match self.scheme(scheme).ok_or(AuthRefused::SchemeNotAvailable)? {
-            Scheme::Ip => joined(ids, [Identity::new("ip", &ip::text_of(peer))]),
+            Scheme::Ip => joined(ids, [Identity::new("ip", &ip::text_of(shown.peer))]),
             Scheme::Digest => {
                 let token = token.ok_or(AuthRefused::TokenMissing)?;
                 let shown = digest::id_of(self.hash, token);
@@ -226,7 +248,11 @@ impl Policy {
                 let identity = Identity::new("digest", &shown);
                 joined(ids, also.into_iter().chain([identity]))
             }
-            Scheme::X509 => Err(AuthRefused::TokenMissing),
+            // Its token says nothing: the certificate does.
+            Scheme::X509 => match shown.certificate {
+                Some(name) => self.certify(ids, name),
+                None => Err(AuthRefused::SchemeNotAvailable),
+            },
             Scheme::Ensemble => {
                 let names = self.ensemble.as_ref();
                 let is_ours = names.is_some_and(|names| names.has(token.unwrap_or_default()));
@@ -237,11 +263,19 @@ impl Policy {
             // It has an operation of its own.
             Scheme::Sasl => Err(AuthRefused::SchemeNotAvailable),
             Scheme::Key => {
-                let fits = key::fits(key_node, token.ok_or(AuthRefused::TokenMissing)?);
+                let fits = key::fits(
+                    shown.key_node.as_ref(),
+                    token.ok_or(AuthRefused::TokenMissing)?,
+                );
                 let ids = fits.then(|| joined(ids, [Identity::new("key", "")]));
                 ids.unwrap_or(Err(AuthRefused::WrongKey))
             }
         }
+    }
+
+    /// Whether this scheme looks into the tree.
+    pub fn reads_key_node(&self, scheme: &str) -> bool {
+        self.scheme(scheme) == Some(Scheme::Key)
     }
 
     /// The identities of a connection that is also `more`.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::auth::{
-    AuthIds, AuthOptions, AuthOptionsError, AuthRefused, EnsembleNames, PermitMemo, Policy,
+    AuthIds, AuthOptions, AuthOptionsError, AuthRefused, EnsembleNames, PermitMemo, Policy, Shown,
     X509Options,
 };
 use crate::base::{Acl, AclList, Identity, limits, perms};
@@ -33,7 +33,7 @@ fn with_digest(policy: &Policy, token: &str) -> AuthIds {
     let ids = Policy::initial(peer());
     let token = Some(token.as_bytes());
     policy
-        .authenticate(&ids, "digest", token, peer(), None)
+        .authenticate(&ids, "digest", &Shown::new(token, peer()))
         .unwrap()
 }
 
@@ -165,7 +165,7 @@ fn auth_expands_to_all_that_authenticated() {
     let policy = policy(|_| {});
     let one = with_digest(&policy, "u:p");
     let two = policy
-        .authenticate(&one, "digest", Some(b"super:secret"), peer(), None)
+        .authenticate(&one, "digest", &Shown::new(Some(b"super:secret"), peer()))
         .unwrap();
     let fixed = policy.fix_acl(&two, Some(&[acl(5, "auth", "")])).unwrap();
     let expected = [acl(5, "digest", U_P), acl(5, "digest", SUPER_SECRET)];
@@ -176,10 +176,10 @@ fn auth_expands_to_all_that_authenticated() {
 fn packets_add_identities_once() {
     let policy = policy(|_| {});
     let ids = with_digest(&policy, "u:p");
-    let again = policy.authenticate(&ids, "digest", Some(b"u:p"), peer(), None);
+    let again = policy.authenticate(&ids, "digest", &Shown::new(Some(b"u:p"), peer()));
     assert_eq!(again.as_deref(), Ok(&*ids));
     // The address needs no token.
-    let ip = policy.authenticate(&ids, "ip", None, peer(), None);
+    let ip = policy.authenticate(&ids, "ip", &Shown::new(None, peer()));
     assert_eq!(ip.as_deref(), Ok(&*ids));
 }
 
@@ -188,10 +188,10 @@ fn packets_that_are_refused() {
     let policy = policy(|_| {});
     let ids = Policy::initial(peer());
     for scheme in ["world", "auth", "super", "sasl", "x509", "nonsense", ""] {
-        let result = policy.authenticate(&ids, scheme, Some(b"a:b"), peer(), None);
+        let result = policy.authenticate(&ids, scheme, &Shown::new(Some(b"a:b"), peer()));
         assert_eq!(result, Err(AuthRefused::SchemeNotAvailable), "{scheme}");
     }
-    let result = policy.authenticate(&ids, "digest", None, peer(), None);
+    let result = policy.authenticate(&ids, "digest", &Shown::new(None, peer()));
     assert_eq!(result, Err(AuthRefused::TokenMissing));
 }
 
@@ -204,7 +204,7 @@ fn digest_switched_off_is_no_scheme() {
     assert!(policy.fix_acl(&ids, Some(&entry)).is_err());
     assert!(
         policy
-            .authenticate(&ids, "digest", Some(b"u:p"), peer(), None)
+            .authenticate(&ids, "digest", &Shown::new(Some(b"u:p"), peer()))
             .is_err()
     );
     assert_eq!(policy.who_am_i(&ids), [("digest", "")]);
@@ -215,7 +215,7 @@ fn the_name_of_another_ensemble_is_refused() {
     let ids = Policy::initial(peer());
     let says = |names: Option<EnsembleNames>, token: Option<&[u8]>| {
         let policy = policy(|options| options.ensemble = names);
-        let result = policy.authenticate(&ids, "ensemble", token, peer(), None);
+        let result = policy.authenticate(&ids, "ensemble", &Shown::new(token, peer()));
         result.map(|after| assert_eq!(after, ids, "it makes nobody anyone"))
     };
     let foo_and_bar = EnsembleNames::These(["foo", "bar"].map(str::to_owned).into());
@@ -291,17 +291,17 @@ fn lists_and_identities_have_bounds() {
     for number in 1..limits::IDENTITIES_PER_CONNECTION {
         let token = token(number);
         ids = policy
-            .authenticate(&ids, "digest", Some(token.as_bytes()), peer(), None)
+            .authenticate(&ids, "digest", &Shown::new(Some(token.as_bytes()), peer()))
             .unwrap();
     }
     assert_eq!(ids.len(), limits::IDENTITIES_PER_CONNECTION);
-    let again = policy.authenticate(&ids, "digest", Some(b"user1:p"), peer(), None);
+    let again = policy.authenticate(&ids, "digest", &Shown::new(Some(b"user1:p"), peer()));
     assert_eq!(again.unwrap().len(), ids.len(), "it is known already");
-    let more = policy.authenticate(&ids, "digest", Some(b"more:p"), peer(), None);
+    let more = policy.authenticate(&ids, "digest", &Shown::new(Some(b"more:p"), peer()));
     assert_eq!(more, Err(AuthRefused::TooManyIdentities));
     let long = format!("{}:p", "u".repeat(limits::IDENTITY_BYTES_PER_CONNECTION));
     let fresh = Policy::initial(peer());
-    let long = policy.authenticate(&fresh, "digest", Some(long.as_bytes()), peer(), None);
+    let long = policy.authenticate(&fresh, "digest", &Shown::new(Some(long.as_bytes()), peer()));
     assert_eq!(long, Err(AuthRefused::TooManyIdentities));
 
     let entry = |number| acl(31, "digest", &format!("u{number}:x"));

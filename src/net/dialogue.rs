@@ -21,7 +21,7 @@ use jute::Decode;
 use jute::proto::{AuthPacket, ConnectRequest, GetSaslRequest, RequestHeader, SetSaslResponse};
 
 use crate::auth::sasl::ServerExchange;
-use crate::auth::{AuthIds, AuthRefused, Policy, SaslAnswer};
+use crate::auth::{AuthIds, AuthRefused, Policy, SaslAnswer, Shown};
 use crate::base::{Monotonic, SessionId, Xid, Zxid};
 use crate::exec;
 use crate::net::batch::Batch;
@@ -494,23 +494,20 @@ impl Dialogue {
             return self.end(Ending::Malformed("an authentication packet"));
         };
         let scheme = packet.scheme.as_deref().unwrap_or_default();
-        let key_node = if scheme == "key" {
+        let key_node = if batch.server.policy.reads_key_node(scheme) {
             self.lock(batch);
             let node = batch.state.as_ref().and_then(|db| db.tree.node("/key"));
             node.and_then(|node| node.data().map(Bytes::copy_from_slice))
         } else {
             None
         };
-        let (policy, peer) = (&batch.server.policy, self.link.peer.ip());
-        let shown = match scheme {
-            // Its token says nothing: the certificate does.
-            "x509" => match &self.certified {
-                Some(name) => policy.certify(&self.ids, name),
-                None => Err(AuthRefused::SchemeNotAvailable),
-            },
-            _ => policy.authenticate(&self.ids, scheme, packet.auth, peer, key_node),
+        let shown = Shown {
+            certificate: self.certified.as_deref(),
+            key_node,
+            ..Shown::new(packet.auth, self.link.peer.ip())
         };
-        match shown {
+        let policy = &batch.server.policy;
+        match policy.authenticate(&self.ids, scheme, &shown) {
             Ok(ids) => {
                 self.ids = ids.clone();
                 self.link.outbox.set_ids(ids);

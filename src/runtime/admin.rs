@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::admin::answers;
 use crate::admin::{Ask, Command, Commands, HttpServer, Method, QuorumFacts, RateLimiter, Reply};
-use crate::auth::AuthIds;
+use crate::auth::{AuthIds, Shown};
 use crate::base::{AclList, Identity, Zxid, perms};
 use crate::config::{AdminOptions, Config};
 use crate::net::Server;
@@ -291,7 +291,7 @@ impl Admin {
         }
         let nobody = AuthIds::from([]);
         let policy = &live.server.policy;
-        let ids = policy.authenticate(&nobody, scheme, token, ask.peer, None);
+        let ids = policy.authenticate(&nobody, scheme, &Shown::new(token, ask.peer));
         ids.ok()
     }
 }

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use jute::{Decode, Reader};
 
 use super::*;
+use crate::auth::Shown;
 use crate::proto::Txn;
 use crate::tree::TreeOptions;
 
@@ -85,7 +86,7 @@ impl Fixture {
         let peer = "127.0.0.1".parse().unwrap();
         let policy = Policy::new(&AuthOptions::default()).unwrap();
         let ids = Policy::initial(peer);
-        let ids = policy.authenticate(&ids, "digest", Some(b"u:p"), peer, None);
+        let ids = policy.authenticate(&ids, "digest", &Shown::new(Some(b"u:p"), peer));
         let ids = ids.unwrap();
         for (number, (request, reply)) in self.exchanges.iter().enumerate() {
             if let Some(time) = self.time_of_next(&bench) {

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::auth::{AuthIds, AuthOptions, Policy};
+use crate::auth::{AuthIds, AuthOptions, Policy, Shown};
 use crate::base::{Acl, Identity, SessionId, WallMillis, Xid, Zxid, perms};
 use crate::prep::{Caller, Prep, PrepOptions, Prepared};
 use crate::proto::request::{Check, Create, Delete, SetAcl, SetData};
@@ -156,7 +156,7 @@ impl World {
         let token = Some(user_and_password.as_bytes());
         self.ids = self
             .policy
-            .authenticate(&self.ids, "digest", token, peer, None)
+            .authenticate(&self.ids, "digest", &Shown::new(token, peer))
             .unwrap();
     }
 }
