@@ -21,8 +21,12 @@ impl RateLimiter {
         }
     }
 
-    /// Takes the permit, if it is there.
+    /// Takes the permit, if it is there. With an interval of 0 it always is: Apache's server would
+    /// refuse a second call within one millisecond, in which it never gets to one.
     pub fn allows(&mut self, now: Monotonic) -> bool {
+        if self.interval_ms == 0 {
+            return true;
+        }
         if now.since(self.since) > self.interval_ms {
             self.since = now;
             self.is_used = false;
@@ -43,5 +47,13 @@ mod tests {
         assert!(limiter.allows(Monotonic(1301)));
         assert!(!limiter.allows(Monotonic(1601)));
         assert!(limiter.allows(Monotonic(1602)));
+    }
+
+    #[test]
+    fn no_interval_limits_nothing() {
+        let now = Monotonic(1000);
+        let mut limiter = RateLimiter::new(0, now);
+        assert!(limiter.allows(now));
+        assert!(limiter.allows(now), "within the same millisecond");
     }
 }
