@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     env, fs,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -76,7 +76,7 @@ fn part_of_the_suite_on_ours() {
         .map(|(class, _)| class)
         .collect();
     assert!(!part.is_empty(), "the list marks a part");
-    let outcomes = run_all(suite, Kind::Ours, &part);
+    let [outcomes] = run_all(suite, [Kind::Ours], &part);
     assert_as_listed(&list, Kind::Ours, &outcomes);
 }
 
@@ -102,8 +102,7 @@ fn whole_suite_on_both() {
         .filter(|class| wanted == "all" || named.contains(class))
         .collect();
     assert!(!classes.is_empty(), "no class of the list is {wanted}");
-    let on_apache = run_all(suite, Kind::Apache, &classes);
-    let on_ours = run_all(suite, Kind::Ours, &classes);
+    let [on_apache, on_ours] = run_all(suite, [Kind::Apache, Kind::Ours], &classes);
     if does_rewrite {
         let mut list = List::read();
         for (class, apache) in &on_apache {
@@ -121,30 +120,37 @@ fn whole_suite_on_both() {
     assert_as_listed(&list, Kind::Ours, &on_ours);
 }
 
-fn run_all(suite: &Suite, kind: Kind, classes: &[&str]) -> BTreeMap<String, Vec<Outcome>> {
-    let queue: Mutex<VecDeque<&str>> = Mutex::new(classes.iter().copied().collect());
-    let next = || {
-        queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
-    };
-    let done = Mutex::new(BTreeMap::new());
+/// What became of the tests of each class.
+type Outcomes = BTreeMap<String, Vec<Outcome>>;
+
+/// All classes on the first kind, then on the next, without a pause between them.
+fn run_all<const N: usize>(suite: &Suite, kinds: [Kind; N], classes: &[&str]) -> [Outcomes; N] {
+    let done = kinds.map(|kind| (kind, Mutex::new(Outcomes::new())));
+    let of_kind = |of_kind| classes.iter().map(move |&class| (of_kind, class));
+    let queue: Mutex<VecDeque<_>> = Mutex::new(done.iter().flat_map(of_kind).collect());
+    let next = || lock(&queue).pop_front();
     thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
-                while let Some(class) = next() {
-                    let outcomes = suite.run(kind, class);
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    done.insert(class.to_owned(), outcomes);
+                while let Some(((kind, outcomes), class)) = next() {
+                    let of_class = suite.run(*kind, class);
+                    lock(outcomes).insert(class.to_owned(), of_class);
                 }
             });
         }
     });
-    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    done.map(|(_, outcomes)| {
+        outcomes
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    })
 }
 
-fn assert_as_listed(list: &List, kind: Kind, outcomes: &BTreeMap<String, Vec<Outcome>>) {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn assert_as_listed(list: &List, kind: Kind, outcomes: &Outcomes) {
     let mut complaints = Vec::new();
     for (class, outcomes) in outcomes {
         let Some(Entry::Run(run)) = list.entries.get(class) else {

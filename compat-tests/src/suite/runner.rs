@@ -19,9 +19,9 @@ use crate::{
     server::{Kind, gamekeeper_binary},
 };
 
-/// The slowest class starts 512 servers: of Apache's in a quarter of an hour, on a machine that has
-/// nothing else to do.
-const CLASS_PATIENCE: Duration = Duration::from_secs(2400);
+/// The slowest class (`QuorumSSLTest`) waits two minutes in each of its tests, to see that a server
+/// does not get in.
+const CLASS_PATIENCE: Duration = Duration::from_secs(5400);
 /// How long a JVM that is told to end may take to end its servers first.
 const END_PATIENCE: Duration = Duration::from_secs(30);
 const SLOT_PATIENCE: Duration = Duration::from_secs(3600);
