@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::admin::facts::{
     ConfFacts, ConnFacts, ExpiryFacts, HostPort, MonitorFacts, ObserverFacts, PlaceFacts,
-    ResponseSizes, SessionDump, SessionFacts, SnapshotFacts, StatFacts,
+    SessionDump, SessionFacts, Sizes, SnapshotFacts, StatFacts,
 };
 use crate::admin::json::Object;
 use crate::admin::reply::Reply;
@@ -262,18 +262,13 @@ fn stats_of(facts: &StatFacts) -> Object {
         "client_response" : responses,
     };
     if let Some(proposals) = server.proposals {
-        let proposals = ResponseSizes {
-            last: proposals.last,
-            min: proposals.min,
-            max: proposals.max,
-        };
         data.insert("proposal_stats".to_owned(), sizes(proposals));
     }
     data.insert("node_count".to_owned(), server.node_count.into());
     data
 }
 
-fn sizes(sizes: ResponseSizes) -> Value {
+fn sizes(sizes: Sizes) -> Value {
     json!({
         "last_buffer_size" : sizes.last,
         "min_buffer_size" : sizes.min,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::base::{Monotonic, ServerId, SessionId, WallMillis, Zxid};
+use crate::base::{Monotonic, ServerId, SessionId, SizeSpread, WallMillis, Zxid};
 
 /// The server in brief.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +20,7 @@ pub struct ServerFacts {
     pub zxid: Zxid,
     pub node_count: usize,
     /// Of a leader.
-    pub proposals: Option<ProposalSizes>,
+    pub proposals: Option<Sizes>,
     /// It has no leader, and lets clients read.
     pub is_read_only: bool,
 }
@@ -74,23 +74,37 @@ pub struct LeaderFacts {
     pub synced_observers: usize,
     /// `sync`s that wait for what was proposed before them.
     pub pending_syncs: usize,
-    pub proposals: ProposalSizes,
+    pub proposals: Sizes,
 }
 
-/// Bytes of a leader's proposals; -1 before the first.
+/// Bytes of things that went by; -1 before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProposalSizes {
+pub struct Sizes {
     pub last: i64,
     pub min: i64,
     pub max: i64,
 }
 
-impl Default for ProposalSizes {
+impl Default for Sizes {
     fn default() -> Self {
         Self {
             last: -1,
             min: -1,
             max: -1,
+        }
+    }
+}
+
+impl From<Option<SizeSpread>> for Sizes {
+    fn from(spread: Option<SizeSpread>) -> Self {
+        let Some(SizeSpread { last, min, max }) = spread else {
+            return Self::default();
+        };
+        let bytes = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+        Self {
+            last: bytes(last),
+            min: bytes(min),
+            max: bytes(max),
         }
     }
 }
@@ -134,7 +148,7 @@ impl QuorumFacts {
         matches!(self, Self::ReadOnly)
     }
 
-    pub fn proposals(&self) -> Option<ProposalSizes> {
+    pub fn proposals(&self) -> Option<Sizes> {
         match &self.member()?.role {
             RoleFacts::Leader(leader) => Some(leader.proposals),
             RoleFacts::Follower { .. } | RoleFacts::Observer { .. } => None,
@@ -270,6 +284,8 @@ pub struct MonitorFacts {
     pub tls_handshakes: u32,
     /// Failed TLS handshakes of clients and refused certificates.
     pub authentications_failed: u64,
+    /// Of replies and events, without their length fields.
+    pub responses: Sizes,
     /// Counters by Apache's names.
     pub counters: Vec<(&'static str, u64)>,
     /// Spreads by Apache's names.
@@ -294,25 +310,7 @@ pub struct StatFacts {
     pub log_dir_bytes: u64,
     /// Syncs that took longer than `fsync.warningthresholdms`.
     pub slow_syncs: u64,
-    pub responses: ResponseSizes,
-}
-
-/// Bytes of replies; -1 before the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResponseSizes {
-    pub last: i64,
-    pub min: i64,
-    pub max: i64,
-}
-
-impl Default for ResponseSizes {
-    fn default() -> Self {
-        Self {
-            last: -1,
-            min: -1,
-            max: -1,
-        }
-    }
+    pub responses: Sizes,
 }
 
 /// The newest snapshot on disk.

@@ -23,9 +23,8 @@ pub mod word;
 pub use command::Command;
 pub use facts::{
     ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ExpiryFacts, HostPort, Latency, LeaderFacts,
-    MemberFacts, MonitorFacts, ObserverFacts, PlaceFacts, ProposalSizes, QuorumFacts,
-    ResponseSizes, RoleFacts, ServerFacts, SessionDump, SessionFacts, SnapshotFacts, Spread,
-    StatFacts, VoterFacts,
+    MemberFacts, MonitorFacts, ObserverFacts, PlaceFacts, QuorumFacts, RoleFacts, ServerFacts,
+    SessionDump, SessionFacts, Sizes, SnapshotFacts, Spread, StatFacts, VoterFacts,
 };
 pub use http::{Commands, HttpServer};
 pub use https::Https;

@@ -37,6 +37,9 @@ pub fn mntr(facts: &MonitorFacts) -> String {
     lines.put("max_file_descriptor_count", facts.open_files_max);
     let drop_chance = java::double(facts.connection_drop_chance);
     lines.put("connection_drop_probability", drop_chance);
+    lines.put("last_client_response_size", facts.responses.last);
+    lines.put("max_client_response_size", facts.responses.max);
+    lines.put("min_client_response_size", facts.responses.min);
     lines.put("outstanding_tls_handshake", facts.tls_handshakes);
     lines.put("auth_failed_count", facts.authentications_failed);
     if let Some(member) = &facts.member {
@@ -106,7 +109,7 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use crate::admin::facts::{ProposalSizes, QuorumFacts, ServerFacts};
+    use crate::admin::facts::{QuorumFacts, ServerFacts, Sizes};
     use crate::base::ServerId;
 
     use super::*;
@@ -202,7 +205,7 @@ mod tests {
             synced_non_voting_followers: 1,
             synced_observers: 1,
             pending_syncs: 4,
-            proposals: ProposalSizes {
+            proposals: Sizes {
                 last: 36,
                 min: 30,
                 max: 48,

@@ -330,7 +330,7 @@ pub fn hash(digests: &[(Zxid, u64)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::admin::facts::{Latency, ProposalSizes};
+    use crate::admin::facts::{Latency, Sizes};
 
     use super::*;
 
@@ -420,9 +420,9 @@ mod tests {
         };
         let lines = SERVER_LINES.replace("standalone", "leader");
         let ends = |text: String, last_line: &str| text.ends_with(&format!("{lines}{last_line}\n"));
-        let none = leader(ProposalSizes::default());
+        let none = leader(Sizes::default());
         assert!(ends(srvr(&none), "Proposal sizes last/min/max: -1/-1/-1"));
-        let some = leader(ProposalSizes {
+        let some = leader(Sizes {
             last: 36,
             min: 30,
             max: 48,

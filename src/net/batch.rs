@@ -30,6 +30,8 @@ pub(super) struct Batch<'a> {
     reads: usize,
     /// The lock has been held for long enough.
     is_overdue: bool,
+    /// Bytes at the start of `out` that are the answer to the handshake.
+    pub(super) greeting_bytes: usize,
     /// A request came that proves the session alive.
     pub(super) touches: bool,
 }
@@ -51,6 +53,7 @@ impl<'a> Batch<'a> {
             count: BatchCount::default(),
             reads: 0,
             is_overdue: false,
+            greeting_bytes: 0,
             touches: false,
         }
     }

@@ -215,6 +215,10 @@ impl Dialogue {
 
     fn take_news(&mut self, batch: &mut Batch<'_>) {
         let news = self.link.outbox.drain(batch.out);
+        if news.greets {
+            let greeting = frames::lengths(batch.out).next();
+            batch.greeting_bytes = greeting.map_or(0, |length| LENGTH_BYTES + length);
+        }
         for _ in 0..news.replies {
             let ticket = self.order.answered();
             self.release(batch.server, ticket.bytes);
@@ -581,10 +585,12 @@ impl Dialogue {
             write_bytes,
             state,
             mut count,
+            greeting_bytes,
             touches,
             ..
         } = batch;
         count.sent_bytes += out.len() as u64;
+        count.measure(out.get(greeting_bytes..).unwrap_or_default());
         drop(state);
         if self.is_cut {
             out.clear();
@@ -598,7 +604,7 @@ impl Dialogue {
         self.link.touch(now);
         self.link.stats.add(&count, self.order.outstanding(), now);
         self.link.set_reads(self.wants_bytes(server));
-        server.stats.add(&count, self.link.id.0);
+        server.stats.add(&count, self.link.id.0, now);
     }
 }
 

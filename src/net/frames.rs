@@ -1,5 +1,7 @@
 //! Cutting the stream of a client into frames: four bytes of length, then that many bytes.
 
+use std::iter;
+
 /// What stands at the start of the bytes at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head<'a> {
@@ -29,6 +31,16 @@ pub fn head(input: &[u8], content_max: usize) -> Head<'_> {
     }
 }
 
+/// The lengths of the contents of whole frames that follow each other.
+pub fn lengths(mut frames: &[u8]) -> impl Iterator<Item = usize> {
+    iter::from_fn(move || {
+        let (field, rest) = frames.split_first_chunk::<LENGTH_BYTES>()?;
+        let length = usize::try_from(i32::from_be_bytes(*field)).ok()?;
+        frames = rest.get(length..)?;
+        Some(length)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +53,16 @@ mod tests {
         assert_eq!(head(&bytes[..3], 2), Head::Partial(4));
         assert_eq!(head(&[], 2), Head::Partial(4));
         assert_eq!(head(&[0; 4], 2), Head::Frame(&[]));
+    }
+
+    #[test]
+    fn the_lengths_of_frames_end_where_a_frame_is_not_whole() {
+        let bytes = [0, 0, 0, 2, 7, 8, 0, 0, 0, 0, 0, 0, 0, 1, 9];
+        let of = |bytes: &[u8]| lengths(bytes).collect::<Vec<_>>();
+        assert_eq!(of(&bytes), [2, 0, 1]);
+        assert_eq!(of(&bytes[..14]), [2, 0]);
+        assert_eq!(of(&bytes[..9]), [2]);
+        assert!(of(&[0xff; 8]).is_empty());
     }
 
     #[test]

@@ -46,7 +46,9 @@ struct Inner {
 /// What came besides bytes.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// The session is open; its answer is among the bytes.
+    /// The first frame is the answer to the handshake.
+    pub(super) greets: bool,
+    /// The session is open.
     pub(super) session: Option<Arc<SessionHandle>>,
     /// Replies to writes among the bytes.
     pub(super) replies: usize,
@@ -169,6 +171,7 @@ impl Outbox {
             };
             reply::frame_length(response.encoded_len(), &mut inner.bytes);
             response.encode(&mut inner.bytes);
+            inner.news.greets = true;
             inner.news.session = Some(session);
         })
     }
@@ -182,6 +185,7 @@ impl Outbox {
             };
             reply::frame_length(response.encoded_len(), &mut inner.bytes);
             response.encode(&mut inner.bytes);
+            inner.news.greets = true;
             inner.news.close = Some(Closing::AfterFlush("the session is not valid"));
         })
     }

@@ -1,9 +1,10 @@
 //! Counters of connections and of the server: plain numbers, written by connection tasks once per
 //! batch, read by whoever reports.
 
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use crate::base::{Monotonic, Xid, Zxid};
+use crate::base::{Monotonic, SizeSpread, Xid, Zxid};
+use crate::net::frames;
 use crate::order::Ticket;
 use crate::proto::Op;
 
@@ -65,6 +66,7 @@ pub(super) struct BatchCount {
     pub(super) received_bytes: u64,
     pub(super) sent_bytes: u64,
     pub(super) event_bytes: u64,
+    responses: Option<SizeSpread>,
     answered: u64,
     total_ms: u64,
     min_ms: u64,
@@ -75,6 +77,14 @@ pub(super) struct BatchCount {
 }
 
 impl BatchCount {
+    /// Takes the sizes of replies and events: all that is sent but the answer to a handshake, as
+    /// `ServerCnxn.serialize` sees them.
+    pub(super) fn measure(&mut self, frames: &[u8]) {
+        for length in frames::lengths(frames) {
+            SizeSpread::count(&mut self.responses, length);
+        }
+    }
+
     /// A request got its reply.
     pub(super) fn answer(&mut self, ticket: Ticket, zxid: Zxid, now: Monotonic) {
         let latency_ms = now.since(ticket.arrived);
@@ -238,7 +248,18 @@ struct Shard {
     received_bytes: AtomicU64,
     sent_bytes: AtomicU64,
     event_bytes: AtomicU64,
+    responses: Responses,
     latency: Latency,
+}
+
+/// The sizes of responses.
+#[derive(Debug)]
+struct Responses {
+    last: AtomicUsize,
+    /// Monotonic milliseconds.
+    last_at: AtomicU64,
+    min: AtomicUsize,
+    max: AtomicUsize,
 }
 
 /// What the server has done since the start or the last reset.
@@ -251,6 +272,8 @@ pub struct ServerFigures {
     pub sent_bytes: u64,
     /// Events alone.
     pub event_bytes: u64,
+    /// Of replies and events, without their length fields.
+    pub responses: Option<SizeSpread>,
     pub events: EventFigures,
     pub latency: LatencySpread,
 }
@@ -264,6 +287,7 @@ impl ServerStats {
                 received_bytes: AtomicU64::new(0),
                 sent_bytes: AtomicU64::new(0),
                 event_bytes: AtomicU64::new(0),
+                responses: Responses::new(),
                 latency: Latency::new(),
             }),
             events: Events::default(),
@@ -271,7 +295,7 @@ impl ServerStats {
     }
 
     /// Counts a batch of a connection whose number is `key`.
-    pub(super) fn add(&self, batch: &BatchCount, key: u64) {
+    pub(super) fn add(&self, batch: &BatchCount, key: u64, now: Monotonic) {
         let position = usize::try_from(key % SHARDS as u64).unwrap_or_default();
         let Some(shard) = self.shards.get(position) else {
             return;
@@ -284,6 +308,9 @@ impl ServerStats {
         shard.sent_bytes.fetch_add(batch.sent_bytes, Relaxed);
         if batch.event_bytes > 0 {
             shard.event_bytes.fetch_add(batch.event_bytes, Relaxed);
+        }
+        if let Some(responses) = batch.responses {
+            shard.responses.add(responses, now);
         }
         if batch.answered == 0 {
             return;
@@ -309,6 +336,7 @@ impl ServerStats {
             shard.received_bytes.store(0, Relaxed);
             shard.sent_bytes.store(0, Relaxed);
             shard.event_bytes.store(0, Relaxed);
+            shard.responses.reset();
             shard.latency.reset();
         }
         self.events.reset();
@@ -320,6 +348,7 @@ impl ServerStats {
             ..ServerFigures::default()
         };
         let mut min_ms = u64::MAX;
+        let mut responses: Option<(u64, SizeSpread)> = None;
         for shard in &self.shards {
             let spread = shard.latency.spread();
             sum.received += shard.received.load(Relaxed);
@@ -333,9 +362,69 @@ impl ServerStats {
             if spread.count > 0 {
                 min_ms = min_ms.min(spread.min_ms);
             }
+            responses = Responses::join(responses, shard.responses.spread());
         }
+        sum.responses = responses.map(|(_, spread)| spread);
         sum.latency.min_ms = if min_ms == u64::MAX { 0 } else { min_ms };
         sum
+    }
+}
+
+impl Responses {
+    fn new() -> Self {
+        Self {
+            last: AtomicUsize::new(0),
+            last_at: AtomicU64::new(0),
+            min: AtomicUsize::new(usize::MAX),
+            max: AtomicUsize::new(0),
+        }
+    }
+
+    fn add(&self, batch: SizeSpread, now: Monotonic) {
+        self.last.store(batch.last, Relaxed);
+        self.last_at.store(now.0, Relaxed);
+        if batch.min < self.min.load(Relaxed) {
+            self.min.fetch_min(batch.min, Relaxed);
+        }
+        if batch.max > self.max.load(Relaxed) {
+            self.max.fetch_max(batch.max, Relaxed);
+        }
+    }
+
+    fn reset(&self) {
+        self.last.store(0, Relaxed);
+        self.min.store(usize::MAX, Relaxed);
+        self.max.store(0, Relaxed);
+    }
+
+    /// With when the last was sent. None has no bytes at all.
+    fn spread(&self) -> Option<(u64, SizeSpread)> {
+        let spread = SizeSpread {
+            last: self.last.load(Relaxed),
+            min: self.min.load(Relaxed),
+            max: self.max.load(Relaxed),
+        };
+        (spread.last > 0).then(|| (self.last_at.load(Relaxed), spread))
+    }
+
+    fn join(
+        one: Option<(u64, SizeSpread)>,
+        other: Option<(u64, SizeSpread)>,
+    ) -> Option<(u64, SizeSpread)> {
+        let (Some((at, spread)), Some((other_at, with))) = (one, other) else {
+            return one.or(other);
+        };
+        let last = if other_at > at {
+            with.last
+        } else {
+            spread.last
+        };
+        let joined = SizeSpread {
+            last,
+            min: spread.min.min(with.min),
+            max: spread.max.max(with.max),
+        };
+        Some((at.max(other_at), joined))
     }
 }
 
@@ -400,8 +489,9 @@ mod tests {
         };
         batch.answer(ticket(1, 90), Zxid(7), Monotonic(100));
         batch.answer(ticket(-2, 98), Zxid(8), Monotonic(100));
+        batch.measure(&[0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 2, 1, 2]);
         for key in 0..20 {
-            server.add(&batch, key);
+            server.add(&batch, key, Monotonic(100 + key));
         }
         conn.add(&batch, 1, Monotonic(100));
         let spread = LatencySpread {
@@ -414,6 +504,11 @@ mod tests {
             received: 60,
             sent: 40,
             received_bytes: 400,
+            responses: Some(SizeSpread {
+                last: 2,
+                min: 2,
+                max: 3,
+            }),
             latency: spread,
             ..ServerFigures::default()
         };

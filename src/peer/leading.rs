@@ -9,10 +9,12 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::base::{Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, Zxid, limits};
+use crate::base::{
+    Epoch, Monotonic, Now, QuorumLink, ServerId, SessionId, SizeSpread, Zxid, limits,
+};
 use crate::election;
 use crate::peer::pipeline::{Asked, Pipeline};
-use crate::peer::query::{LeadingReport, ProposalSizes};
+use crate::peer::query::LeadingReport;
 use crate::peer::{Mode, Output, Peer, Role};
 use crate::prep::{Caller, Prepared};
 use crate::proto::{ErrorCode, Op, OpClass, TxnRecord, WriteRequest};
@@ -33,7 +35,7 @@ pub(super) struct Leading {
     start: Option<Zxid>,
     /// When that was.
     since: Option<Monotonic>,
-    proposal_sizes: ProposalSizes,
+    proposal_sizes: Option<SizeSpread>,
     /// Of this term, while there are local sessions.
     pub(super) ended: EndedSessions,
     /// Who leads next: this server's last commit has named it.
@@ -49,7 +51,7 @@ impl Leading {
             initial,
             start: None,
             since: None,
-            proposal_sizes: ProposalSizes::default(),
+            proposal_sizes: None,
             ended: EndedSessions::new(limits::ENDED_SESSIONS),
             hands_over_to: None,
         }
@@ -76,7 +78,7 @@ impl Leading {
     }
 
     pub(super) fn reset_proposal_sizes(&mut self) {
-        self.proposal_sizes = ProposalSizes::default();
+        self.proposal_sizes = None;
     }
 
     /// What the log has beyond the state.
@@ -190,7 +192,7 @@ impl Peer {
             Role::Leading(role) => {
                 let pipeline = role.pipeline.as_mut().expect("only in a term is prepared");
                 if let Some((zxid, payload)) = pipeline.queue(prepared, asked) {
-                    role.proposal_sizes.count(payload.len());
+                    SizeSpread::count(&mut role.proposal_sizes, payload.len());
                     let mut outputs = Vec::new();
                     role.zab
                         .propose(now.monotonic, zxid, payload.clone(), &mut outputs);

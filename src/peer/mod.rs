@@ -59,9 +59,7 @@ mod tests;
 pub use janitor::JanitorOptions;
 pub use member::{MemberOptions, MemberStart};
 pub use options::{LocalSessions, PeerOptions};
-pub use query::{
-    Counters, InFlightReport, LeadingReport, ProposalSizes, QuorumReport, RoleReport, SessionReport,
-};
+pub use query::{Counters, InFlightReport, LeadingReport, QuorumReport, RoleReport, SessionReport};
 pub use restore::Restorable;
 pub use seam::{ClientOutput, ConnectAsk, Door, Input, Mode, Output, Write};
 

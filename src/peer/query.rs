@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{ConnId, Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
+use crate::base::{ConnId, Epoch, Monotonic, QuorumLink, ServerId, SessionId, SizeSpread, Zxid};
 use crate::peer::pipeline::Pipeline;
 use crate::peer::{Peer, Role};
 use crate::quorum::Membership;
@@ -61,23 +61,8 @@ pub struct LeadingReport {
     pub learners: Vec<LearnerReport>,
     /// Syncs of learners' clients that wait for what was proposed before them.
     pub pending_syncs: usize,
-    pub proposals: ProposalSizes,
-}
-
-/// Bytes of a leader's proposals; `None` before the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ProposalSizes {
-    pub last: Option<usize>,
-    pub min: Option<usize>,
-    pub max: Option<usize>,
-}
-
-impl ProposalSizes {
-    pub(super) fn count(&mut self, bytes: usize) {
-        self.last = Some(bytes);
-        self.min = Some(self.min.map_or(bytes, |min| min.min(bytes)));
-        self.max = Some(self.max.map_or(bytes, |max| max.max(bytes)));
-    }
+    /// Of its proposals, since it leads.
+    pub proposals: Option<SizeSpread>,
 }
 
 /// What happened since the start.

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use crate::admin::{
     ConfFacts, ConnFacts, ConnSession, EnsembleFacts, ExpiryFacts, Latency, LeaderFacts,
-    MemberFacts, MonitorFacts, ProposalSizes, QuorumFacts, ResponseSizes, RoleFacts, ServerFacts,
-    SessionDump, SessionFacts, SnapshotFacts, StatFacts, VERSION,
+    MemberFacts, MonitorFacts, QuorumFacts, RoleFacts, ServerFacts, SessionDump, SessionFacts,
+    SnapshotFacts, StatFacts, VERSION,
 };
 use crate::base::{Monotonic, ServerId, SessionId};
 use crate::config::{Config, EnsembleOptions};
@@ -98,7 +98,6 @@ impl Facts {
             synced.filter(|learner| is_counted(learner)).count()
         };
         let is_follower = |learner: &LearnerReport| learner.kind == LearnerKind::Follower;
-        let bytes = |size: Option<usize>| size.map_or(-1, |size| i64::try_from(size).unwrap_or(-1));
         let now = self.clock.monotonic();
         LeaderFacts {
             uptime_ms: leading.since.map_or(0, |since| now.since(since)),
@@ -109,11 +108,7 @@ impl Facts {
             }),
             synced_observers: synced(&|learner| !is_follower(learner)),
             pending_syncs: leading.pending_syncs,
-            proposals: ProposalSizes {
-                last: bytes(leading.proposals.last),
-                min: bytes(leading.proposals.min),
-                max: bytes(leading.proposals.max),
-            },
+            proposals: leading.proposals.into(),
         }
     }
 
@@ -289,6 +284,7 @@ impl Facts {
             open_files_max,
             tls_handshakes: server.handshake_count(),
             authentications_failed: clients.events.authentications_failed,
+            responses: clients.responses.into(),
             connection_drop_chance: server.connection_drop_chance(),
             counters: counters_of(&clients, &counters, &figures),
             spreads: vec![
@@ -311,7 +307,7 @@ impl Facts {
             snapshot_dir_bytes,
             log_dir_bytes,
             slow_syncs: self.reports.figures().slow_syncs,
-            responses: ResponseSizes::default(),
+            responses: server.figures().responses.into(),
         }
     }
 

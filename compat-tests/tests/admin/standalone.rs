@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use compat_tests::{
+    calls::{GET_DATA, PERSISTENT, call, create, delete},
     http,
     maven::apache_or_skip,
     server::{Kind, Server, ServerOptions},
+    wire::{Body, Client},
 };
 
 use super::{AUTHORIZED, busy_session, transcript::Transcript};
@@ -168,6 +170,45 @@ fn of_the_machine(kind: Kind) {
     }
 }
 
+/// All that is sent to clients counts, but the answer to the handshake and the length fields.
+fn response_sizes(kind: Kind) {
+    let server = start(kind);
+    let sizes = || {
+        let text = server.four_letter_word("mntr");
+        ["last", "min", "max"].map(|which| {
+            let key = format!("zk_{which}_client_response_size\t");
+            let value = text.lines().find_map(|line| line.strip_prefix(&key));
+            value.map(|value| value.parse::<i64>().unwrap())
+        })
+    };
+    let (mut client, _) = Client::open_session(server.address(), 40_000);
+    assert_eq!(sizes(), [Some(-1); 3], "nothing but the handshake");
+    create(&mut client, "/node", &[7; 100], PERSISTENT);
+    let of_create = HEADER + 4 + 5;
+    assert_eq!(sizes(), [Some(of_create); 3]);
+    let get = Body::new().string("/node").boolean(true);
+    assert_eq!(call(&mut client, GET_DATA, &get).error, 0);
+    let of_get = HEADER + 4 + 100 + STAT;
+    assert_eq!(sizes(), [of_get, of_create, of_get].map(Some));
+    let stats = http::get(server.admin_address(), "/commands/server_stats");
+    let stats: serde_json::Value = serde_json::from_slice(&stats.body).unwrap();
+    let of_server = &stats["server_stats"]["client_response_stats"];
+    for sizes in [of_server, &stats["client_response"]] {
+        assert_eq!(sizes["last_buffer_size"], of_get);
+        assert_eq!(sizes["min_buffer_size"], of_create);
+        assert_eq!(sizes["max_buffer_size"], of_get);
+    }
+    // The event comes first; the reply is nothing but a header.
+    delete(&mut client, "/node");
+    assert_eq!(sizes(), [HEADER, HEADER, of_get].map(Some));
+    assert_eq!(server.four_letter_word("srst"), "Server stats reset.\n");
+    assert_eq!(sizes(), [Some(-1); 3]);
+}
+
+/// Bytes of what stands before a reply's body, and of a node's `Stat`.
+const HEADER: i64 = 16;
+const STAT: i64 = 68;
+
 const ENVIRONMENT: [&str; 20] = [
     "zookeeper.version",
     "host.name",
@@ -216,6 +257,20 @@ mod of_the_machine {
     #[test]
     fn ours() {
         super::of_the_machine(super::Kind::Ours);
+    }
+}
+
+mod response_sizes {
+    #[test]
+    fn apache() {
+        if super::apache_or_skip("admin::standalone::response_sizes").is_some() {
+            super::response_sizes(super::Kind::Apache);
+        }
+    }
+
+    #[test]
+    fn ours() {
+        super::response_sizes(super::Kind::Ours);
     }
 }
 
