@@ -254,8 +254,8 @@ fn stats_of(facts: &StatFacts) -> Object {
             "last_processed_zxid" : server.zxid.0,
             "num_alive_client_connections" : server.connections,
             "uptime" : facts.uptime_ms,
-            // Without TLS nothing is counted here by Apache's server either.
-            "auth_failed_count" : 0,
+            "auth_failed_count" : facts.authentications_failed,
+            // Only Apache's Netty counts plain connections.
             "non_mtlsremote_conn_count" : 0,
             "non_mtlslocal_conn_count" : 0,
         },

@@ -310,6 +310,8 @@ pub struct StatFacts {
     pub log_dir_bytes: u64,
     /// Syncs that took longer than `fsync.warningthresholdms`.
     pub slow_syncs: u64,
+    /// Failed TLS handshakes of clients and refused certificates.
+    pub authentications_failed: u64,
     pub responses: Sizes,
 }
 

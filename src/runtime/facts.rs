@@ -301,13 +301,15 @@ impl Facts {
     /// The server in numbers.
     pub(super) fn stat(&self, server: &Server, quorum: &QuorumFacts) -> StatFacts {
         let (snapshot_dir_bytes, log_dir_bytes) = self.dir_bytes();
+        let clients = server.figures();
         StatFacts {
             server: self.server(server, quorum),
             uptime_ms: self.clock.monotonic().since(self.started),
             snapshot_dir_bytes,
             log_dir_bytes,
             slow_syncs: self.reports.figures().slow_syncs,
-            responses: server.figures().responses.into(),
+            authentications_failed: clients.events.authentications_failed,
+            responses: clients.responses.into(),
         }
     }
 
