@@ -1,13 +1,10 @@
 //! Every command that tells of an ensemble, asked of each role, and of a server that has no leader.
 
 use compat_tests::{
-    ensemble::{ENSEMBLE_PATIENCE, Ensemble, EnsembleOptions, can_run_or_skip},
+    ensemble::{ENSEMBLE_PATIENCE, Ensemble, EnsembleOptions},
     eventually::eventually,
     http,
-    server::{
-        Kind,
-        Kind::{Apache, Ours},
-    },
+    server::Kind,
     wire::Client,
 };
 
@@ -22,10 +19,7 @@ fn field(ensemble: &Ensemble, member: usize, command: &str, name: &str) -> serde
     object[name].clone()
 }
 
-fn roles(test: &str, kind: Kind) {
-    if !can_run_or_skip(test, &[kind]) {
-        return;
-    }
+fn roles(kind: Kind) {
     let options = EnsembleOptions::new().observers(1).admin();
     let mut ensemble = Ensemble::start(&[kind; 3], &options);
     let leader = ensemble.await_leader();
@@ -123,25 +117,10 @@ fn nobody_leads(ensemble: &mut Ensemble, leader: usize, transcript: &mut Transcr
     });
 }
 
-mod roles {
-    use super::{Apache, Ours};
-
-    #[test]
-    fn apache() {
-        super::roles("admin::ensemble::roles::apache", Apache);
-    }
-
-    #[test]
-    fn ours() {
-        super::roles("admin::ensemble::roles::ours", Ours);
-    }
-}
+on_both!(roles);
 
 /// Observers of a follower are its own to tell of.
-fn observers_of_followers(test: &str, kind: Kind) {
-    if !can_run_or_skip(test, &[kind]) {
-        return;
-    }
+fn observers_of_followers(kind: Kind) {
     let options = EnsembleOptions::new().observers(1).observer_masters();
     // On one host each, since all members use one port for observers.
     let mut ensemble = Ensemble::start(&[kind; 4], &options.admin());
@@ -165,16 +144,4 @@ fn observers_of_followers(test: &str, kind: Kind) {
     );
 }
 
-mod observers_of_followers {
-    use super::{Apache, Ours};
-
-    #[test]
-    fn apache() {
-        super::observers_of_followers("admin::ensemble::observers_of_followers::apache", Apache);
-    }
-
-    #[test]
-    fn ours() {
-        super::observers_of_followers("admin::ensemble::observers_of_followers::ours", Ours);
-    }
-}
+on_both!(observers_of_followers);

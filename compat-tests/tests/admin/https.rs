@@ -69,6 +69,9 @@ fn send(admin: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 
 /// Both on one port; those who come without TLS are counted.
 fn unified(kind: Kind) {
+    if !http::https_or_skip("admin::https::unified") {
+        return;
+    }
     let keys = keys();
     let server = Server::start(kind, &options(&keys, &[("admin.portUnification", true)]));
     let admin = server.admin_address();
@@ -116,6 +119,9 @@ fn silence() {
 
 /// HTTP gets nothing.
 fn forced(kind: Kind) {
+    if !http::https_or_skip("admin::https::forced") {
+        return;
+    }
     for is_unified in [false, true] {
         let keys = keys();
         let settings = [
@@ -133,6 +139,9 @@ fn forced(kind: Kind) {
 
 /// Only a certificate of the authority gets an answer; HTTP goes on where it is spoken.
 fn client_certificates(kind: Kind) {
+    if !http::https_or_skip("admin::https::client_certificates") {
+        return;
+    }
     let keys = keys();
     keys.signed("alice", "CN=alice", "");
     keys.unsigned("stranger", "CN=Test CA");
@@ -176,26 +185,6 @@ fn stores_that_cannot_be_read_stop_the_start() {
         assert_eq!(server.wait().code(), Some(2), "{}", server.log());
         assert!(server.log().contains(&complaint), "{}", server.log());
     }
-}
-
-macro_rules! on_both {
-    ($($name:ident),*) => {
-        $(mod $name {
-            #[test]
-            fn apache() {
-                if super::http::https_or_skip(concat!("admin::https::", stringify!($name))) {
-                    super::$name(super::Kind::Apache);
-                }
-            }
-
-            #[test]
-            fn ours() {
-                if super::http::https_or_skip(concat!("admin::https::", stringify!($name))) {
-                    super::$name(super::Kind::Ours);
-                }
-            }
-        })*
-    };
 }
 
 on_both!(unified, forced, client_certificates);

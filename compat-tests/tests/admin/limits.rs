@@ -10,7 +10,6 @@ use std::{
 use compat_tests::{
     calls::{call, exists},
     http,
-    maven::apache_or_skip,
     server::{Kind, Server, ServerOptions},
     wire::{Body, Client},
 };
@@ -240,24 +239,6 @@ fn one_after_the_other(kind: Kind) {
         assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
     }
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-}
-
-macro_rules! on_both {
-    ($($name:ident),*) => {
-        $(mod $name {
-            #[test]
-            fn apache() {
-                if super::apache_or_skip(concat!("admin::limits::", stringify!($name))).is_some() {
-                    super::$name(super::Kind::Apache);
-                }
-            }
-
-            #[test]
-            fn ours() {
-                super::$name(super::Kind::Ours);
-            }
-        })*
-    };
 }
 
 on_both!(

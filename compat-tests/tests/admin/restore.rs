@@ -197,10 +197,7 @@ fn restores_under_load() {
 
 /// Every member takes the state over, one after the other, and the ensemble goes on: as the guide to
 /// snapshots and restores has it.
-fn members(test: &str, kind: Kind) {
-    if !can_run_or_skip(test, &[kind]) {
-        return;
-    }
+fn members(kind: Kind) {
     let options = EnsembleOptions::new()
         .observers(1)
         .admin()
@@ -259,16 +256,4 @@ fn members(test: &str, kind: Kind) {
     }
 }
 
-mod members {
-    use super::{Apache, Ours};
-
-    #[test]
-    fn apache() {
-        super::members("admin::restore::members::apache", Apache);
-    }
-
-    #[test]
-    fn ours() {
-        super::members("admin::restore::members::ours", Ours);
-    }
-}
+on_both!(members);

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use compat_tests::{
     calls::{GET_DATA, PERSISTENT, call, create, delete},
     http,
-    maven::apache_or_skip,
     server::{Kind, Server, ServerOptions},
     wire::{Body, Client},
 };
@@ -232,47 +231,7 @@ const ENVIRONMENT: [&str; 20] = [
     "error",
 ];
 
-mod commands {
-    #[test]
-    fn apache() {
-        if super::apache_or_skip("admin::standalone::commands").is_some() {
-            super::commands(super::Kind::Apache);
-        }
-    }
-
-    #[test]
-    fn ours() {
-        super::commands(super::Kind::Ours);
-    }
-}
-
-mod of_the_machine {
-    #[test]
-    fn apache() {
-        if super::apache_or_skip("admin::standalone::of_the_machine").is_some() {
-            super::of_the_machine(super::Kind::Apache);
-        }
-    }
-
-    #[test]
-    fn ours() {
-        super::of_the_machine(super::Kind::Ours);
-    }
-}
-
-mod response_sizes {
-    #[test]
-    fn apache() {
-        if super::apache_or_skip("admin::standalone::response_sizes").is_some() {
-            super::response_sizes(super::Kind::Apache);
-        }
-    }
-
-    #[test]
-    fn ours() {
-        super::response_sizes(super::Kind::Ours);
-    }
-}
+on_both!(commands, of_the_machine, response_sizes);
 
 /// OP-111, a deliberate difference: Apache's server shows them.
 #[test]

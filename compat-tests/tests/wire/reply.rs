@@ -1,8 +1,6 @@
 //! Replies and events as values, with accessors for the parts scenarios assert on.
 
-use compat_tests::wire::Reader;
-
-use crate::transcript::Stat;
+use compat_tests::{tree::Stat, wire::Reader};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
@@ -42,7 +40,7 @@ impl Reply {
             .len()
             .checked_sub(STAT_BYTES)
             .expect("a body with a Stat at its end");
-        Stat::read(&mut Reader::new(&self.body[at..])).expect("68 bytes are a Stat")
+        Stat::decode(&mut Reader::new(&self.body[at..])).expect("68 bytes are a Stat")
     }
 
     /// The string that create, sync and the like begin with.

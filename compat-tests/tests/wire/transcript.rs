@@ -7,7 +7,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use compat_tests::wire::{Reader, Session};
+use compat_tests::{
+    tree::Stat,
+    wire::{Reader, Session},
+};
 
 use crate::ops::op;
 
@@ -18,22 +21,6 @@ pub(crate) struct Transcript {
     sessions: Vec<Session>,
     closed: Vec<i64>,
     conns: usize,
-}
-
-/// The fields of a Stat in wire order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stat {
-    pub(crate) czxid: i64,
-    pub(crate) mzxid: i64,
-    pub(crate) ctime: i64,
-    pub(crate) mtime: i64,
-    pub(crate) version: i32,
-    pub(crate) cversion: i32,
-    pub(crate) aversion: i32,
-    pub(crate) ephemeral_owner: i64,
-    pub(crate) data_length: i32,
-    pub(crate) num_children: i32,
-    pub(crate) pzxid: i64,
 }
 
 impl Transcript {
@@ -178,7 +165,7 @@ impl Transcript {
     }
 
     fn stat(&self, reader: &mut Reader<'_>) -> Option<String> {
-        Stat::read(reader).map(|stat| self.stat_text(&stat))
+        Stat::decode(reader).map(|stat| self.stat_text(&stat))
     }
 
     fn multi(&self, reader: &mut Reader<'_>) -> Option<String> {
@@ -208,24 +195,6 @@ pub(crate) struct ReplyFrame<'a> {
     pub(crate) zxid: i64,
     pub(crate) err: i32,
     pub(crate) body: &'a [u8],
-}
-
-impl Stat {
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
-            czxid: reader.long()?,
-            mzxid: reader.long()?,
-            ctime: reader.long()?,
-            mtime: reader.long()?,
-            version: reader.int()?,
-            cversion: reader.int()?,
-            aversion: reader.int()?,
-            ephemeral_owner: reader.long()?,
-            data_length: reader.int()?,
-            num_children: reader.int()?,
-            pzxid: reader.long()?,
-        })
-    }
 }
 
 /// The password `ZooKeeperServer.generatePasswd` gives a session: java.util.Random seeded with the id

@@ -1,12 +1,11 @@
 //! The create family and the Stat of fresh, changed and special nodes.
 
-use compat_tests::wire::Body;
+use compat_tests::{tree::Stat, wire::Body};
 
 use crate::{
     ops::{self, OPEN, READ, err, op},
     runner::Scenario,
     target::Target,
-    transcript::Stat,
 };
 
 /// Must run before anything else touches the tree.
