@@ -16,8 +16,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use compat_tests::{
     calls::{
-        CONTAINER, CREATE_CONTAINER, CREATE_TTL, EPHEMERAL, PERSISTENT, PERSISTENT_WITH_TTL, call,
-        create, create_body, delete, exists,
+        CONTAINER, CREATE_CONTAINER, CREATE_TTL, EPHEMERAL, PERSISTENT, PERSISTENT_WITH_TTL,
+        SET_DATA, call, create, create_body, delete, exists, set_data_body,
     },
     eventually::{PATIENCE, eventually},
     java::java_or_skip,
@@ -67,12 +67,12 @@ impl Relay {
 
         let server = self.start(self.first, data.path());
         let mut kept = write(&mut tree, &server, 1);
+        self.await_files(&server, data.path());
         let first_dump = dump(&mut tree, &server);
         assert!(first_dump.len() > 100, "only {} nodes", first_dump.len());
         let first_digests = digests(&server);
         assert!(!first_digests.is_empty(), "no digests");
         self.end(server);
-        self.expect_files(data.path());
 
         let mut server = self.start(self.second, data.path());
         assert_same(&first_dump, &dump(&mut tree, &server));
@@ -120,29 +120,34 @@ impl Relay {
         };
     }
 
-    /// The directory has what the test is about: several snapshots of the right sort, several logs.
-    fn expect_files(&self, data: &Path) {
+    /// Sees to it that the directory has what the test is about: several snapshots of the right sort,
+    /// several logs. A server that is still writing one snapshot leaves out the next, so a slow disk
+    /// takes more changes.
+    fn await_files(&self, server: &Server, data: &Path) {
         let log_dir = if self.split { "log" } else { "data" };
-        let names = |directory: &str| -> Vec<String> {
+        let count = |directory: &str, is_wanted: &dyn Fn(&str) -> bool| {
             fs::read_dir(data.join(directory).join("version-2"))
                 .expect("a server makes version-2")
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect()
+                .filter(|entry| is_wanted(entry.as_ref().unwrap().file_name().to_str().unwrap()))
+                .count()
         };
-        let (snapshots, logs) = (names("data"), names(log_dir));
         let suffix = self
             .compression
             .map(|method| format!(".{method}"))
             .unwrap_or_default();
-        let is_snapshot = |name: &&String| name.starts_with("snapshot.") && name.ends_with(&suffix);
-        assert!(
-            snapshots.iter().filter(is_snapshot).count() > 2,
-            "{snapshots:?}"
-        );
-        assert!(
-            logs.iter().filter(|name| name.starts_with("log.")).count() > 2,
-            "{logs:?}"
-        );
+        let is_snapshot = |name: &str| name.starts_with("snapshot.") && name.ends_with(&suffix);
+        let is_log = |name: &str| name.starts_with("log.");
+        let (mut client, _) = Client::open_session(server.address(), SESSION_TIMEOUT_MS);
+        eventually("three snapshots and three logs", PATIENCE, || {
+            let enough = count("data", &is_snapshot) > 2 && count(log_dir, &is_log) > 2;
+            if !enough {
+                for _ in 0..20 {
+                    let reply = call(&mut client, SET_DATA, &set_data_body("/", b""));
+                    assert_eq!(reply.error, 0);
+                }
+            }
+            enough.then_some(())
+        });
     }
 }
 
