@@ -58,8 +58,8 @@ pub use options::{
 pub use report::{ConfigError, Origin, Rejection, Warning};
 pub use sasl::PeerSaslOptions;
 pub use tls::{
-    AdminTlsOptions, ClientAuth, ClientTlsOptions, PeerTlsOptions, StoreOptions, StorePassword,
-    StoreType, TlsOptions, TlsVersions, TlsWith,
+    AdminTlsOptions, ClientAuth, ClientTlsOptions, OcspOptions, PeerTlsOptions, Revocation,
+    StoreOptions, StorePassword, StoreType, TlsOptions, TlsVersions, TlsWith,
 };
 
 use raw::RawConfig;

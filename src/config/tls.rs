@@ -71,8 +71,8 @@ pub struct TlsOptions {
     pub verifies_clients: bool,
     /// `ssl.allowReverseDnsLookup`: names may be looked up by address.
     pub looks_up_names: bool,
-    /// `ssl.crl`: certificates must not be on the revocation lists that they name.
-    pub checks_lists: bool,
+    /// `ssl.crl`, `ssl.ocsp`.
+    pub revocation: Revocation,
     /// `fips-mode`.
     pub fips_mode: bool,
     /// `ssl.handshakeDetectionTimeoutMillis`. At least 1.
@@ -101,6 +101,31 @@ pub enum ClientAuth {
     None,
     Want,
     Need,
+}
+
+/// How it is found out whether certificates are revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    Unchecked,
+    /// `ssl.crl`: by the lists that they name.
+    Lists,
+    /// `ssl.ocsp`: by the responders that they name, and where these cannot tell, by the lists.
+    Responders(OcspOptions),
+}
+
+/// How responders are asked. Properties of the JDK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OcspOptions {
+    /// `com.sun.security.ocsp.timeout`: to reach one; 0 for as long as it takes.
+    pub connect_timeout_ms: u64,
+    /// `com.sun.security.ocsp.readtimeout`: for its answer; 0 for as long as it takes.
+    pub read_timeout_ms: u64,
+    /// `com.sun.security.ocsp.useget`: short questions are asked by GET.
+    pub uses_get: bool,
+    /// `com.sun.security.ocsp.clockSkew`: how far the clocks of responders may be off.
+    pub clock_skew_s: u64,
+    /// `jdk.security.certpath.ocspNonce`: each question has a number of its own.
+    pub sends_nonce: bool,
 }
 
 /// A key store or a trust store.
@@ -278,7 +303,7 @@ impl Values {
             verifies_servers: false,
             verifies_clients: false,
             looks_up_names: false,
-            checks_lists: false,
+            revocation: Revocation::Unchecked,
             fips_mode: self.bool(&tls::FIPS_MODE),
             detection_timeout_ms: 1,
             reloads: false,
@@ -314,11 +339,56 @@ impl Values {
             verifies_servers,
             verifies_clients: verifies_servers && self.bool(keys.client_hostname_verification),
             looks_up_names: self.bool(keys.reverse_dns),
-            checks_lists: self.bool(keys.crl),
+            revocation: self.revocation(keys),
             fips_mode: self.bool(&tls::FIPS_MODE),
             detection_timeout_ms: self.detection_timeout(keys.detection_timeout),
             reloads: self.bool(reload),
         }
+    }
+
+    /// With `ssl.ocsp` lists are looked at whatever `ssl.crl` says, as `X509Util.createTrustManager` has it.
+    fn revocation(&mut self, keys: &'static TlsKeys) -> Revocation {
+        match (self.bool(keys.ocsp), self.bool(keys.crl)) {
+            (true, _) => Revocation::Responders(self.ocsp()),
+            (false, true) => Revocation::Lists,
+            (false, false) => Revocation::Unchecked,
+        }
+    }
+
+    fn ocsp(&mut self) -> OcspOptions {
+        let connect_timeout_ms = self.timeout(&tls::OCSP_TIMEOUT, OCSP_TIMEOUT_MS);
+        OcspOptions {
+            connect_timeout_ms,
+            read_timeout_ms: self.timeout(&tls::OCSP_READ_TIMEOUT, connect_timeout_ms),
+            uses_get: self.bool(&tls::OCSP_USE_GET),
+            clock_skew_s: u64::try_from(self.int(&tls::OCSP_CLOCK_SKEW))
+                .unwrap_or(OCSP_CLOCK_SKEW_S),
+            sends_nonce: self.bool(&tls::OCSP_NONCE),
+        }
+    }
+
+    /// As `SecurityProperties.getTimeoutSystemProp`: a whole number of seconds, with `s` or without, or of
+    /// milliseconds with `ms`.
+    fn timeout(&mut self, key: &'static Key, default_ms: u64) -> u64 {
+        let Some(text) = self.set_text(key) else {
+            return default_ms;
+        };
+        let lower = text.trim().to_ascii_lowercase();
+        let (number, unit_ms) = match (lower.strip_suffix("ms"), lower.strip_suffix('s')) {
+            (Some(number), _) => (number, 1),
+            (None, Some(number)) => (number, 1000),
+            (None, None) => (lower.as_str(), 1000),
+        };
+        let number = number.parse::<u32>().ok();
+        number.map_or_else(
+            || {
+                let text =
+                    "no number of seconds, or of milliseconds with \"ms\"; the default stays";
+                self.warn(key, text.to_owned());
+                default_ms
+            },
+            |number| u64::from(number) * unit_ms,
+        )
     }
 
     fn store(&self, keys: &StoreKeys) -> Option<StoreOptions> {
@@ -425,3 +495,9 @@ fn default_cipher_suites() -> Vec<&'static str> {
 }
 
 const VERSIONS: &str = "TLSv1.2 or TLSv1.3";
+
+/// As `sun.security.provider.certpath.OCSP`.
+const OCSP_TIMEOUT_MS: u64 = 15_000;
+
+/// As `sun.security.provider.certpath.OCSPResponse`; for what is negative.
+const OCSP_CLOCK_SKEW_S: u64 = 900;

@@ -3,9 +3,11 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::ListenAddress;
 use crate::net::listen::bind_to;
@@ -27,18 +29,21 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// Connects to any of `addresses`: all are tried at once, the first success is kept. Whoever calls
-/// this sets the time limit. The failure is that of the last attempt that failed. With TLS an attempt
-/// ends with the handshake.
+/// Connects to any of `addresses`: all are tried at once, the first success is kept. The failure is that of
+/// the last attempt that failed. With TLS an attempt ends with the handshake. All that may take as long as
+/// `limit`, beside what it takes to find out whether the other's certificate is revoked.
 pub(super) async fn connect(
     resolver: &Arc<dyn Resolver>,
     addresses: Vec<Address>,
     keep_alive: bool,
     security: &PeerSecurity,
+    limit: Duration,
 ) -> io::Result<PeerStream> {
+    let deadline = Instant::now() + limit;
     let mut attempts = JoinSet::new();
     for address in addresses.into_iter().take(ADDRESSES_MAX) {
-        attempts.spawn(connect_one(resolver.clone(), address, security.clone()));
+        let (resolver, security) = (resolver.clone(), security.clone());
+        attempts.spawn(connect_one(resolver, address, security, deadline));
     }
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "no address is known");
     while let Some(attempt) = attempts.join_next().await {
@@ -58,6 +63,7 @@ async fn connect_one(
     resolver: Arc<dyn Resolver>,
     address: Address,
     security: PeerSecurity,
+    deadline: Instant,
 ) -> io::Result<PeerStream> {
     let port = address.port;
     let candidates = match &address.host {
@@ -65,20 +71,23 @@ async fn connect_one(
         Host::Name(name) => {
             let name = name.clone();
             let look_up = move || resolver.resolve(&name, port);
-            tokio::task::spawn_blocking(look_up).await??
+            timeout_at(deadline, tokio::task::spawn_blocking(look_up)).await???
         }
     };
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for candidate in candidates {
-        match TcpStream::connect(candidate).await {
+        match timeout_at(deadline, TcpStream::connect(candidate)).await? {
             // A dial to a free port of this machine may get that very port for its own end.
             Ok(stream) if stream.local_addr()? == candidate => {
                 failure = io::ErrorKind::ConnectionRefused.into();
             }
-            Ok(stream) => match security.connect(stream, &address.host).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failure = error.into(),
-            },
+            Ok(stream) => {
+                let limit = deadline - Instant::now();
+                match security.connect(stream, &address.host, limit).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => failure = error.into(),
+                }
+            }
             Err(error) => failure = error,
         }
     }

@@ -15,6 +15,7 @@ pub(in crate::config) struct TlsKeys {
     pub(in crate::config) client_hostname_verification: &'static Key,
     pub(in crate::config) reverse_dns: &'static Key,
     pub(in crate::config) crl: &'static Key,
+    pub(in crate::config) ocsp: &'static Key,
     pub(in crate::config) client_auth: &'static Key,
     pub(in crate::config) detection_timeout: &'static Key,
 }
@@ -47,6 +48,7 @@ pub(in crate::config) static CLIENT: TlsKeys = TlsKeys {
     client_hostname_verification: &CLIENT_HOSTNAME_VERIFICATION,
     reverse_dns: &REVERSE_DNS,
     crl: &CRL,
+    ocsp: &OCSP,
     client_auth: &CLIENT_AUTH,
     detection_timeout: &DETECTION_TIMEOUT,
 };
@@ -71,6 +73,7 @@ pub(in crate::config) static QUORUM: TlsKeys = TlsKeys {
     client_hostname_verification: &QUORUM_CLIENT_HOSTNAME_VERIFICATION,
     reverse_dns: &QUORUM_REVERSE_DNS,
     crl: &QUORUM_CRL,
+    ocsp: &QUORUM_OCSP,
     client_auth: &QUORUM_CLIENT_AUTH,
     detection_timeout: &QUORUM_DETECTION_TIMEOUT,
 };
@@ -132,6 +135,9 @@ rows! {
     REVERSE_DNS = Kind::Loose, "ssl.allowReverseDnsLookup", "false";
     /// Look for certificates of clients in the revocation lists that they name.
     CRL = Kind::Loose, "ssl.crl", "false";
+    /// Ask the OCSP responders that certificates of clients name; where these cannot tell, look for them in
+    /// the revocation lists that they name, also without ssl.crl.
+    OCSP = Kind::Loose, "ssl.ocsp", "false";
     /// Whether clients need certificates, may have them, or are not asked.
     CLIENT_AUTH = Kind::Choice(CLIENT_AUTHS), "ssl.clientAuth", "need";
     /// Time until it must be clear whether a connection has TLS, with client.portUnification.
@@ -174,12 +180,26 @@ rows! {
         quiet(ALONE), used_in_ensemble();
     /// Look for certificates of servers in the revocation lists that they name.
     QUORUM_CRL = Kind::Loose, "ssl.quorum.crl", "false", quiet(ALONE), used_in_ensemble();
+    /// Ask the OCSP responders that certificates of servers name; where these cannot tell, look for them in
+    /// the revocation lists that they name, also without ssl.quorum.crl.
+    QUORUM_OCSP = Kind::Loose, "ssl.quorum.ocsp", "false", quiet(ALONE), used_in_ensemble();
     /// Whether servers that dial in need certificates, may have them, or are not asked.
     QUORUM_CLIENT_AUTH = Kind::Choice(CLIENT_AUTHS), "ssl.quorum.clientAuth", "need",
         quiet(ALONE), used_in_ensemble();
     /// Time until it must be clear whether a connection has TLS, and then for the handshake.
     QUORUM_DETECTION_TIMEOUT = decimal(ANY, MS), "ssl.quorum.handshakeDetectionTimeoutMillis",
         "5000", quiet(ALONE), used_in_ensemble();
+
+    /// Time to reach an OCSP responder: seconds, or milliseconds with ms; 0 for no limit of its own.
+    OCSP_TIMEOUT = Kind::Text, "com.sun.security.ocsp.timeout", "", bare();
+    /// Time for the answer of an OCSP responder; as com.sun.security.ocsp.timeout when not set.
+    OCSP_READ_TIMEOUT = Kind::Text, "com.sun.security.ocsp.readtimeout", "", bare();
+    /// Ask OCSP responders by GET where the question is short.
+    OCSP_USE_GET = Kind::Switch { on: "true", off: "false" }, "com.sun.security.ocsp.useget", "true", bare();
+    /// How far the clock of an OCSP responder may be off.
+    OCSP_CLOCK_SKEW = int(ANY, "seconds"), "com.sun.security.ocsp.clockSkew", "900", bare();
+    /// Send a number that the answer of an OCSP responder has to repeat.
+    OCSP_NONCE = Kind::Loose, "jdk.security.certpath.ocspNonce", "false", bare();
     unnamed {
         Key::new("ssl.authProvider", Kind::Choice(&["x509"]), "x509",
             "Scheme that client certificates are taken for.").quiet("there is no other");
@@ -188,11 +208,6 @@ rows! {
             .refused(NO_JAVA);
         Key::new("ssl.quorum.context.supplier.class", Kind::Text, "",
             "Java class in place of ssl.quorum.").quiet(ALONE).refused_in_ensemble(NO_JAVA);
-        Key::new("ssl.ocsp", Kind::Loose, "false", "Ask whether client certificates are revoked.")
-            .refused(NO_OCSP);
-        Key::new("ssl.quorum.ocsp", Kind::Loose, "false",
-            "Ask whether certificates of servers are revoked.")
-            .quiet(ALONE).refused_in_ensemble(NO_OCSP);
         Key::new("jdk.tls.rejectClientInitiatedRenegotiation", Kind::Loose, "true",
             "Refuse renegotiation.").bare().quiet("renegotiation is always refused");
         Key::new("com.sun.net.ssl.checkRevocation", Kind::Loose, "false",
@@ -206,4 +221,3 @@ const CLIENT_AUTHS: &[&str] = &["need", "want", "none", ""];
 
 const ALONE: &str = "a standalone server has no peers";
 const NO_JAVA: &str = "this server has no Java classes";
-const NO_OCSP: &str = "OCSP is not supported by this version";

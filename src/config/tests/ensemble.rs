@@ -490,16 +490,10 @@ fn the_limits_are_needed() {
 /// What a standalone server has no use for and takes without a word, an ensemble would miss.
 #[test]
 fn what_an_ensemble_cannot_have_yet_is_refused() {
-    let table = [
-        (
-            "ssl.quorum.ocsp=true",
-            "OCSP is not supported by this version",
-        ),
-        (
-            "oraclePath=/oracle",
-            "an oracle is not supported by this version",
-        ),
-    ];
+    let table = [(
+        "oraclePath=/oracle",
+        "an oracle is not supported by this version",
+    )];
     for (line, reason) in table {
         let (key, value) = line.split_once('=').unwrap();
         let errors = ZooCfg::member(&format!("{THREE}{line}\n")).errors(&[]);

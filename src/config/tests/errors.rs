@@ -163,7 +163,6 @@ fn what_tls_cannot_be_is_said_and_what_it_will_not_have_is_left_out() {
             "ssl.keyStore.type=ODF",
             "expected \"JKS\", \"PEM\", \"PKCS12\", \"BCFKS\" or \"\"",
         ),
-        ("ssl.ocsp=true", "OCSP is not supported by this version"),
         ("ssl.authProvider=own", "expected \"x509\""),
         (
             "ssl.context.supplier.class=a.B",

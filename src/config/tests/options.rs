@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::ZooCfg;
 use crate::config::{
-    CommandLine, Config, DigestAlgorithm, ListenAddress, ListenHost, PurgeOptions, SessionWeights,
-    SnapshotCompression, key_listing, keys, value::Reading,
+    CommandLine, Config, DigestAlgorithm, ListenAddress, ListenHost, PurgeOptions, Revocation,
+    SessionWeights, SnapshotCompression, key_listing, keys, value::Reading,
 };
 
 #[test]
@@ -71,6 +71,46 @@ fn the_file_of_every_option_names_every_key() {
         let value = line.and_then(|line| Some(line.split_once('=')?.1));
         assert!(value.is_some_and(|value| value != key.default), "{name}");
     }
+}
+
+/// As the JDK reads the times that its responders have; what it cannot read leaves the default.
+#[test]
+fn times_of_responders_are_seconds_or_milliseconds() {
+    let secure =
+        "secureClientPort=2281\nssl.keyStore.location=k.p12\nssl.trustStore.location=t.p12\n";
+    let file = ZooCfg::with(&format!("{secure}ssl.ocsp=true\n"));
+    for (text, connect_ms, read_ms) in [
+        ("7", 7000, 7000),
+        ("7s", 7000, 7000),
+        ("700MS", 700, 700),
+        ("0", 0, 0),
+        ("-1", 15_000, 15_000),
+        ("soon", 15_000, 15_000),
+        ("", 15_000, 15_000),
+    ] {
+        let setting = format!("-Dcom.sun.security.ocsp.timeout={text}");
+        let (config, warnings) = file.load(&[&setting]).unwrap();
+        let Revocation::Responders(options) = config.client_tls.unwrap().tls.revocation else {
+            panic!("responders are asked");
+        };
+        assert_eq!(options.connect_timeout_ms, connect_ms, "{text}");
+        assert_eq!(options.read_timeout_ms, read_ms, "{text}");
+        assert_eq!(
+            warnings.len(),
+            usize::from(["-1", "soon", ""].contains(&text))
+        );
+    }
+    let with = |settings: &[&str]| {
+        let (config, _) = file.load(settings).unwrap();
+        config.client_tls.unwrap().tls.revocation
+    };
+    let Revocation::Responders(options) = with(&["-Dcom.sun.security.ocsp.clockSkew=-5"]) else {
+        panic!("responders are asked");
+    };
+    assert_eq!(options.clock_skew_s, 900);
+    let lists = ZooCfg::with(&format!("{secure}ssl.crl=true\n"));
+    let (config, _) = lists.load(&[]).unwrap();
+    assert_eq!(config.client_tls.unwrap().tls.revocation, Revocation::Lists);
 }
 
 proptest! {

@@ -257,17 +257,19 @@ async fn dial(
     says_failure: bool,
 ) -> Event {
     let options = &shared.options;
+    let limit = Duration::from_millis(options.connect_timeout_ms);
     let connect = async {
         let (resolver, security) = (&shared.resolver, &shared.security);
-        let dialled = sockets::connect(resolver, addresses, options.keep_alive, security);
+        let dialled = sockets::connect(resolver, addresses, options.keep_alive, security, limit);
         let mut stream = dialled.await?;
-        stream.write_all(&shared.initial_message).await?;
-        stream.flush().await?;
+        let greet = async {
+            stream.write_all(&shared.initial_message).await?;
+            stream.flush().await
+        };
+        timeout(limit, greet).await??;
         io::Result::Ok(stream)
     };
-    let limit = Duration::from_millis(options.connect_timeout_ms);
-    let dialled = timeout(limit, connect).await;
-    let dialled = dialled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let dialled = connect.await;
     let error = match log_in(&shared, dialled).await {
         Ok(stream) => return Event::Dialled { to, stream },
         Err(error) => error,

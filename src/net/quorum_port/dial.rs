@@ -81,13 +81,15 @@ async fn reach(shared: &Shared, door: Door, addresses: &[Address]) -> io::Result
         while waited_ms < patience_ms {
             let (resolver, security) = (&shared.parts.resolver, &shared.parts.security);
             let addresses = addresses.to_vec();
-            let attempt = sockets::connect(resolver, addresses, options.keep_alive, security);
-            match timeout(ATTEMPT_TIMEOUT, attempt).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => failure = error,
-                Err(_) => {
-                    failure = io::ErrorKind::TimedOut.into();
-                    waited_ms += ATTEMPT_TIMEOUT_MS;
+            let (keep_alive, limit) = (options.keep_alive, ATTEMPT_TIMEOUT);
+            let attempt = sockets::connect(resolver, addresses, keep_alive, security, limit);
+            match attempt.await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::TimedOut {
+                        waited_ms += ATTEMPT_TIMEOUT_MS;
+                    }
+                    failure = error;
                 }
             }
             tracing::debug!(error = %failure, "the leader does not answer yet");

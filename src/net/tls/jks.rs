@@ -155,13 +155,13 @@ fn reveal(protected: &[u8], password: &str) -> Result<Vec<u8>, Reason> {
 }
 
 /// The data of an `EncryptedPrivateKeyInfo` under the JDK's own algorithm.
-fn protected_data(der: &[u8]) -> pkcs8::der::Result<&[u8]> {
+fn protected_data(der: &[u8]) -> der::Result<&[u8]> {
     let mut reader = SliceReader::new(der)?;
     reader.sequence(|reader| {
         reader.sequence(|reader| {
             let algorithm = ObjectIdentifier::decode(reader)?;
             if algorithm != PROTECTION {
-                return Err(pkcs8::der::ErrorKind::OidUnknown { oid: algorithm }.into());
+                return Err(der::ErrorKind::OidUnknown { oid: algorithm }.into());
             }
             reader.read_slice(reader.remaining_len()).map(|_| ())
         })?;

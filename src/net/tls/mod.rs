@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! TlsOptions -> material (key, certificates, trust) -> Sides, replaced by reload when files change
-//! socket -> sniff -> Tls::accept  -> name checked (verify) -> stream, and the client's Certificate
-//! socket ---------> Tls::connect  -> name checked (verify) -> stream
+//! socket -> sniff -> Tls::accept  -> not revoked (revocation) -> name checked (verify) -> stream, and the
+//! socket ---------> Tls::connect  -> the same ------------------------------------------> client's name
 //! ```
 //!
 //! The handshake and the encryption are rustls's. In: options, sockets. Out: streams, or why there is
-//! none. Invariants: a handshake takes limited time; what does not pass costs its connection only; a
-//! store that cannot be read stops the start and changes nothing later on; a connection keeps what it
+//! none. Invariants: a handshake takes limited time, and so does finding out whether certificates are
+//! revoked, which is no part of it, as others are asked; nothing is read of a connection before
+//! that; what does not pass costs its connection only; a store that cannot be read stops the start and changes nothing later on; a connection keeps what it
 //! was made with. Nothing is resumed, so that whoever is no longer trusted is asked again.
 //!
 //! Not there, as rustls and `ring` do not have it: TLS before 1.2, CBC and DHE cipher suites, DSA keys,
-//! the curve P-521, RSA keys below 2048 bits, certificates signed with SHA-1; and OCSP.
+//! the curve P-521, RSA keys below 2048 bits, certificates signed with SHA-1; and answers of OCSP
+//! responders that come along with a handshake.
 
 mod der;
 mod ec_key;
@@ -47,11 +49,14 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 use webpki::KeyUsage;
 
-use crate::config::{ClientAuth, PeerTlsOptions, StoreOptions, TlsOptions, TlsVersions, TlsWith};
+use crate::config::{
+    ClientAuth, PeerTlsOptions, Revocation, StoreOptions, TlsOptions, TlsVersions, TlsWith,
+};
 use crate::quorum::Host;
 
 pub use material::StoreError;
 use reload::Seen;
+use revocation::Refusal;
 use sniff::{HEADER_BYTES, Sniffed};
 pub(super) use socket::Socket;
 pub(super) use stream::{PeerStream, Preceded};
@@ -100,8 +105,8 @@ pub(super) enum HandshakeError {
     NoKey,
     #[error("the certificate {0:?} is not that of {1}")]
     OtherName(String, String),
-    #[error("the certificate {0:?} is revoked, or it cannot be known: {1}")]
-    Revoked(String, webpki::Error),
+    #[error("{0}")]
+    Revoked(#[from] Refusal),
     #[error("its certificate cannot be read: {0}")]
     Certificate(#[from] x509_cert::der::Error),
     #[error("in fips-mode no certificate passes clientHostnameVerification")]
@@ -158,28 +163,28 @@ impl Tls {
         header: Option<[u8; HEADER_BYTES]>,
         peer: IpAddr,
     ) -> Result<AcceptedClient, HandshakeError> {
-        let accept = async {
-            let (stream, subject) = self.accept(stream, header, peer).await?;
-            let name = subject.map(|subject| subject.name);
-            Ok(AcceptedClient { stream, name })
-        };
-        let accepted = timeout(CLIENT_HANDSHAKE, accept).await;
-        accepted.unwrap_or(Err(HandshakeError::TimedOut))
+        let accepted = self.accept(stream, header, peer, CLIENT_HANDSHAKE).await;
+        let (stream, subject) = accepted?;
+        let name = subject.map(|subject| subject.name);
+        Ok(AcceptedClient { stream, name })
     }
 
+    /// The handshake may take as long as `limit`, and so may looking names up behind it.
     async fn accept(
         &self,
         stream: TcpStream,
         header: Option<[u8; HEADER_BYTES]>,
         peer: IpAddr,
+        limit: Duration,
     ) -> Result<(server::TlsStream<Preceded>, Option<Subject>), HandshakeError> {
         let sides = self.current.read().clone();
         let config = sides.server.clone().ok_or(HandshakeError::NoKey)?;
         let stream = Preceded::new(stream, header);
-        let stream = TlsAcceptor::from(config).accept(stream).await?;
+        let handshake = TlsAcceptor::from(config).accept(stream);
+        let stream = in_time(limit, handshake).await?;
         let chain = stream.get_ref().1.peer_certificates();
         let subject = shown(chain)?;
-        self.check_lists(&sides, &subject, chain, KeyUsage::client_auth())
+        self.check_revocation(&sides, chain, KeyUsage::client_auth())
             .await?;
         if let (true, Some(subject)) = (self.options.verifies_clients, &subject) {
             match (self.options.fips_mode, self.options.with) {
@@ -189,19 +194,21 @@ impl Tls {
                     // Apache's server takes all clients for local ones here.
                     let is_local = with == TlsWith::Clients && peer.is_loopback();
                     let name = is_local.then_some("localhost");
-                    self.check_name(subject, peer, name).await?;
+                    in_time(limit, self.check_name(subject, peer, name)).await?;
                 }
             }
         }
         Ok((stream, subject))
     }
 
-    /// The handshake with a server that was dialled. The caller sets the time limit.
+    /// The handshake with a server that was dialled. It may take as long as `limit`, and so may looking its
+    /// name up behind it.
     async fn connect(
         &self,
         stream: TcpStream,
         host: &Host,
         peer: IpAddr,
+        limit: Duration,
     ) -> Result<client::TlsStream<Preceded>, HandshakeError> {
         let sides = self.current.read().clone();
         let name = match host {
@@ -211,37 +218,35 @@ impl Tls {
         let sent = name.and_then(|name| ServerName::try_from(name).ok());
         let sent = sent.map_or_else(|| ServerName::from(peer), |name| name.to_owned());
         let connector = TlsConnector::from(sides.client.clone());
-        let stream = connector.connect(sent, Preceded::new(stream, None)).await?;
+        let handshake = connector.connect(sent, Preceded::new(stream, None));
+        let stream = in_time(limit, handshake).await?;
         let chain = stream.get_ref().1.peer_certificates();
         let subject = shown(chain)?;
-        self.check_lists(&sides, &subject, chain, KeyUsage::server_auth())
+        self.check_revocation(&sides, chain, KeyUsage::server_auth())
             .await?;
         if self.options.verifies_servers
             && !self.options.fips_mode
             && let Some(subject) = &subject
         {
-            self.check_name(subject, peer, name).await?;
+            in_time(limit, self.check_name(subject, peer, name)).await?;
         }
         Ok(stream)
     }
 
-    /// Looks for the certificates in the lists that they name, if that is asked for.
-    async fn check_lists(
+    /// Finds out whether a certificate of the chain is revoked, if that is asked for.
+    async fn check_revocation(
         &self,
         sides: &Sides,
-        subject: &Option<Subject>,
         chain: Option<&[CertificateDer<'_>]>,
         usage: KeyUsage,
     ) -> Result<(), HandshakeError> {
-        let (true, Some(subject), Some(chain)) = (self.options.checks_lists, subject, chain) else {
+        let how = &self.options.revocation;
+        let (Some(chain), true) = (chain, *how != Revocation::Unchecked) else {
             return Ok(());
         };
-        let owned = chain
-            .iter()
-            .map(|certificate| certificate.clone().into_owned());
-        let lists = revocation::lists(owned.collect()).await;
-        let checked = sides.trust.check_lists(chain, &lists, usage);
-        checked.map_err(|error| HandshakeError::Revoked(subject.name.clone(), error))
+        let links = sides.trust.links(chain, usage)?;
+        revocation::check(links, how, sides.trust.algorithms()).await?;
+        Ok(())
     }
 
     /// As `ZKTrustManager.performHostVerification`: by the address, else by the name.
@@ -325,22 +330,22 @@ impl PeerSecurity {
             Sniffed::Neither => return Err(HandshakeError::Neither),
             Sniffed::Tls(header) => header,
         };
-        let accept = tls.accept(stream, Some(header), peer.ip().to_canonical());
-        let accepted = timeout(tls.detection_timeout(), accept).await;
-        let (stream, _) = accepted.unwrap_or(Err(HandshakeError::TimedOut))?;
+        let (peer, limit) = (peer.ip().to_canonical(), tls.detection_timeout());
+        let (stream, _) = tls.accept(stream, Some(header), peer, limit).await?;
         Ok(PeerStream::Tls(Box::new(stream.into())))
     }
 
-    /// Goes on from a socket to what this server speaks. The caller sets the time limit.
+    /// Goes on from a socket to what this server speaks, with a handshake that takes no longer than `limit`.
     pub(super) async fn connect(
         &self,
         stream: TcpStream,
         host: &Host,
+        limit: Duration,
     ) -> Result<PeerStream, HandshakeError> {
         match &self.0 {
             Some(security) if security.dials => {
                 let peer = stream.peer_addr()?.ip().to_canonical();
-                let stream = security.tls.connect(stream, host, peer).await?;
+                let stream = security.tls.connect(stream, host, peer, limit).await?;
                 Ok(PeerStream::Tls(Box::new(stream.into())))
             }
             _ => Ok(PeerStream::Plain(stream)),
@@ -352,6 +357,7 @@ impl From<HandshakeError> for io::Error {
     fn from(error: HandshakeError) -> Self {
         match error {
             HandshakeError::Io(error) => error,
+            HandshakeError::TimedOut => Self::new(io::ErrorKind::TimedOut, error.to_string()),
             other => Self::other(other.to_string()),
         }
     }
@@ -475,6 +481,16 @@ fn shown(
     let own = certificates.and_then(|chain| chain.first());
     own.map(|certificate| Subject::read(certificate))
         .transpose()
+}
+
+/// What a part of a handshake comes to, if it does within `limit`.
+async fn in_time<T, E: Into<HandshakeError>>(
+    limit: Duration,
+    part: impl Future<Output = Result<T, E>>,
+) -> Result<T, HandshakeError> {
+    let done = timeout(limit, part).await;
+    done.map_err(|_| HandshakeError::TimedOut)?
+        .map_err(Into::into)
 }
 
 /// The name of an address, if it has one. The caller sets the time limit.

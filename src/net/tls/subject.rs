@@ -27,7 +27,7 @@ pub(super) struct Subject {
 
 impl Subject {
     /// Of a certificate in DER.
-    pub(super) fn read(certificate: &[u8]) -> Result<Self, x509_cert::der::Error> {
+    pub(super) fn read(certificate: &[u8]) -> Result<Self, der::Error> {
         let certificate = CertificateInner::<Raw>::from_der(certificate)?;
         let content = certificate.tbs_certificate();
         let name = content.subject();
@@ -71,7 +71,7 @@ fn common_name(name: &Name) -> Option<String> {
 }
 
 /// As `sun.security.x509.X500Name.getRFC2253Name`.
-pub(super) fn printed(name: &Name) -> Result<String, x509_cert::der::Error> {
+pub(super) fn printed(name: &Name) -> Result<String, der::Error> {
     let mut text = String::new();
     let parts: Vec<&RelativeDistinguishedName> = name.iter_rdn().collect();
     for (number, part) in parts.iter().rev().enumerate() {
@@ -90,10 +90,7 @@ pub(super) fn printed(name: &Name) -> Result<String, x509_cert::der::Error> {
 
 /// As `sun.security.x509.AVA.toRFC2253String`: types with a keyword and a value that is a text are
 /// printed as such, all else as numbers and bytes.
-fn print_pair(
-    pair: &AttributeTypeAndValue,
-    text: &mut String,
-) -> Result<(), x509_cert::der::Error> {
+fn print_pair(pair: &AttributeTypeAndValue, text: &mut String) -> Result<(), der::Error> {
     let keyword = KEYWORDS.iter().find(|(oid, _)| *oid == pair.oid);
     match keyword {
         Some((_, keyword)) if is_text(pair.value.tag()) => {

@@ -31,7 +31,7 @@ fn testdata(name: &str) -> PathBuf {
 }
 
 /// TLS of an ensemble with these settings beside a key and trust.
-fn options(settings: &[(&str, &str)]) -> PeerTlsOptions {
+pub(super) fn options(settings: &[(&str, &str)]) -> PeerTlsOptions {
     let (key, trust) = (testdata("server.p12"), testdata("trust.p12"));
     let (key, trust) = (key.display().to_string(), trust.display().to_string());
     let common = [
@@ -47,7 +47,10 @@ fn options(settings: &[(&str, &str)]) -> PeerTlsOptions {
     ];
     // A later one counts.
     let property = |(name, value): &(&str, &str)| Property {
-        name: format!("zookeeper.{name}"),
+        name: match name.starts_with("com.sun.") {
+            true => (*name).to_owned(),
+            false => format!("zookeeper.{name}"),
+        },
         value: (*value).to_owned(),
     };
     let command_line = CommandLine {
@@ -286,7 +289,7 @@ fn a_certificate_tells_its_names() {
 }
 
 /// One end dials with TLS or without, the other takes what its options say.
-async fn meet(
+pub(super) async fn meet(
     dialling: &PeerSecurity,
     accepting: &PeerSecurity,
 ) -> (
@@ -298,7 +301,11 @@ async fn meet(
     let dial = async {
         let stream = TcpStream::connect(at).await.unwrap();
         let mut stream = dialling
-            .connect(stream, &Host::Name("localhost".into()))
+            .connect(
+                stream,
+                &Host::Name("localhost".into()),
+                Duration::from_secs(10),
+            )
             .await?;
         stream.write_all(b"hello").await?;
         stream.flush().await?;

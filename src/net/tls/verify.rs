@@ -12,14 +12,14 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use rustls::pki_types::{
+    CertificateDer, ServerName, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
+};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use webpki::{
-    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, RevocationCheckDepth,
-    RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
-};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
+use crate::net::tls::revocation::{Issuer, Link, Refusal};
 use crate::net::tls::subject::Subject;
 
 /// Whom this server trusts. Without any certificates it trusts nobody.
@@ -69,50 +69,51 @@ impl Trust {
         if self.certificates.contains(certificate) {
             return Ok(());
         }
-        let chain = self.verify(certificate, intermediates, now, usage, None);
-        chain.map_err(refused)
+        let end = EndEntityCert::try_from(certificate).map_err(refused)?;
+        let path = self.path(&end, intermediates, now, usage);
+        path.map(|_| ()).map_err(refused)
     }
 
-    /// Whether a chain that was trusted still is when these lists are looked into. Each of its
-    /// certificates but the root's must be within the scope of one.
-    pub(super) fn check_lists(
+    /// Each certificate of a chain that is trusted and who issued it, from the top down. None for one that
+    /// stands in the trust store itself.
+    pub(super) fn links(
         &self,
         chain: &[CertificateDer<'_>],
-        lists: &[CertRevocationList<'_>],
         usage: KeyUsage,
-    ) -> Result<(), webpki::Error> {
+    ) -> Result<Vec<Link>, Refusal> {
         let Some((certificate, intermediates)) = chain.split_first() else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         if self.certificates.contains(certificate) {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let lists: Vec<&CertRevocationList<'_>> = lists.iter().collect();
-        let Ok(lists) = RevocationOptionsBuilder::new(&lists) else {
-            return Err(webpki::Error::UnknownRevocationStatus);
-        };
-        let lists = lists
-            .with_depth(RevocationCheckDepth::Chain)
-            .with_status_policy(UnknownStatusPolicy::Deny)
-            // Whoever fetched them has seen to that.
-            .with_expiration_policy(ExpirationPolicy::Ignore)
-            .build();
-        let now = UnixTime::now();
-        self.verify(certificate, intermediates, now, usage, Some(lists))
+        let end = EndEntityCert::try_from(certificate)?;
+        let path = self.path(&end, intermediates, UnixTime::now(), usage)?;
+        let mut issuer = Issuer::trusted(path.anchor())?;
+        let mut links = Vec::new();
+        for certificate in path.intermediate_certificates().rev() {
+            let next = Issuer::certified(certificate)?;
+            let issuer = std::mem::replace(&mut issuer, next);
+            links.push(Link::new(certificate, true, issuer));
+        }
+        links.push(Link::new(&end, false, issuer));
+        Ok(links)
     }
 
-    fn verify(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+    /// What signatures are checked with.
+    pub(super) fn algorithms(&self) -> &'static [&'static dyn SignatureVerificationAlgorithm] {
+        self.algorithms.all
+    }
+
+    fn path<'p>(
+        &'p self,
+        end: &'p EndEntityCert<'p>,
+        intermediates: &'p [CertificateDer<'p>],
         now: UnixTime,
         usage: KeyUsage,
-        lists: Option<RevocationOptions<'_>>,
-    ) -> Result<(), webpki::Error> {
-        let end = EndEntityCert::try_from(certificate)?;
+    ) -> Result<VerifiedPath<'p>, webpki::Error> {
         let (algorithms, anchors) = (self.algorithms.all, &self.anchors);
-        end.verify_for_usage(algorithms, anchors, intermediates, now, usage, lists, None)
-            .map(|_| ())
+        end.verify_for_usage(algorithms, anchors, intermediates, now, usage, None, None)
     }
 }
 
