@@ -116,7 +116,7 @@ fn verdict(
     }
     let list: CertRevocationList<'_> = OwnedCertRevocationList::from_der(&bytes)?.into();
     let found = list.find_serial(&link.serial)?;
-    let is_revoked = found.is_some_and(|entry| entry.revocation_date.as_secs() < now.as_secs());
+    let is_revoked = found.is_some_and(|entry| entry.revocation_date.as_secs() <= now.as_secs());
     Ok(match is_revoked {
         true => Verdict::Revoked,
         false => Verdict::Good,

@@ -207,7 +207,7 @@ impl Judge<'_> {
         }
         match &about.status {
             CertStatus::Good(_) => Ok(Verdict::Good),
-            CertStatus::Revoked(revoked) if revoked.time.to_unix_duration() < self.now => {
+            CertStatus::Revoked(revoked) if revoked.time.to_unix_duration() <= self.now => {
                 Ok(Verdict::Revoked)
             }
             CertStatus::Revoked(_) => Ok(Verdict::Good),

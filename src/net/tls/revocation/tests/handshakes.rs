@@ -37,8 +37,7 @@ impl World {
             let serial = about.serial.as_bytes().to_vec();
             let facts = facts.lock();
             let status = facts.iter().find(|(known, _)| [*known] == serial[..])?.1;
-            let now = rustls::pki_types::UnixTime::now().as_secs();
-            Some(ok(&Answer::new(&signer, about, status(), now).encoded()))
+            Some(ok(&Answer::new(&signer, about, status(), now()).encoded()))
         });
         Self {
             dir: TempDir::new().unwrap(),
@@ -176,13 +175,14 @@ async fn who_names_no_responder_that_answers_is_not_let_in() {
 
 /// The list of an authority, in a file.
 struct List {
-    revoked: Vec<(u8, i32)>,
+    /// By the serial number: since when, in seconds since 1970.
+    revoked: Vec<(u8, u64)>,
     next_update: i32,
 }
 
 impl List {
-    /// Of the next years, with certificates that were revoked at the beginning of some.
-    fn new(revoked: &[(u8, i32)]) -> Self {
+    /// Of the next years.
+    fn new(revoked: &[(u8, u64)]) -> Self {
         Self {
             revoked: revoked.to_vec(),
             next_update: 4000,
@@ -190,12 +190,15 @@ impl List {
     }
 
     fn write(&self, of: &Party, to: &Path) {
-        let revoked = self.revoked.iter().map(|(serial, year)| RevokedCertParams {
-            serial_number: SerialNumber::from(vec![*serial]),
-            revocation_time: date_time_ymd(*year, 1, 1),
-            reason_code: None,
-            invalidity_date: None,
-        });
+        let revoked = self
+            .revoked
+            .iter()
+            .map(|(serial, since)| RevokedCertParams {
+                serial_number: SerialNumber::from(vec![*serial]),
+                revocation_time: date_time_ymd(1970, 1, 1) + Duration::from_secs(*since),
+                reason_code: None,
+                invalidity_date: None,
+            });
         let params = CertificateRevocationListParams {
             this_update: date_time_ymd(2020, 1, 1),
             next_update: date_time_ymd(self.next_update, 1, 1),
@@ -234,14 +237,14 @@ async fn lists_decide_where_no_responder_does() {
     // The responder is heard first, and who has it say good needs no list.
     world.is(3, good);
     assert_eq!(refusal(&named, OCSP).await, "");
-    List::new(&[(2, 2025), (3, 2025)]).write(&world.root, &path);
+    List::new(&[(2, 1), (3, now())]).write(&world.root, &path);
     assert_eq!(refusal(&named, OCSP).await, "");
     let revoked_by_list = "the certificate \"CN=named\" is revoked";
     assert_eq!(refusal(&named, CRL).await, revoked_by_list);
     world.is(3, unknown);
     assert_eq!(refusal(&named, OCSP).await, revoked_by_list);
     assert!(refusal(&unnamed, OCSP).await.ends_with("is revoked"));
-    List::new(&[(3, 3000)]).write(&world.root, &path);
+    List::new(&[(3, now() + 86_400)]).write(&world.root, &path);
     assert_eq!(refusal(&named, OCSP).await, "", "revoked in the future");
     assert_eq!(refusal(&unnamed, OCSP).await, "");
     world.is(3, || revoked(1));
@@ -295,12 +298,11 @@ async fn each_authority_on_the_way_is_asked_for_too() {
         refused.contains("\"CN=far\"") && refused.contains("signed it is not there"),
         "{refused}"
     );
-    list(&[(4, 2025)]);
+    list(&[(4, 1)]);
     assert_eq!(refusal().await, "the certificate \"CN=between\" is revoked");
     let signer = between.clone();
     let own = Responder::start(move |question| {
-        let now = rustls::pki_types::UnixTime::now().as_secs();
-        let answer = Answer::new(&signer, about(question), good(), now);
+        let answer = Answer::new(&signer, about(question), good(), now());
         Some(ok(&answer.encoded()))
     })
     .await;
@@ -311,4 +313,9 @@ async fn each_authority_on_the_way_is_asked_for_too() {
     let chain = [&*between, &far];
     let [_, refusal] = world.meeting((&chain, &[]), (&[&me], &[OCSP])).await;
     assert_eq!(refusal, "");
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    rustls::pki_types::UnixTime::now().as_secs()
 }
