@@ -79,11 +79,10 @@ impl Keys {
     /// keytool have version 1.
     pub fn revoke(&self, names: &[&str], list: &Path) {
         let database: String = names.iter().map(|name| self.revoked(name)).collect();
-        let (index, number, settings, key) = (
+        let (index, number, settings) = (
             self.path("index.txt"),
             self.path("crlnumber"),
             self.path("ca.cnf"),
-            self.path("ca.key"),
         );
         let lines = format!(
             "[ca]\ndefault_ca=test\n[test]\ndatabase={}\ncrlnumber={}\ndefault_md=sha256\n\
@@ -94,11 +93,7 @@ impl Keys {
         fs::write(&index, database).expect("a file is written");
         fs::write(&number, "01\n").expect("a file is written");
         fs::write(&settings, lines).expect("a file is written");
-        let (store, password) = (shown(&self.path("ca.p12")), format!("pass:{PASSWORD}"));
-        let export = [
-            "pkcs12", "-in", &store, "-passin", &password, "-nocerts", "-nodes",
-        ];
-        fs::write(&key, run("openssl", &export, &[])).expect("a file is written");
+        let key = self.bare_key("ca");
         let (settings, key, ca) = (shown(&settings), shown(&key), shown(&self.path("ca.pem")));
         let make = [
             "ca", "-gencrl", "-config", &settings, "-keyfile", &key, "-cert", &ca,
@@ -111,8 +106,36 @@ impl Keys {
         assert!(made.is_empty(), "it writes the file");
     }
 
-    /// A line of OpenSSL's database.
-    fn revoked(&self, name: &str) -> String {
+    /// `<name>.key`: the key alone, in PEM, as OpenSSL takes it.
+    pub fn bare_key(&self, name: &str) -> PathBuf {
+        let (store, password) = (
+            shown(&self.path(&format!("{name}.p12"))),
+            format!("pass:{PASSWORD}"),
+        );
+        let export = [
+            "pkcs12", "-in", &store, "-passin", &password, "-nocerts", "-nodes",
+        ];
+        let key = self.path(&format!("{name}.key"));
+        fs::write(&key, run("openssl", &export, &[])).expect("a file is written");
+        key
+    }
+
+    /// `<name>.crt`: the certificate alone, in PEM.
+    pub fn bare_certificate(&self, name: &str) -> PathBuf {
+        let certificate = self.path(&format!("{name}.crt"));
+        fs::write(&certificate, self.certificate(name)).expect("a file is written");
+        certificate
+    }
+
+    /// The number of a certificate, in upper-case hexadecimal digits.
+    pub fn serial(&self, name: &str) -> String {
+        let certificate = self.certificate(name);
+        let serial = run("openssl", &["x509", "-noout", "-serial"], &certificate);
+        let serial = String::from_utf8(serial).expect("serial=<hexadecimal>");
+        serial.trim().trim_start_matches("serial=").to_owned()
+    }
+
+    fn certificate(&self, name: &str) -> Vec<u8> {
         let store = shown(&self.path(&format!("{name}.p12")));
         let of = [
             "-exportcert",
@@ -124,14 +147,17 @@ impl Keys {
             "-storepass",
             PASSWORD,
         ];
-        let certificate = run("keytool", &of, &[]);
-        let serial = run("openssl", &["x509", "-noout", "-serial"], &certificate);
-        let serial = String::from_utf8(serial).expect("serial=<hexadecimal>");
-        let hex = serial.trim().trim_start_matches("serial=");
+        run("keytool", &of, &[])
+    }
+
+    /// A line of OpenSSL's database.
+    fn revoked(&self, name: &str) -> String {
+        let hex = self.serial(name);
         format!("R\t491231235959Z\t200101000000Z\t{hex}\tunknown\t/CN={name}\n")
     }
 
-    fn signed_with(&self, name: &str, subject: &str, extensions: &[&str]) -> PathBuf {
+    /// The same with a certificate that has these extensions, as keytool spells them.
+    pub fn signed_with(&self, name: &str, subject: &str, extensions: &[&str]) -> PathBuf {
         self.make(name, subject, &[]);
         let (request, signed) = (self.path("request"), self.path("signed.pem"));
         self.tool(name, &["-certreq", "-file", &shown(&request)]);
@@ -250,7 +276,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// What a tool prints, given `input`; panics with its complaints if it fails.
-fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+pub(crate) fn run(tool: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let mut child = Command::new(tool)
         .args(arguments)

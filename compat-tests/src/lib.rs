@@ -17,6 +17,7 @@
 //!   take, and what happens to servers and programs meanwhile.
 //! - [`suite`]: the JUnit suite of Apache's own build.
 //! - [`python`]: our Python programs in their virtual environment.
+//! - [`ocsp`]: who says whether certificates are revoked.
 //! - [`wire`]: framed bytes, written without the `jute` crate so that a test shares no bug with it.
 //! - [`calls`]: a few operations in those bytes.
 //! - [`http`]: requests to an AdminServer.
@@ -45,6 +46,7 @@ pub mod languages;
 pub mod load;
 pub mod maven;
 pub mod network;
+pub mod ocsp;
 pub mod ports;
 pub mod process;
 pub mod program;

@@ -18,6 +18,7 @@ use compat_tests::{
     ensemble::{ENSEMBLE_PATIENCE, Ensemble, EnsembleOptions, Mode, can_run_or_skip, rounds},
     eventually::{PATIENCE, eventually},
     history::Rules,
+    keys::{Keys, PASSWORD},
     load::{Load, LoadOptions},
     scenarios::tell,
     server::{
@@ -72,6 +73,57 @@ fn await_served(ensemble: &Ensemble, count: usize) {
 
 fn session(ensemble: &Ensemble, member: usize) -> Client {
     Client::open_session(ensemble.address(member), SESSION_TIMEOUT_MS).0
+}
+
+/// With TLS between servers observers learn from followers as without.
+fn over_tls(test: &str, voters: Kind, observers: Kind) {
+    if !can_run_or_skip(test, &[voters, observers]) {
+        return;
+    }
+    let keys = Keys::new();
+    let key = keys.signed("server", "CN=server", "");
+    let trust = keys.path("trust.p12");
+    let options = options()
+        .config("sslQuorum", "true")
+        .config("ssl.quorum.keyStore.location", key.display())
+        .config("ssl.quorum.keyStore.password", PASSWORD)
+        .config("ssl.quorum.trustStore.location", trust.display())
+        .config("ssl.quorum.trustStore.password", PASSWORD);
+    let kinds = [voters, voters, voters, observers, observers];
+    let mut ensemble = Ensemble::start(&kinds, &options);
+    await_masters(&mut ensemble);
+    let mut at_observer = session(&ensemble, 3);
+    create(&mut at_observer, "/by-observer", b"", PERSISTENT);
+    let leader = ensemble.await_leader();
+    let mut at_leader = session(&ensemble, leader);
+    create(&mut at_leader, "/by-leader", b"", PERSISTENT);
+    sync(&mut at_observer, "/");
+    assert!(exists(&mut at_observer, "/by-leader"));
+    ensemble.await_same_zxid();
+    // A follower that knows nothing of TLS any more serves no observer, and is no follower.
+    let plain = (0..3).find(|voter| ensemble.mode(*voter) == Some(Mode::Follower));
+    let plain = plain.unwrap();
+    ensemble.stop(plain);
+    ensemble.configure(plain, "sslQuorum", "false");
+    ensemble.restart(plain);
+    await_masters(&mut ensemble);
+    assert_eq!(ensemble.mode(plain), None);
+}
+
+#[test]
+fn over_tls_with_apache() {
+    over_tls("observer_masters::over_tls_with_apache", Apache, Apache);
+}
+
+#[test]
+fn over_tls_with_ours() {
+    over_tls("observer_masters::over_tls_with_ours", Ours, Ours);
+}
+
+#[test]
+fn over_tls_with_both() {
+    over_tls("observer_masters::over_tls_with_both", Ours, Apache);
+    over_tls("observer_masters::over_tls_with_both", Apache, Ours);
 }
 
 /// QP-141: what is asked at an observer is answered in order, what is written anywhere is seen there,
