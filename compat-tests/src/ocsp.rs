@@ -176,9 +176,9 @@ fn serve(mut stream: TcpStream, facts: &Mutex<Facts>) {
 impl Facts {
     fn answer(&self, dir: &Path, asked: &Path) -> Vec<u8> {
         let line = |(serial, status): (&String, &Status)| match status {
-            Status::Good => format!("V\t491231235959Z\t\t{serial}\tunknown\t/CN=x\n"),
+            Status::Good => format!("V\t491231235959Z\t\t{serial}\tunknown\t/CN={serial}\n"),
             Status::Revoked => {
-                format!("R\t491231235959Z\t200101000000Z\t{serial}\tunknown\t/CN=x\n")
+                format!("R\t491231235959Z\t200101000000Z\t{serial}\tunknown\t/CN={serial}\n")
             }
             Status::Unknown => String::new(),
         };

@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use compat_tests::{
+    calls::{PERSISTENT, create},
     ensemble::{ENSEMBLE_PATIENCE, Ensemble, EnsembleOptions, can_run_or_skip},
     eventually::eventually,
     java::java_or_skip,
@@ -15,6 +16,7 @@ use compat_tests::{
         Kind::{Apache, Ours},
         Server, ServerOptions,
     },
+    wire::Client,
 };
 
 /// Clients get in if the responder that their certificate names says that it is good, and says so in a way
@@ -159,6 +161,8 @@ fn between(test: &str, kinds: [Kind; 3]) {
     assert_eq!(ensemble.mode(ODD), None, "it does not serve");
     responder.says(&keys, "odd", Status::Good);
     ensemble.await_serving(ODD);
+    let (mut client, _) = Client::open_session(ensemble.address(ODD), SESSION_TIMEOUT_MS);
+    create(&mut client, "/back", b"", PERSISTENT);
     ensemble.await_same_zxid();
 }
 
@@ -180,5 +184,7 @@ fn between_servers_of_both() {
 
 /// Of the three; not the one that leads at first.
 const ODD: usize = 0;
+
+const SESSION_TIMEOUT_MS: i32 = 40_000;
 
 const NETTY: &str = "org.apache.zookeeper.server.NettyServerCnxnFactory";
