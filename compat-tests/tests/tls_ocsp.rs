@@ -7,7 +7,7 @@ use compat_tests::{
     calls::{PERSISTENT, create},
     ensemble::{ENSEMBLE_PATIENCE, Ensemble, EnsembleOptions, can_run_or_skip},
     eventually::eventually,
-    java::java_or_skip,
+    java::{Java, java_or_skip},
     keys::{Keys, PASSWORD},
     ocsp::{Responder, Status},
     ports::Ports,
@@ -18,6 +18,59 @@ use compat_tests::{
     },
     wire::Client,
 };
+
+/// A server that asks for its clients, and their keys.
+struct World {
+    java: &'static Java,
+    keys: Keys,
+    secure: SocketAddr,
+    _server: Server,
+    _ports: Ports,
+}
+
+impl World {
+    fn start(kind: Kind, java: &'static Java, keys: Keys) -> Self {
+        let server = keys.signed("server", "CN=server", "dns:localhost,ip:127.0.0.1");
+        let ports = Ports::reserve(1);
+        let secure = SocketAddr::from(([127, 0, 0, 1], ports.port(0)));
+        let options = ServerOptions::new()
+            .config("serverCnxnFactory", NETTY)
+            .config("4lw.commands.whitelist", "*")
+            .config("secureClientPort", secure.port())
+            .config("secureClientPortAddress", secure.ip())
+            .config("ssl.keyStore.location", server.display())
+            .config("ssl.keyStore.password", PASSWORD)
+            .config("ssl.trustStore.location", keys.path("trust.p12").display())
+            .config("ssl.trustStore.password", PASSWORD)
+            .config("ssl.ocsp", "true")
+            .property("com.sun.security.ocsp.timeout", "8");
+        Self {
+            java,
+            secure,
+            _server: Server::start(kind, &options),
+            keys,
+            _ports: ports,
+        }
+    }
+
+    /// What the owner of `name` gets for a four-letter word.
+    fn gets(&self, name: &str) -> String {
+        let trust = self.keys.path("trust.p12").display().to_string();
+        let key = self.keys.path(&format!("{name}.p12")).display().to_string();
+        let properties = [
+            ("javax.net.ssl.trustStore", trust.as_str()),
+            ("javax.net.ssl.trustStorePassword", PASSWORD),
+            ("javax.net.ssl.keyStore", &key),
+            ("javax.net.ssl.keyStorePassword", PASSWORD),
+        ];
+        let port = self.secure.port().to_string();
+        let arguments = ["127.0.0.1", &port, "word", "ruok"];
+        let program = self
+            .java
+            .start("gamekeeper.compat.Secure", &properties, &arguments);
+        program.finish().pop().expect("it prints a line")
+    }
+}
 
 /// Clients get in if the responder that their certificate names says that it is good, and says so in a way
 /// that can be relied on; or if it cannot tell, and a list can.
@@ -30,63 +83,33 @@ fn clients(kind: Kind, test: &str) {
     let named = responder.extension();
     let (empty, full) = (keys.path("empty.crl"), keys.path("full.crl"));
     let points = |list: &Path| format!("crl=uri:file://{}", list.display());
-    let server = keys.signed("server", "CN=server", "dns:localhost,ip:127.0.0.1");
     keys.signed_with("alice", "CN=alice", &["-ext", &named]);
     keys.signed_with("bob", "CN=bob", &["-ext", &named, "-ext", &points(&empty)]);
-    keys.signed_with(
-        "carol",
-        "CN=carol",
-        &["-ext", &named, "-ext", &points(&full)],
-    );
+    let both = ["-ext", &named, "-ext", &points(&full)];
+    keys.signed_with("carol", "CN=carol", &both);
     keys.signed("dave", "CN=dave", "");
     keys.signed_with("delegate", "CN=delegate", &["-ext", "eku=OCSPSigning"]);
     keys.revoke(&[], &empty);
     keys.revoke(&["carol"], &full);
-
-    let ports = Ports::reserve(1);
-    let secure = SocketAddr::from(([127, 0, 0, 1], ports.port(0)));
-    let trust = keys.path("trust.p12").display().to_string();
-    let options = ServerOptions::new()
-        .config("serverCnxnFactory", NETTY)
-        .config("4lw.commands.whitelist", "*")
-        .config("secureClientPort", secure.port())
-        .config("secureClientPortAddress", secure.ip())
-        .config("ssl.keyStore.location", server.display())
-        .config("ssl.keyStore.password", PASSWORD)
-        .config("ssl.trustStore.location", &trust)
-        .config("ssl.trustStore.password", PASSWORD)
-        .config("ssl.ocsp", "true")
-        .property("com.sun.security.ocsp.timeout", "8");
-    let _server = Server::start(kind, &options);
-    let gets = |name: &str| {
-        let key = keys.path(&format!("{name}.p12")).display().to_string();
-        let properties = [
-            ("javax.net.ssl.trustStore", trust.as_str()),
-            ("javax.net.ssl.trustStorePassword", PASSWORD),
-            ("javax.net.ssl.keyStore", &key),
-            ("javax.net.ssl.keyStorePassword", PASSWORD),
-        ];
-        let port = secure.port().to_string();
-        let arguments = ["127.0.0.1", &port, "word", "ruok"];
-        let program = java.start("gamekeeper.compat.Secure", &properties, &arguments);
-        program.finish().pop().expect("it prints a line")
-    };
+    let world = World::start(kind, java, keys);
+    let keys = &world.keys;
+    let gets = |name: &str| world.gets(name);
     // Apache's server asks twice for each client: in the handshake, and behind it to know who it is.
     let mut asked = 0;
     let mut is_asked = || {
-        let all = responder.asked_about(&keys, "alice");
+        let all = responder.asked_about(keys, "alice");
         assert!(all.iter().all(|method| method == "GET"), "{all:?}");
         let has_grown = all.len() > asked;
         asked = all.len();
         has_grown
     };
-    responder.says(&keys, "alice", Status::Good);
+    responder.says(keys, "alice", Status::Good);
     assert_eq!(gets("alice"), "imok");
     assert!(is_asked());
-    responder.says(&keys, "alice", Status::Revoked);
+    responder.says(keys, "alice", Status::Revoked);
     assert_eq!(gets("alice"), "refused");
     assert!(is_asked());
-    responder.says(&keys, "alice", Status::Unknown);
+    responder.says(keys, "alice", Status::Unknown);
     assert_eq!(gets("alice"), "refused");
     assert!(is_asked());
 
@@ -95,12 +118,12 @@ fn clients(kind: Kind, test: &str) {
     assert_eq!(gets("carol"), "refused");
     assert_eq!(gets("dave"), "refused");
 
-    responder.says(&keys, "alice", Status::Good);
-    responder.is_signed_by(&keys, "delegate");
+    responder.says(keys, "alice", Status::Good);
+    responder.is_signed_by(keys, "delegate");
     assert_eq!(gets("alice"), "imok");
-    responder.is_signed_by(&keys, "dave");
+    responder.is_signed_by(keys, "dave");
     assert_eq!(gets("alice"), "refused");
-    responder.is_signed_by(&keys, "delegate");
+    responder.is_signed_by(keys, "delegate");
     responder.is_silent(true);
     assert_eq!(gets("alice"), "refused");
     assert!(is_asked());
