@@ -1,6 +1,7 @@
 //! A client's connection from the first byte to the end of its TLS handshake.
 //!
-//! It counts as a connection from the start, so that the limits of those hold for handshakes too, and
+//! It ends when it is known that the client's certificate is not revoked, as far as that is asked for. It
+//! counts as a connection from the start, so that the limits of those hold for handshakes too, and
 //! what closes connections ends it. Those beyond `netty.server.outstandingHandshake.limit` are closed
 //! at once, on a unified port also the ones without TLS, as `NettyServerCnxnFactory` does: until
 //! something comes nobody knows.
