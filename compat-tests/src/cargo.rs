@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -11,6 +11,11 @@ use crate::maven::target_dir;
 /// Builds what these arguments of `cargo build` choose, with the profile under test, and gives the
 /// directory of that profile.
 pub fn build(chosen: &[&str]) -> PathBuf {
+    build_into(&target_dir(), chosen)
+}
+
+/// The same into another target directory, where other features do not undo what others have built.
+pub fn build_into(target_dir: &Path, chosen: &[&str]) -> PathBuf {
     let executable = env::current_exe().expect("a running test has a path");
     let profile_dir = executable
         .ancestors()
@@ -28,7 +33,7 @@ pub fn build(chosen: &[&str]) -> PathBuf {
         .args(["build", "--quiet"])
         .args(chosen)
         .arg("--target-dir")
-        .arg(target_dir())
+        .arg(target_dir)
         .arg("--profile")
         .arg(profile)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -37,5 +42,5 @@ pub fn build(chosen: &[&str]) -> PathBuf {
         .expect("cargo built this test, so it can be run");
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{chosen:?} do not build:\n{log}");
-    profile_dir.to_path_buf()
+    target_dir.join(directory)
 }

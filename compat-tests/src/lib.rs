@@ -13,6 +13,7 @@
 //! - [`maven`]: Apache's jars, and the gate for tests that need Java.
 //! - [`java`]: our own Java programs, compiled and started; [`program`]: such a process.
 //! - [`process`]: signals to processes.
+//! - [`kerberos`]: a realm with a KDC, and our server with Kerberos.
 //! - [`languages`]: our programs in C, Go and Node.js, built once; [`clients`]: the steps that they and others
 //!   take, and what happens to servers and programs meanwhile.
 //! - [`suite`]: the JUnit suite of Apache's own build.
@@ -41,6 +42,7 @@ pub mod eventually;
 pub mod history;
 pub mod http;
 pub mod java;
+pub mod kerberos;
 pub mod keys;
 pub mod languages;
 pub mod load;

@@ -369,12 +369,19 @@ pub fn four_letter_word(address: SocketAddr, word: &str) -> std::io::Result<Stri
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
+static BINARY: OnceLock<PathBuf> = OnceLock::new();
+
 /// The `gamekeeper` binary of the profile under test, built now if its sources are newer.
 pub fn gamekeeper_binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         cargo::build(&["-p", "gamekeeper", "--bin", "gamekeeper"]).join("gamekeeper")
     })
+}
+
+/// Has this process start another build of ours than it would. Nothing of ours may have been started.
+pub fn use_binary(binary: &Path) {
+    let used = BINARY.get_or_init(|| binary.to_path_buf());
+    assert_eq!(used, binary, "another build was started already");
 }
 
 /// Where the path of `zoo.cfg` stands in a [`command_line`].

@@ -14,8 +14,9 @@ use std::{
 };
 
 use compat_tests::{
+    kerberos::is_there_or_skip,
     server::Kind,
-    suite::{Entry, List, Outcome, Run, Suite, Word, suite_or_skip},
+    suite::{Entry, List, Outcome, Run, Suite, Word, needs_kerberos, suite_or_skip},
 };
 
 /// Most tests wait for something most of the time.
@@ -104,6 +105,7 @@ fn whole_suite_on_both() {
         .runs()
         .map(|(class, _)| class)
         .filter(|class| wanted == "all" || named.contains(class))
+        .filter(|class| !needs_kerberos(class) || is_there_or_skip(class))
         .collect();
     assert!(!classes.is_empty(), "no class of the list is {wanted}");
     let [on_apache, on_ours] = run_all(suite, [Kind::Apache, Kind::Ours], &classes);

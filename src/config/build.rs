@@ -37,15 +37,19 @@ pub(super) fn build(
     let client_tls = values.client_tls();
     let jaas = values.jaas(files);
     values.check_peer_sasl();
+    let ensemble = values.ensemble(membership, listen.address.as_ref(), jaas.as_ref());
+    let auth = values.auth(jaas.as_ref());
+    let peers = ensemble.as_ref().and_then(|it| it.sasl.as_ref());
     let config = Config {
-        ensemble: values.ensemble(membership, listen.address.as_ref(), jaas.as_ref()),
+        kerberos: values.kerberos(files, jaas.as_ref(), auth.sasl.as_ref(), peers),
+        ensemble,
         listen,
         client_tls,
         wire: values.wire(),
         session: values.session(),
         throttle: values.throttle(),
         four_letter: values.four_letter(),
-        auth: values.auth(jaas.as_ref()),
+        auth,
         tree: values.tree(),
         containers: values.containers(),
         storage: values.storage(),
@@ -283,6 +287,7 @@ impl Values {
                 any_user: self.set_text(&security::ANY_SASL_USER),
             }),
             enforced_schemes,
+            requires_realm: self.bool(&security::REQUIRE_KERBEROS),
         }
     }
 

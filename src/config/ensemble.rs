@@ -196,7 +196,7 @@ impl Values {
         let sync = self.sync();
         let local_sessions = self.local_sessions();
         let read_only = self.read_only(local_sessions);
-        let sasl = self.peer_sasl(jaas);
+        let sasl = self.peer_sasl(jaas, membership.view.as_ref());
         let tls = self.peer_tls();
         let (view, me) = (membership.view?, membership.me?);
         Some(EnsembleOptions {

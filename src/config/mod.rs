@@ -21,6 +21,7 @@ mod build;
 pub mod cli;
 mod ensemble;
 mod jaas;
+mod kerberos;
 mod keys;
 mod lines;
 mod listen;
@@ -48,6 +49,7 @@ use std::{
 pub use admin::{AdminOptions, AsWritten};
 pub use cli::{Arguments, Command, CommandLine, Property};
 pub use ensemble::{ElectionPortOptions, EnsembleOptions, ObserverOptions, SyncOptions};
+pub use kerberos::{KerberosLogin, KerberosOptions, Tickets};
 pub use member_lines::edit_static;
 pub use options::{
     AuthOptions, ClientListen, Config, ConnectionThrottle, ContainerOptions, DigestAlgorithm,
@@ -56,7 +58,7 @@ pub use options::{
     ThrottleOptions, TreeOptions, Whitelist, WireLimits, X509Options,
 };
 pub use report::{ConfigError, Origin, Rejection, Warning};
-pub use sasl::PeerSaslOptions;
+pub use sasl::{PeerLogin, PeerSaslOptions};
 pub use tls::{
     AdminTlsOptions, ClientAuth, ClientTlsOptions, OcspOptions, PeerTlsOptions, Revocation,
     StoreOptions, StorePassword, StoreType, TlsOptions, TlsVersions, TlsWith,

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::admin::{AdminOptions, AsWritten};
-use super::{ensemble::EnsembleOptions, tls::ClientTlsOptions};
+use super::{ensemble::EnsembleOptions, kerberos::KerberosOptions, tls::ClientTlsOptions};
 use crate::auth::SaslLogin;
 
 /// The whole configuration of a server.
@@ -35,6 +35,8 @@ pub struct Config {
     pub four_letter: Whitelist,
     /// Who may do what.
     pub auth: AuthOptions,
+    /// What the Kerberos library is told.
+    pub kerberos: KerberosOptions,
     /// What kinds of nodes and transactions there are.
     pub tree: TreeOptions,
     /// Deletion of containers and expired nodes.
@@ -248,6 +250,8 @@ pub struct AuthOptions {
     /// `enforce.auth.schemes`, or `sasl` by `sessionRequireClientSASLAuth`: one of these must have succeeded before anything but authentication;
     /// `None` when not enforced. Only schemes that this server has.
     pub enforced_schemes: Option<BTreeSet<String>>,
+    /// `requireKerberosConfig`: do not start unless Kerberos has a default realm.
+    pub requires_realm: bool,
 }
 
 /// The digest scheme.

@@ -211,6 +211,7 @@ impl<S: ClientStream> Connection<S> {
                     .end(Ending::Closed("a four-letter word was answered"));
                 continue;
             }
+            self.dialogue.poll_login(cx);
             let received = match self.poll_receive(server, cx, scratch) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ending::ClosedByClient),
                 Poll::Ready(Ok(count)) => count,

@@ -21,6 +21,7 @@ mod dialogue;
 mod election_port;
 pub mod frames;
 mod handshake;
+mod kerberos;
 mod links;
 mod listen;
 mod nonce;
@@ -39,6 +40,7 @@ mod waiting_room;
 
 pub use election_port::{ElectionPort, ElectionPortFailure, ElectionPortOptions};
 pub use handshake::ClientTls;
+pub use kerberos::{check as check_service_key, default_realm};
 pub use links::ConnReport;
 pub use listen::{Listener, bind, sweep};
 pub use quorum_port::{

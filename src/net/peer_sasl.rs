@@ -8,6 +8,9 @@
 //!    |<- magic, 1, rspauth -----------------------|   or magic, -1, empty token
 //! ```
 //!
+//! That is DIGEST-MD5. By GSSAPI the first packet has a token already, there may be more of them, and the
+//! last has none.
+//!
 //! In: a connection, who this server is or who may come. Out: whether the other side is who it should be;
 //! what it has sent beyond that is kept. On the election port this comes behind the initial message, on
 //! the quorum port first. Both sides are bounded in bytes, by the tokens, and in time, by their callers'
@@ -24,11 +27,13 @@ use jute::Encode;
 use jute::quorum::QuorumAuthPacket;
 
 use crate::auth::sasl::{
-    Accounts, CHALLENGE_BYTES_MAX, ClientExchange, Credentials, RESPONSE_BYTES_MAX, SaslError,
-    ServerExchange, ServerStep, Service,
+    Acceptor, Accounts, CHALLENGE_BYTES_MAX, ClientExchange, GSSAPI_TOKEN_BYTES_MAX, GssapiClient,
+    GssapiServer, Principal, RESPONSE_BYTES_MAX, SaslError, ServerExchange, ServerStep, Service,
+    is_of_hosts,
 };
-use crate::config::PeerSaslOptions;
-use crate::net::nonce;
+use crate::config::{PeerLogin, PeerSaslOptions};
+use crate::net::{kerberos, nonce};
+use crate::quorum::Address;
 
 /// Why a server is not let in, or does not want in.
 #[derive(Debug, thiserror::Error)]
@@ -47,26 +52,28 @@ pub(super) enum NotLoggedIn {
     Malformed,
 }
 
-/// Logs in where this server has dialled. Reads nothing beyond the other side's last word.
+/// Logs in where this server has dialled, to the server on `host`. Reads nothing beyond the other side's last
+/// word.
 pub(super) async fn log_in<S>(
     stream: &mut S,
-    credentials: &Credentials,
+    login: &PeerLogin,
+    host: &str,
     limit: Duration,
 ) -> Result<(), NotLoggedIn>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
-        let mut exchange = ClientExchange::new(Service::SERVERS, credentials);
-        let mut response = Some(Vec::new());
+        let mut exchange = Dialling::new(login, host);
+        let mut response = Some(exchange.first().await?);
         while let Some(token) = response {
             send(stream, IN_PROGRESS, &token).await?;
-            let (status, token) = answer(stream).await?;
+            let (status, token) = answer(stream, exchange.token_bytes_max()).await?;
             if status == FAILED {
                 return Err(NotLoggedIn::Refused);
             }
-            response = exchange.evaluate(&token, nonce::fresh()?)?;
-            if (status == DONE) != exchange.is_complete() {
+            response = exchange.evaluate(token).await?;
+            if (status == DONE) != response.is_none() {
                 return Err(NotLoggedIn::Malformed);
             }
         }
@@ -75,6 +82,62 @@ where
     timeout(limit, exchange)
         .await
         .unwrap_or(Err(NotLoggedIn::Overdue))
+}
+
+/// What a server is called by whoever logs in to it: its host. Of several it is the last in their order, which
+/// is that of a dynamic configuration; Apache's takes the last as it is written.
+pub(super) fn host_of(addresses: &[Address]) -> String {
+    let last = addresses.last();
+    last.map_or_else(String::new, |address| address.host.to_string())
+}
+
+/// The side that dials, by either mechanism.
+enum Dialling<'a> {
+    Digest(ClientExchange<'a>),
+    /// `None` while a step is taken, and after one that failed.
+    Gssapi(Option<GssapiClient>),
+}
+
+impl<'a> Dialling<'a> {
+    fn new(login: &'a PeerLogin, host: &str) -> Self {
+        match login {
+            PeerLogin::Digest(credentials) => {
+                Self::Digest(ClientExchange::new(Service::SERVERS, credentials))
+            }
+            PeerLogin::Kerberos(login) => Self::Gssapi(Some(kerberos::client(login, host))),
+        }
+    }
+
+    fn token_bytes_max(&self) -> usize {
+        match self {
+            Self::Digest(_) => CHALLENGE_BYTES_MAX,
+            Self::Gssapi(_) => GSSAPI_TOKEN_BYTES_MAX,
+        }
+    }
+
+    /// What opens the exchange.
+    async fn first(&mut self) -> Result<Vec<u8>, NotLoggedIn> {
+        match self {
+            Self::Digest(_) => Ok(Vec::new()),
+            Self::Gssapi(exchange) => step(exchange, Vec::new()).await,
+        }
+    }
+
+    /// Takes a token of the other side. `None`: all is said, and it is who it should be.
+    async fn evaluate(&mut self, token: Vec<u8>) -> Result<Option<Vec<u8>>, NotLoggedIn> {
+        match self {
+            Self::Digest(exchange) => Ok(exchange.evaluate(&token, nonce::fresh()?)?),
+            Self::Gssapi(Some(exchange)) if exchange.is_complete() => Ok(None),
+            Self::Gssapi(exchange) => step(exchange, token).await.map(Some),
+        }
+    }
+}
+
+async fn step(exchange: &mut Option<GssapiClient>, token: Vec<u8>) -> Result<Vec<u8>, NotLoggedIn> {
+    let taken = exchange.take().ok_or(SaslError::Over)?;
+    let (taken, answer) = kerberos::client_step(taken, token).await?;
+    *exchange = Some(taken);
+    Ok(answer)
 }
 
 /// Lets a server in that has dialled this one, or not. `received` is what was read of the connection
@@ -91,7 +154,7 @@ pub(super) async fn admit<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let exchange = timeout(limit, hear(stream, received, &options.accounts)).await;
+    let exchange = timeout(limit, hear(stream, received, options)).await;
     match exchange.unwrap_or(Err(NotLoggedIn::Overdue)) {
         Ok(user) => {
             tracing::debug!(user, "a server has logged in by SASL");
@@ -110,7 +173,7 @@ where
 async fn hear<S>(
     stream: &mut S,
     received: &mut BytesMut,
-    accounts: &Accounts,
+    options: &PeerSaslOptions,
 ) -> Result<String, NotLoggedIn>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -119,7 +182,7 @@ where
     if !received.starts_with(&MAGIC.to_be_bytes()) {
         return Err(NotLoggedIn::NotTried);
     }
-    let user = exchange(stream, received, accounts).await;
+    let user = exchange(stream, received, options).await;
     if let Err(NotLoggedIn::Failed(_) | NotLoggedIn::Malformed) = &user {
         send(stream, FAILED, &[]).await?;
     }
@@ -129,43 +192,94 @@ where
 async fn exchange<S>(
     stream: &mut S,
     received: &mut BytesMut,
-    accounts: &Accounts,
+    options: &PeerSaslOptions,
 ) -> Result<String, NotLoggedIn>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut exchange = ServerExchange::default();
-    // It is over by itself after the second token.
+    let mut exchange = Dialled::new(&options.acceptor);
+    // Either mechanism is over by itself after some tokens.
     loop {
         fill(stream, received, HEAD_BYTES).await?;
-        let (_, length) = head(received, RESPONSE_BYTES_MAX)?;
+        let (_, length) = head(received, exchange.token_bytes_max())?;
         fill(stream, received, HEAD_BYTES + length).await?;
         received.advance(HEAD_BYTES);
         let token = received.split_to(length);
-        match exchange.evaluate(accounts, &token, nonce::fresh()?)? {
+        match exchange.evaluate(&token).await? {
             ServerStep::Challenge(challenge) => send(stream, IN_PROGRESS, &challenge).await?,
-            ServerStep::Done { who, .. } if who.authentication_id != who.authorization_id => {
-                return Err(SaslError::NotAuthorized.into());
-            }
             ServerStep::Done { answer, who } => {
-                send(stream, DONE, &answer).await?;
+                exchange.authorize(&who, options)?;
+                send_token(stream, DONE, answer.as_deref()).await?;
                 return Ok(who.authentication_id);
             }
         }
     }
 }
 
+/// The side that is dialled, by either mechanism.
+enum Dialled<'a> {
+    Digest(&'a Accounts, ServerExchange),
+    /// `None` while a step is taken, and after one that failed.
+    Gssapi(Option<GssapiServer>),
+}
+
+impl<'a> Dialled<'a> {
+    fn new(acceptor: &'a Acceptor) -> Self {
+        match acceptor {
+            Acceptor::Digest(accounts) => Self::Digest(accounts, ServerExchange::default()),
+            Acceptor::Kerberos(key) => Self::Gssapi(Some(kerberos::server(key))),
+        }
+    }
+
+    fn token_bytes_max(&self) -> usize {
+        match self {
+            Self::Digest(..) => RESPONSE_BYTES_MAX,
+            Self::Gssapi(_) => GSSAPI_TOKEN_BYTES_MAX,
+        }
+    }
+
+    async fn evaluate(&mut self, token: &[u8]) -> Result<ServerStep, NotLoggedIn> {
+        match self {
+            Self::Digest(accounts, exchange) => {
+                Ok(exchange.evaluate(accounts, token, nonce::fresh()?)?)
+            }
+            Self::Gssapi(exchange) => {
+                let taken = exchange.take().ok_or(SaslError::Over)?;
+                let (taken, step) = kerberos::server_step(taken, token.to_vec()).await;
+                *exchange = taken;
+                Ok(step?)
+            }
+        }
+    }
+
+    /// As `SaslQuorumServerCallbackHandler`: who acts as itself, and by Kerberos is of a member's host.
+    fn authorize(&self, who: &Principal, options: &PeerSaslOptions) -> Result<(), SaslError> {
+        if who.authentication_id != who.authorization_id {
+            return Err(SaslError::NotAuthorized);
+        }
+        match self {
+            Self::Gssapi(_) if !is_of_hosts(&who.authorization_id, &options.hosts) => {
+                Err(SaslError::NoMember(who.authorization_id.clone()))
+            }
+            Self::Gssapi(_) | Self::Digest(..) => Ok(()),
+        }
+    }
+}
+
 /// The next packet of the other side, and not a byte more.
-async fn answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(i32, Vec<u8>), NotLoggedIn> {
+async fn answer<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    token_bytes_max: usize,
+) -> Result<(i32, Vec<u8>), NotLoggedIn> {
     let mut bytes = [0; HEAD_BYTES];
     stream.read_exact(&mut bytes).await?;
-    let (status, length) = head(&bytes, CHALLENGE_BYTES_MAX)?;
+    let (status, length) = head(&bytes, token_bytes_max)?;
     let mut token = vec![0; length];
     stream.read_exact(&mut token).await?;
     Ok((status, token))
 }
 
-/// Status and length of a packet's token. A null one is refused, except with a failure.
+/// Status and length of a packet's token. A null one counts as empty at the end, and is refused before.
 fn head(bytes: &[u8], token_bytes_max: usize) -> Result<(i32, usize), NotLoggedIn> {
     let mut bytes = bytes.get(..HEAD_BYTES).ok_or(NotLoggedIn::Malformed)?;
     let (magic, status, length) = (bytes.get_i64(), bytes.get_i32(), bytes.get_i32());
@@ -175,7 +289,7 @@ fn head(bytes: &[u8], token_bytes_max: usize) -> Result<(i32, usize), NotLoggedI
     match usize::try_from(length) {
         Ok(length) if length > token_bytes_max => Err(SaslError::TooLong(length).into()),
         Ok(length) => Ok((status, length)),
-        Err(_) if status == FAILED => Ok((status, 0)),
+        Err(_) if matches!(status, FAILED | DONE) => Ok((status, 0)),
         Err(_) => Err(NotLoggedIn::Malformed),
     }
 }
@@ -197,12 +311,20 @@ async fn send<S>(stream: &mut S, status: i32, token: &[u8]) -> io::Result<()>
 where
     S: AsyncWrite + Unpin,
 {
+    send_token(stream, status, Some(token)).await
+}
+
+/// With the null token, too.
+async fn send_token<S>(stream: &mut S, status: i32, token: Option<&[u8]>) -> io::Result<()>
+where
+    S: AsyncWrite + Unpin,
+{
     let packet = QuorumAuthPacket {
         magic: MAGIC,
         status,
-        token: Some(token),
+        token,
     };
-    let mut bytes = BytesMut::with_capacity(HEAD_BYTES + token.len());
+    let mut bytes = BytesMut::with_capacity(HEAD_BYTES + token.map_or(0, <[u8]>::len));
     packet.encode(&mut bytes);
     stream.write_all(&bytes).await?;
     stream.flush().await

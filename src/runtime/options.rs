@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::admin::Https;
-use crate::auth::{AuthOptions, EnsembleNames, Policy, X509Options};
+use crate::auth::sasl::Acceptor;
+use crate::auth::{AuthOptions, EnsembleNames, Policy, SaslLogin, X509Options};
 use crate::base::ServerId;
 use crate::config::{
     AdminOptions, Config, DigestAlgorithm, EnsembleOptions, ListenAddress, ListenHost,
     SnapshotCompression, edit_static,
 };
 use crate::net::{
-    ClientTls, ElectionPortOptions, NetOptions, PeerSecurity, QuorumPortOptions, Tls,
+    self, ClientTls, ElectionPortOptions, NetOptions, PeerSecurity, QuorumPortOptions, Tls,
 };
 use crate::peer::{JanitorOptions, LocalSessions, MemberOptions, PeerOptions};
 use crate::prep::PrepOptions;
@@ -56,7 +57,7 @@ pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
             names.map_or(EnsembleNames::Any, EnsembleNames::These)
         }),
         key_enabled: auth.key,
-        sasl: auth.sasl.clone(),
+        sasl: sasl_login(config)?,
         sasl_enabled: auth.sasl_lists.is_some(),
         any_sasl_user: auth
             .sasl_lists
@@ -66,6 +67,31 @@ pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
         session_require_client_sasl_auth: false,
     })
     .map_err(|error| Failure::Configuration(error.to_string()))
+}
+
+/// How clients log in, with what the Kerberos library knows. As Apache's server, this one does not start as a
+/// service whose key it does not have.
+fn sasl_login(config: &Config) -> Result<Option<SaslLogin>, Failure> {
+    let clients = config.auth.sasl.as_ref();
+    let peers = config.ensemble.as_ref().and_then(|it| it.sasl.as_ref());
+    let acceptors = [clients.map(|it| &it.acceptor), peers.map(|it| &it.acceptor)];
+    for acceptor in acceptors.into_iter().flatten() {
+        if let Acceptor::Kerberos(key) = acceptor {
+            let no_key = |error| format!("cannot be the service {}: {error}", key.principal);
+            net::check_service_key(key).map_err(|error| Failure::Configuration(no_key(error)))?;
+        }
+    }
+    let is_needed = clients.is_some() || config.auth.requires_realm;
+    let realm = is_needed.then(net::default_realm).flatten();
+    if config.auth.requires_realm && realm.is_none() {
+        let text =
+            "requireKerberosConfig is true: expected a Kerberos configuration with a default realm";
+        return Err(Failure::Configuration(text.to_owned()));
+    }
+    Ok(clients.cloned().map(|mut login| {
+        login.rules.default_realm = realm.unwrap_or_default();
+        login
+    }))
 }
 
 /// Reads the stores of the client ports.

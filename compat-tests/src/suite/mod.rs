@@ -13,4 +13,4 @@ mod resources;
 pub mod runner;
 
 pub use list::{Entry, List, Run, Word};
-pub use runner::{Outcome, Suite, Verdict, suite_or_skip};
+pub use runner::{Outcome, Suite, Verdict, needs_kerberos, suite_or_skip};

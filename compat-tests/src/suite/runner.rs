@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::resources;
 use crate::{
     eventually::{eventually, within},
-    java, maven,
+    java, kerberos, maven,
     server::{Kind, gamekeeper_binary},
 };
 
@@ -182,7 +182,7 @@ impl Suite {
             .arg(format!("-D{SUPER_DIGEST}"))
             .arg(format!(
                 "-Dgamekeeper.suite.command={}",
-                self.server_command(kind).join("\n")
+                self.server_command(kind, class).join("\n")
             ))
             .args(["-cp", &format!("{}:{}", self.classes, self.jars)])
             .args(["gamekeeper.suite.Runner", class]);
@@ -190,11 +190,16 @@ impl Suite {
     }
 
     /// The words that start a server; `Program.java` puts zoo.cfg and properties into them.
-    fn server_command(&self, kind: Kind) -> Vec<String> {
+    fn server_command(&self, kind: Kind, class: &str) -> Vec<String> {
         let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         match kind {
             Kind::Ours => {
-                let program = gamekeeper_binary().display().to_string();
+                let program = if needs_kerberos(class) {
+                    kerberos::binary()
+                } else {
+                    gamekeeper_binary()
+                };
+                let program = program.display().to_string();
                 owned(&[&program, "serve", "{config}", "{properties}"])
             }
             Kind::Apache | Kind::Old(_) => {
@@ -226,6 +231,11 @@ impl Suite {
             })
             .unwrap_or_else(|| panic!("no {part} among the suite's libraries"))
     }
+}
+
+/// Whether the servers of a class need Kerberos. It has a KDC of its own.
+pub fn needs_kerberos(class: &str) -> bool {
+    class.contains(".QuorumKerberos")
 }
 
 const SUPER_DIGEST: &str =

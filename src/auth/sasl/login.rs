@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::names::KerberosName;
-use super::{Accounts, Nonce, Principal, SaslError, ServerExchange, ServerStep};
+use super::{Acceptor, NameRules, Principal, SaslError, ServerStep};
 use crate::auth::{AuthIds, Policy};
 use crate::base::Identity;
 use crate::proto::ErrorCode;
@@ -11,7 +11,7 @@ use crate::proto::ErrorCode;
 /// What the configuration says about clients that log in by SASL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaslLogin {
-    pub accounts: Accounts,
+    pub acceptor: Acceptor,
     /// `zookeeper.superUser` and `zookeeper.superUser.*`: names that pass every list.
     pub super_users: BTreeSet<String>,
     /// `zookeeper.allowSaslFailedClients`: who fails goes on as nobody, unless SASL is enforced.
@@ -20,6 +20,8 @@ pub struct SaslLogin {
     pub keeps_host: bool,
     /// `zookeeper.kerberos.removeRealmFromPrincipal` is not true.
     pub keeps_realm: bool,
+    /// `zookeeper.security.auth_to_local`.
+    pub rules: NameRules,
 }
 
 /// What becomes of a token, as `ZooKeeperServer.processSasl`.
@@ -27,8 +29,11 @@ pub struct SaslLogin {
 pub enum SaslAnswer {
     /// Answered with this, perhaps null, and the connection goes on.
     Token(Option<Vec<u8>>),
-    /// Answered with this, and the connection is somebody from here on.
-    LoggedIn { token: Vec<u8>, ids: AuthIds },
+    /// Answered with this, perhaps null, and the connection is somebody from here on.
+    LoggedIn {
+        token: Option<Vec<u8>>,
+        ids: AuthIds,
+    },
     /// Kept as nobody, with a null token.
     Kept(SaslError),
     /// Answered with this code and a null token, then closed.
@@ -38,19 +43,17 @@ pub enum SaslAnswer {
 }
 
 impl Policy {
-    /// Takes a client's token. `exchange` is the connection's, `ids` who it is so far, `nonce` a fresh
-    /// one.
-    pub fn sasl_token(
-        &self,
-        exchange: &mut ServerExchange,
-        ids: &AuthIds,
-        token: &[u8],
-        nonce: Nonce,
-    ) -> SaslAnswer {
+    /// How clients show who they are; `None` where they cannot log in by SASL.
+    pub fn sasl_acceptor(&self) -> Option<&Acceptor> {
+        self.sasl_login().map(|login| &login.acceptor)
+    }
+
+    /// What comes of a step of an exchange with a client. `ids` is who the connection is so far.
+    pub fn sasl_answer(&self, ids: &AuthIds, step: Result<ServerStep, SaslError>) -> SaslAnswer {
         let Some(login) = self.sasl_login() else {
             return SaslAnswer::Token(None);
         };
-        match exchange.evaluate(&login.accounts, token, nonce) {
+        match step {
             Ok(ServerStep::Challenge(token)) => SaslAnswer::Token(Some(token)),
             Ok(ServerStep::Done { answer, who }) => {
                 let Some(name) = login.name_of(who) else {
@@ -78,7 +81,7 @@ impl SaslLogin {
     /// act as counts only where its own name fits no rule.
     fn name_of(&self, who: Principal) -> Option<String> {
         let name = KerberosName::parse(&who.authentication_id)?;
-        let local = name.local(self.keeps_host, self.keeps_realm);
+        let local = name.local(&self.rules, self.keeps_host, self.keeps_realm);
         Some(local.unwrap_or(who.authorization_id))
     }
 }

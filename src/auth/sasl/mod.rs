@@ -1,5 +1,5 @@
-//! SASL as Apache's servers use it: the mechanism DIGEST-MD5, with clients and among servers, both
-//! sides of it.
+//! SASL as Apache's servers use it: the mechanisms DIGEST-MD5 and, over a context of Kerberos that others
+//! make, GSSAPI (see `gssapi`), with clients and among servers, both sides of them.
 //!
 //! ```text
 //! other side                     here
@@ -10,21 +10,26 @@
 //! ```
 //!
 //! In: tokens, accounts, random bytes. Out: tokens, and who was authenticated. No token makes this
-//! panic; one that is longer than the mechanism allows is refused unread. Deliberately absent: GSSAPI,
-//! and the layers that protect what follows (`auth-int`, `auth-conf`), which no ZooKeeper negotiates.
+//! panic; one that is longer than the mechanism allows is refused unread. Deliberately absent: Kerberos
+//! itself, and the layers that protect what follows (`auth-int`, `auth-conf`), which no ZooKeeper negotiates.
 
 mod client;
 mod directives;
+mod gssapi;
 mod login;
 mod names;
+mod rules;
 mod server;
 mod session_key;
 #[cfg(test)]
 mod tests;
 
 pub use client::{ClientExchange, Credentials};
+pub use gssapi::{Context, GssapiClient, GssapiServer};
 pub use login::{SaslAnswer, SaslLogin};
+pub use names::is_of_hosts;
 pub(super) use names::is_valid_id;
+pub use rules::{NameRules, RuleError};
 pub use server::{Accounts, Principal, ServerExchange, ServerStep};
 pub use session_key::Nonce;
 
@@ -54,6 +59,25 @@ impl Service {
     }
 }
 
+/// How those show who they are who log in here, as `SecurityUtils` chooses it: by the mechanism that this
+/// server's own login is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptor {
+    /// DIGEST-MD5, by a password.
+    Digest(Accounts),
+    /// GSSAPI, by a ticket for this service.
+    Kerberos(ServiceKey),
+}
+
+/// A service of Kerberos, and where its key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceKey {
+    /// `service/host`, and `@REALM` unless that is the default one.
+    pub principal: String,
+    /// The path of the keytab; `None` for the Kerberos library's default.
+    pub keytab: Option<String>,
+}
+
 /// Why an exchange has failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SaslError {
@@ -71,9 +95,19 @@ pub enum SaslError {
     WrongPassword,
     #[error("the user may not act as another one")]
     NotAuthorized,
+    #[error("{0} has no host of a member in its name")]
+    NoMember(String),
     #[error("the exchange is over")]
     Over,
+    #[error("{0}")]
+    Kerberos(String),
+    #[error("the Kerberos library takes too long")]
+    Overdue,
 }
+
+/// The longest token of GSSAPI that is taken between servers. A ticket may carry the groups of who has it;
+/// 48 KB are what Windows puts there at most. Those of clients are bounded by `jute.maxbuffer`.
+pub const GSSAPI_TOKEN_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest token a server takes, as the JDK's (`DigestMD5Base.MAX_RESPONSE_LENGTH`). RFC 2831 says
 /// the same.

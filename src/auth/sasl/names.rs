@@ -1,6 +1,9 @@
-//! Kerberos names, `service[/host][@realm]`: what an id of the scheme `sasl` must look like, and what a
-//! user is called in access lists. As `KerberosName`, of whose rules (`auth_to_local`) there is the default
-//! one only: a name of the default realm, which without Kerberos is the empty one, is its first part.
+//! Kerberos names, `service[/host][@realm]`: what an id of the scheme `sasl` must look like, what a user is
+//! called in access lists, and whether a server may be one of an ensemble. As `KerberosName`.
+
+use std::collections::BTreeSet;
+
+use super::rules::NameRules;
 
 /// A name in its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +36,19 @@ impl<'a> KerberosName<'a> {
         })
     }
 
-    /// The name in access lists; `None` if no rule fits the realm, and the name stays what it is.
-    pub(super) fn local(&self, keeps_host: bool, keeps_realm: bool) -> Option<String> {
-        let is_local = self.realm.is_none_or(|realm| realm == DEFAULT_REALM);
+    /// The name in access lists; `None` if no rule fits it, and the name stays what it is.
+    pub(super) fn local(
+        &self,
+        rules: &NameRules,
+        keeps_host: bool,
+        keeps_realm: bool,
+    ) -> Option<String> {
         // The first part of a name without a realm may hold a `/`, and is taken as it is.
-        let mut local = is_local.then(|| self.service.to_owned())?;
+        let mut local = match (self.realm, self.host) {
+            (None, _) => self.service.to_owned(),
+            (Some(realm), None) => rules.short_name(&[realm, self.service])?,
+            (Some(realm), Some(host)) => rules.short_name(&[realm, self.service, host])?,
+        };
         for (part, mark, keeps) in [(self.host, '/', keeps_host), (self.realm, '@', keeps_realm)] {
             if let Some(part) = part.filter(|_| keeps) {
                 local.push(mark);
@@ -48,8 +59,16 @@ impl<'a> KerberosName<'a> {
     }
 }
 
-/// There is no Kerberos configuration that would name another.
-const DEFAULT_REALM: &str = "";
+/// Whether a server with this Kerberos name is one of these hosts, as `SaslQuorumServerCallbackHandler` has
+/// it: the name must have all three parts.
+pub fn is_of_hosts(principal: &str, hosts: &BTreeSet<String>) -> bool {
+    let mut parts: Vec<_> = principal.split(['/', '@']).collect();
+    // As `String.split` does.
+    while parts.last().is_some_and(|part| part.is_empty()) {
+        parts.pop();
+    }
+    matches!(*parts, [_, host, _] if hosts.contains(host))
+}
 
 /// Whether an entry of an access list may have this id.
 pub(in crate::auth) fn is_valid_id(id: &str) -> bool {
@@ -82,7 +101,11 @@ mod tests {
 
     #[test]
     fn what_a_user_is_called() {
-        let local = |name, host, realm| KerberosName::parse(name).unwrap().local(host, realm);
+        let rules = NameRules::default();
+        let local = |name, host, realm| {
+            let name = KerberosName::parse(name).unwrap();
+            name.local(&rules, host, realm)
+        };
         let table = [
             ("bob", true, true, Some("bob")),
             ("bob/host", true, true, Some("bob/host")),
@@ -95,6 +118,44 @@ mod tests {
         for (name, host, realm, expected) in table {
             let expected = expected.map(str::to_owned);
             assert_eq!(local(name, host, realm), expected, "{name} {host} {realm}");
+        }
+    }
+    #[test]
+    fn a_realm_and_rules_of_its_own() {
+        let mut rules = NameRules::parse("RULE:[2:$1](zk)s/zk/keeper/ DEFAULT").unwrap();
+        rules.default_realm = "EXAMPLE.COM".to_owned();
+        let local = |name, host, realm| {
+            let name = KerberosName::parse(name).unwrap();
+            name.local(&rules, host, realm)
+        };
+        for (name, host, realm, expected) in [
+            ("bob@EXAMPLE.COM", true, true, Some("bob@EXAMPLE.COM")),
+            ("bob@EXAMPLE.COM", true, false, Some("bob")),
+            ("zk/h@OTHER", true, true, Some("keeper/h@OTHER")),
+            ("zk/h@OTHER", false, false, Some("keeper")),
+            ("nn/h@EXAMPLE.COM", false, true, Some("nn@EXAMPLE.COM")),
+            ("bob@OTHER", false, false, None),
+        ] {
+            let expected = expected.map(str::to_owned);
+            assert_eq!(local(name, host, realm), expected, "{name} {host} {realm}");
+        }
+    }
+
+    #[test]
+    fn who_is_of_the_ensemble() {
+        let hosts = BTreeSet::from(["zk1".to_owned(), "zk2".to_owned()]);
+        for (name, expected) in [
+            ("zkquorum/zk1@EXAMPLE.COM", true),
+            ("learner/zk2@OTHER", true),
+            ("zkquorum/zk3@EXAMPLE.COM", false),
+            ("zkquorum/ZK1@EXAMPLE.COM", false),
+            ("zkquorum@EXAMPLE.COM", false),
+            ("zkquorum/zk1", false),
+            ("zkquorum/zk1@", false),
+            ("a/zk1/zk1@R", false),
+            ("", false),
+        ] {
+            assert_eq!(is_of_hosts(name, &hosts), expected, "{name}");
         }
     }
 }

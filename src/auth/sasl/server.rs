@@ -42,8 +42,11 @@ enum State {
 pub enum ServerStep {
     /// To be sent; the next token answers it.
     Challenge(Vec<u8>),
-    /// To be sent; the other side is this one.
-    Done { answer: Vec<u8>, who: Principal },
+    /// To be sent, perhaps null; the other side is this one.
+    Done {
+        answer: Option<Vec<u8>>,
+        who: Principal,
+    },
 }
 
 impl Accounts {
@@ -137,7 +140,7 @@ fn verify(accounts: &Accounts, nonce: &Nonce, token: &[u8]) -> Result<ServerStep
         None => user.clone(),
     };
     Ok(ServerStep::Done {
-        answer: answer.into_bytes(),
+        answer: Some(answer.into_bytes()),
         who: Principal {
             authentication_id: user,
             authorization_id,

@@ -105,11 +105,15 @@ rows! {
     /// Section of the JAAS file by which other servers log in to this one.
     SASL_SERVER_SECTION = Kind::Text, "quorum.auth.server.saslLoginContext", "QuorumServer",
         quiet(ALONE), used_in_ensemble();
+    /// Kerberos name of the other servers; _HOST stands for a server's host.
+    SASL_SERVICE_PRINCIPAL = Kind::Text, "quorum.auth.kerberos.servicePrincipal", "zkquorum/localhost",
+        quiet(ALONE), used_in_ensemble();
+    /// Kerberos realm of the other servers; unset: that of the own login.
+    SERVER_REALM = Kind::Text, "server.realm", "",
+        quiet(ALONE), used_in_ensemble();
     unnamed {
         Key::new("oraclePath", Kind::Text, "", "File that breaks ties between two servers.")
             .quiet(ALONE).refused_in_ensemble("an oracle is not supported by this version");
-        Key::new("quorum.auth.kerberos.servicePrincipal", Kind::Text, "zkquorum/localhost",
-            "Kerberos name of peers.").quiet("Kerberos is not supported by this version");
         Key::new("quorum.cnxn.threads.size", decimal(ANY, "threads"), "20",
             "Threads for SASL between servers.").quiet(NEVER_WAITS);
         Key::new("leader.ackLoggingFrequency", int(ANY, "proposals"), "1000",

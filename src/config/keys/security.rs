@@ -43,28 +43,27 @@ rows! {
     REMOVE_HOST = Kind::Loose, "kerberos.removeHostFromPrincipal", "false";
     /// Leave the realm out of the names of SASL users.
     REMOVE_REALM = Kind::Loose, "kerberos.removeRealmFromPrincipal", "false";
+    /// Rules that map the Kerberos names of SASL users to short ones.
+    NAME_RULES = Kind::Text, "security.auth_to_local", "DEFAULT";
+    /// The Kerberos configuration, krb5.conf.
+    KERBEROS_FILE = Kind::Path, "java.security.krb5.conf", "", bare();
+    /// Do not start without a Kerberos configuration that has a default realm.
+    REQUIRE_KERBEROS = Kind::Loose, "requireKerberosConfig", "false";
     /// Trust X-Forwarded-For: who asks the AdminServer by the ip scheme stands there.
     TRUSTS_FORWARDED_FOR = Kind::Loose, "IPAuthenticationProvider.usexforwardedfor", "false";
     unnamed {
         Key::new("enableEagerACLCheck", Kind::Loose, "false",
             "Check access lists where a write arrives.")
             .quiet("only a follower can check earlier than the leader");
-        Key::new("java.security.krb5.conf", Kind::Text, "", "The Kerberos file.").bare()
-            .ignored(NO_KERBEROS);
         Key::new("sun.security.jgss.native", Kind::Loose, "false", "The system's Kerberos library.")
-            .bare().ignored(NO_KERBEROS);
+            .bare().quiet("the system's library is what this server has");
         Key::new("javax.security.auth.useSubjectCredsOnly", Kind::Loose, "true",
-            "Where Kerberos credentials come from.").bare().ignored(NO_KERBEROS);
-        Key::new("server.realm", Kind::Text, "", "Kerberos realm of the server.").ignored(NO_KERBEROS);
+            "Where Kerberos credentials come from.").bare().quiet(AS_THE_JAAS_FILE_SAYS);
         Key::new("kerberos.canonicalizeHostNames", Kind::Loose, "false", "Look host names up.")
-            .ignored(NO_KERBEROS);
+            .ignored("hosts are called what they are called in the server lines");
         Key::new("kerberos.minReLoginTimeMs", long(0, i64::MAX, MS), "60000",
-            "Time between Kerberos logins.").ignored(NO_KERBEROS);
-        Key::new("requireKerberosConfig", Kind::Loose, "false", "Demand a Kerberos configuration.")
-            .ignored(NO_KERBEROS);
-        Key::new("security.auth_to_local", Kind::Text, "DEFAULT", "Rules that map Kerberos names.")
-            .ignored(NO_KERBEROS);
-        Key::new("kinit", Kind::Text, "", "Path of kinit.").ignored(NO_KERBEROS);
+            "Time between Kerberos logins.").quiet(RENEWS);
+        Key::new("kinit", Kind::Text, "", "Path of kinit.").quiet(RENEWS);
     }
 }
 
@@ -87,4 +86,5 @@ const DIGEST_ALGORITHMS: &[&str] = &[
     "SHA512/256",
 ];
 
-const NO_KERBEROS: &str = "Kerberos is not supported by this version";
+const AS_THE_JAAS_FILE_SAYS: &str = "credentials come from where the JAAS file says";
+const RENEWS: &str = "the Kerberos library renews tickets before they expire";

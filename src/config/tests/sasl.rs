@@ -1,9 +1,11 @@
 //! SASL: the settings and the JAAS file together.
 
-use crate::auth::sasl::{Accounts, Service};
+use crate::auth::sasl::{Acceptor, Accounts, NameRules, Service};
+use crate::config::PeerLogin;
 use crate::config::tests::ZooCfg;
 
 const MODULE: &str = "org.apache.zookeeper.server.auth.DigestLoginModule";
+const KERBEROS: &str = "com.sun.security.auth.module.Krb5LoginModule";
 const PROVIDER: &str =
     "authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n";
 
@@ -17,28 +19,28 @@ fn with_jaas(jaas: &str, text: &str) -> ZooCfg {
     file
 }
 
-fn accounts(users: &[(&str, &str)]) -> Accounts {
+fn accounts(users: &[(&str, &str)]) -> Acceptor {
     let users = users.iter();
     let users = users.map(|(user, password)| ((*user).to_owned(), (*password).to_owned()));
-    Accounts::new(Service::CLIENTS, users.collect())
+    Acceptor::Digest(Accounts::new(Service::CLIENTS, users.collect()))
 }
 
 #[test]
 fn who_may_log_in_stands_in_a_section() {
     let jaas = format!(
         "Server {{ {MODULE} required user_bob=x user_super=s debug=\"true\"; {MODULE} optional user_bob=y; }};\n\
-         Other {{ {MODULE} required user_ann=z; }}; Client {{ com.sun.security.auth.module.Krb5LoginModule required; }};"
+         Other {{ {MODULE} required user_ann=z; }}; Client {{ {KERBEROS} required; }};"
     );
     let login = |text: &str| with_jaas(&jaas, text).config().auth.sasl;
     let default = login("").unwrap();
-    assert_eq!(default.accounts, accounts(&[("bob", "y"), ("super", "s")]));
+    assert_eq!(default.acceptor, accounts(&[("bob", "y"), ("super", "s")]));
     assert!(default.keeps_host && default.keeps_realm && !default.keeps_failed);
     let super_password = "SASLAuthenticationProvider.superPassword=t\n";
     let other = login(super_password).unwrap();
-    assert_eq!(other.accounts, accounts(&[("bob", "y"), ("super", "t")]));
+    assert_eq!(other.acceptor, accounts(&[("bob", "y"), ("super", "t")]));
     let section = "sasl.serverconfig=Other\n";
     let other = login(&format!("{section}{super_password}")).unwrap();
-    assert_eq!(other.accounts, accounts(&[("ann", "z")]));
+    assert_eq!(other.acceptor, accounts(&[("ann", "z")]));
     let missing = with_jaas(&jaas, "sasl.serverconfig=Nobody\n");
     let (config, warnings) = missing.load(&[]).unwrap();
     assert_eq!(config.auth.sasl, None);
@@ -68,7 +70,13 @@ fn the_file_may_be_named_as_java_takes_it() {
 
 #[test]
 fn what_is_wrong_in_the_file_is_said_with_its_line() {
-    let kerberos = "com.sun.security.auth.module.Krb5LoginModule";
+    let without = format!(
+        "jaas.conf:2: expected {MODULE}, as this server is built without Kerberos; \
+         `cargo build --release --features gssapi` makes one with it"
+    );
+    let with = "jaas.conf:2: expected the option principal as service/host or service/host@REALM";
+    let is_built = cfg!(feature = "gssapi");
+    let kerberos = if is_built { with.to_owned() } else { without };
     for (jaas, said) in [
         (
             "\nServer {\n x".to_owned(),
@@ -76,8 +84,8 @@ fn what_is_wrong_in_the_file_is_said_with_its_line() {
                 .to_owned(),
         ),
         (
-            format!("Server {{\n {kerberos} required\n useKeyTab=true; }};"),
-            format!("jaas.conf:2: Kerberos is not supported by this version; expected {MODULE}"),
+            format!("Server {{\n {KERBEROS} required\n useKeyTab=true; }};"),
+            kerberos,
         ),
         (
             "Server {\n\n own.Module required; };".to_owned(),
@@ -143,13 +151,19 @@ fn servers_log_in_to_each_other() {
     let sasl = |text: &str| member(&jaas, text).config().ensemble.unwrap().sasl;
     assert_eq!(sasl(""), None);
     let optional = sasl(ENABLED).unwrap();
-    assert!(!optional.is_demanded && optional.credentials.is_none());
+    assert!(!optional.is_demanded && optional.login.is_none());
     let users = [("test".to_owned(), "x".to_owned())];
     let accounts = Accounts::new(Service::SERVERS, users.into());
-    assert_eq!(optional.accounts, accounts);
+    assert_eq!(optional.acceptor, Acceptor::Digest(accounts));
+    assert_eq!(
+        optional.hosts,
+        ["zk1", "zk2", "zk3"].map(ToOwned::to_owned).into()
+    );
     let demanded = sasl(&format!("{ENABLED}{DEMANDED}fips-mode=false\n")).unwrap();
-    let credentials = demanded.credentials.unwrap();
     assert!(demanded.is_demanded);
+    let Some(PeerLogin::Digest(credentials)) = demanded.login else {
+        panic!("it logs in by DIGEST-MD5");
+    };
     assert_eq!((&*credentials.user, &*credentials.password), ("test", "y"));
 }
 
@@ -196,4 +210,94 @@ fn what_keeps_servers_from_logging_in_is_an_error() {
     // As Apache's, a server of its own looks at these too.
     let alone = ZooCfg::with("quorum.auth.serverRequireSasl=true\n");
     assert_eq!(alone.errors(&[]).len(), 1);
+}
+
+#[test]
+fn names_are_mapped_by_rules() {
+    let jaas = format!("Server {{ {MODULE} required; }};");
+    let rules = |text: &str| with_jaas(&jaas, text).config().auth.sasl.unwrap().rules;
+    assert_eq!(rules(""), NameRules::default());
+    let written = "RULE:[1:$1]s/a/b/";
+    let set = rules(&format!("security.auth_to_local={written}\n"));
+    assert_eq!(set, NameRules::parse(written).unwrap());
+    let wrong = with_jaas(&jaas, "security.auth_to_local=RULE:[1:$2]\n").errors(&[]);
+    let said = "zoo.cfg:4: security.auth_to_local = \"RULE:[1:$2]\": \
+                expected $0 to $1 in \"$2\", for names of 1 components";
+    assert_eq!(wrong, [said]);
+}
+
+#[test]
+fn the_kerberos_configuration_has_to_be_there() {
+    let lost = ZooCfg::with("java.security.krb5.conf=/no/such/file\n").errors(&[]);
+    assert_eq!(lost.len(), 1);
+    let said = "zoo.cfg:3: java.security.krb5.conf = \"/no/such/file\": cannot be read: ";
+    assert!(lost[0].starts_with(said), "{lost:?}");
+}
+
+#[cfg(feature = "gssapi")]
+mod kerberos {
+    use super::*;
+    use crate::auth::sasl::ServiceKey;
+
+    fn section(name: &str, principal: &str, keytab: &str) -> String {
+        format!(
+            "{name} {{ {KERBEROS} required useKeyTab=true storeKey=true keyTab=\"{keytab}\" \
+             principal=\"{principal}\"; }};\n"
+        )
+    }
+
+    fn key(principal: &str, keytab: &str) -> Acceptor {
+        Acceptor::Kerberos(ServiceKey {
+            principal: principal.to_owned(),
+            keytab: Some(keytab.to_owned()),
+        })
+    }
+
+    #[test]
+    fn clients_log_in_by_tickets() {
+        let server = section("Server", "zookeeper/zk1@R", "/k");
+        let config = with_jaas(&server, "").config();
+        assert_eq!(
+            config.auth.sasl.unwrap().acceptor,
+            key("zookeeper/zk1@R", "/k")
+        );
+        let keytab = ("KRB5_KTNAME", "FILE:/k".to_owned());
+        assert_eq!(config.kerberos.variables, [keytab].into());
+        // What stands beside it is not asked, as there.
+        let both = server.replace("};", &format!("{MODULE} optional user_bob=x; }};"));
+        let config = with_jaas(&both, "").config();
+        assert_eq!(
+            config.auth.sasl.unwrap().acceptor,
+            key("zookeeper/zk1@R", "/k")
+        );
+    }
+
+    #[test]
+    fn servers_log_in_by_tickets_whatever_fips_says() {
+        let server = section("QuorumServer", "zkquorum/zk1@R", "/k");
+        let learner = section("QuorumLearner", "learner/zk1@R", "/l");
+        let text = format!("{ENABLED}{DEMANDED}");
+        let file = member(&format!("{server}{learner}"), &text);
+        file.append("quorum.auth.kerberos.servicePrincipal=zkquorum/_HOST\nserver.realm=S\n");
+        let config = file.config();
+        let sasl = config.ensemble.unwrap().sasl.unwrap();
+        assert_eq!(sasl.acceptor, key("zkquorum/zk1@R", "/k"));
+        let Some(PeerLogin::Kerberos(login)) = sasl.login else {
+            panic!("it logs in by Kerberos");
+        };
+        assert_eq!(login.service_on("zk2"), "zkquorum/zk2@S");
+        let names: Vec<_> = config.kerberos.variables.into_keys().collect();
+        assert_eq!(names, ["KRB5CCNAME", "KRB5_CLIENT_KTNAME", "KRB5_KTNAME"]);
+    }
+
+    #[test]
+    fn there_is_one_keytab_for_all_services() {
+        let server = section("Server", "zookeeper/zk1@R", "/k");
+        let peers = section("QuorumServer", "zkquorum/zk1@R", "/other");
+        let learner = section("QuorumLearner", "learner/zk1@R", "/l");
+        let file = member(&format!("{server}{learner}{peers}"), ENABLED);
+        let said = "jaas.conf:3: expected the keyTab that section Server has: the Kerberos library \
+                    takes one for all services of a process";
+        assert_eq!(file.errors(&[]), [said]);
+    }
 }

@@ -260,7 +260,8 @@ async fn dial(
     let limit = Duration::from_millis(options.connect_timeout_ms);
     let connect = async {
         let (resolver, security) = (&shared.resolver, &shared.security);
-        let dialled = sockets::connect(resolver, addresses, options.keep_alive, security, limit);
+        let candidates = addresses.clone();
+        let dialled = sockets::connect(resolver, candidates, options.keep_alive, security, limit);
         let mut stream = dialled.await?;
         let greet = async {
             stream.write_all(&shared.initial_message).await?;
@@ -270,7 +271,7 @@ async fn dial(
         io::Result::Ok(stream)
     };
     let dialled = connect.await;
-    let error = match log_in(&shared, dialled).await {
+    let error = match log_in(&shared, dialled, &addresses).await {
         Ok(stream) => return Event::Dialled { to, stream },
         Err(error) => error,
     };
@@ -282,12 +283,17 @@ async fn dial(
     Event::DialFailed(to)
 }
 
-async fn log_in(shared: &Shared, dialled: io::Result<PeerStream>) -> io::Result<PeerStream> {
+async fn log_in(
+    shared: &Shared,
+    dialled: io::Result<PeerStream>,
+    addresses: &[Address],
+) -> io::Result<PeerStream> {
     let mut stream = dialled?;
     let options = &shared.options;
-    if let Some(credentials) = options.sasl.as_ref().and_then(|it| it.credentials.as_ref()) {
+    if let Some(login) = options.sasl.as_ref().and_then(|it| it.login.as_ref()) {
         let limit = Duration::from_millis(options.handshake_timeout_ms);
-        let logged_in = peer_sasl::log_in(&mut stream, credentials, limit).await;
+        let host = peer_sasl::host_of(addresses);
+        let logged_in = peer_sasl::log_in(&mut stream, login, &host, limit).await;
         logged_in.map_err(io::Error::other)?;
     }
     Ok(stream)

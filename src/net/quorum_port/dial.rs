@@ -27,7 +27,7 @@ pub(super) async fn run(
 ) {
     let mut farewell = Farewell::new(shared.clone(), id, Side::Learner, None);
     let reached = reach(&shared, door, &addresses).await;
-    match log_in(&shared, reached).await {
+    match log_in(&shared, reached, &addresses).await {
         Ok((peer, stream)) => {
             let queue_bytes_max = limits::QUORUM_LINK_BYTES;
             let link = Link::new(id, peer, stream.into(), BytesMut::new(), queue_bytes_max);
@@ -45,13 +45,15 @@ pub(super) async fn run(
 async fn log_in(
     shared: &Shared,
     reached: io::Result<PeerStream>,
+    addresses: &[Address],
 ) -> Result<(SocketAddr, PeerStream), Ending> {
     let reached = reached.and_then(|stream| Ok((stream.tcp().peer_addr()?, stream)));
     let (peer, mut stream) = reached.map_err(Ending::NotReached)?;
     let options = &shared.options;
-    if let Some(credentials) = options.sasl.as_ref().and_then(|it| it.credentials.as_ref()) {
+    if let Some(login) = options.sasl.as_ref().and_then(|it| it.login.as_ref()) {
         let limit = Duration::from_millis(options.login_limit_ms);
-        peer_sasl::log_in(&mut stream, credentials, limit).await?;
+        let host = peer_sasl::host_of(addresses);
+        peer_sasl::log_in(&mut stream, login, &host, limit).await?;
     }
     Ok((peer, stream))
 }

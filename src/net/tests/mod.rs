@@ -4,6 +4,7 @@ mod election_port;
 mod peer_sasl;
 mod quorum_port;
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -14,10 +15,10 @@ use bytes::Bytes;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::auth::sasl::{Accounts, Credentials, Service};
+use crate::auth::sasl::{Acceptor, Accounts, Credentials, Service};
 use crate::auth::{AuthOptions, Policy};
 use crate::base::{Monotonic, Now, WallMillis};
-use crate::config::{CommandLine, Config, ListenAddress, ListenHost, PeerSaslOptions};
+use crate::config::{CommandLine, Config, ListenAddress, ListenHost, PeerLogin, PeerSaslOptions};
 use crate::net::{Clock, NetOptions, Server, Words};
 use crate::peer::Input;
 use crate::quorum::{Address, Host};
@@ -61,12 +62,13 @@ const SASL_IN_PROGRESS: &[u8] = b"\x5f\x24\x35\x01\x35\x01\xed\xcc\0\0\0\0";
 fn sasl(is_demanded: bool) -> PeerSaslOptions {
     let passwords = [("test".to_owned(), "mypassword".to_owned())];
     PeerSaslOptions {
-        accounts: Accounts::new(Service::SERVERS, passwords.into()),
+        acceptor: Acceptor::Digest(Accounts::new(Service::SERVERS, passwords.into())),
+        hosts: BTreeSet::new(),
         is_demanded,
-        credentials: Some(Credentials {
+        login: Some(PeerLogin::Digest(Credentials {
             user: "test".to_owned(),
             password: "mypassword".to_owned(),
-        }),
+        })),
     }
 }
 

@@ -9,7 +9,11 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{PATIENCE, SASL_IN_PROGRESS, sasl};
 use crate::auth::sasl::{Credentials, SaslError};
+use crate::config::PeerLogin;
 use crate::net::peer_sasl::{NotLoggedIn, admit, log_in};
+
+/// Whom one logs in to; by DIGEST-MD5 it does not matter.
+const HOST: &str = "localhost";
 
 /// What ends a login that failed, as Apache has it.
 const FAILED: &[u8] = b"\x5f\x24\x35\x01\x35\x01\xed\xcc\xff\xff\xff\xff\0\0\0\0";
@@ -18,24 +22,24 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
 }
 
-fn credentials(user: &str, password: &str) -> Credentials {
-    Credentials {
+fn credentials(user: &str, password: &str) -> PeerLogin {
+    PeerLogin::Digest(Credentials {
         user: user.to_owned(),
         password: password.to_owned(),
-    }
+    })
 }
 
 /// What comes of a login at either end, and what was left of what the first said behind it.
 fn both(
     is_demanded: bool,
-    credentials: &Credentials,
+    credentials: &PeerLogin,
 ) -> (Result<(), NotLoggedIn>, Result<(), NotLoggedIn>, Vec<u8>) {
     runtime().block_on(async {
         let (mut near, mut far) = duplex(8192);
         let mut received = BytesMut::from(&b""[..]);
         let options = sasl(is_demanded);
         let dials = async {
-            let outcome = log_in(&mut near, credentials, PATIENCE).await;
+            let outcome = log_in(&mut near, credentials, HOST, PATIENCE).await;
             near.write_all(b"and more").await.unwrap();
             drop(near);
             outcome
@@ -162,7 +166,7 @@ fn a_server_that_answers_no_login_is_left() {
             let (mut near, mut far) = duplex(8192);
             far.write_all(answer).await.unwrap();
             far.shutdown().await.unwrap();
-            let outcome = log_in(&mut near, &credentials("test", "x"), PATIENCE).await;
+            let outcome = log_in(&mut near, &credentials("test", "x"), HOST, PATIENCE).await;
             drop(near);
             let first = [SASL_IN_PROGRESS, b"\0\0\0\0"].concat();
             assert_eq!(rest(far).await, first, "it says what Apache's says");

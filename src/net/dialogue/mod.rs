@@ -11,24 +11,28 @@
 //!
 //! Work is done in batches: all complete frames at hand, one shared lock for all reads among them,
 //! one hand-over to the writer, one buffer of replies.
+//!
+//! How a client becomes somebody is in `authenticate` and, by SASL, `login`.
+
+mod authenticate;
+mod login;
 
 use std::sync::Arc;
+use std::task::Context;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use jute::Decode;
-use jute::proto::{AuthPacket, ConnectRequest, GetSaslRequest, RequestHeader, SetSaslResponse};
+use jute::proto::{ConnectRequest, RequestHeader};
 
-use crate::auth::sasl::ServerExchange;
-use crate::auth::{AuthIds, AuthRefused, Policy, SaslAnswer, Shown};
+use crate::auth::{AuthIds, Policy};
 use crate::base::{Monotonic, SessionId, Xid, Zxid};
 use crate::exec;
 use crate::net::batch::Batch;
 use crate::net::connection::Ending;
 use crate::net::frames::{self, Head, LENGTH_BYTES};
 use crate::net::links::Link;
-use crate::net::nonce;
 use crate::net::outbox::Closing;
 use crate::net::server::Server;
 use crate::order::{Arrival, ConnectionOrder, Lane, Ticket, Turn, Waiting};
@@ -37,13 +41,15 @@ use crate::proto::{ErrorCode, Op, OpClass, WriteRequest, reply};
 use crate::session::SessionHandle;
 use crate::tree::Database;
 
+use login::ClientLogin;
+
 /// The state of the talk with one client.
 pub(super) struct Dialogue {
     link: Arc<Link>,
     phase: Phase,
     order: ConnectionOrder<Kept>,
     ids: AuthIds,
-    sasl: ServerExchange,
+    login: ClientLogin,
     /// The name in the client's certificate, if the TLS handshake gave one.
     certified: Option<String>,
     /// The connection is to be closed once the replies so far are flushed.
@@ -97,7 +103,7 @@ impl Dialogue {
             phase: Phase::New,
             order: ConnectionOrder::default(),
             ids,
-            sasl: ServerExchange::default(),
+            login: ClientLogin::default(),
             certified,
             ending,
             is_cut: false,
@@ -111,6 +117,9 @@ impl Dialogue {
     pub(super) fn work(&mut self, mut batch: Batch<'_>, input: &[u8]) -> usize {
         if self.link.outbox.is_dirty() {
             self.take_news(&mut batch);
+        }
+        if let Some((xid, step)) = self.login.take_done() {
+            self.answer_sasl_token(&mut batch, xid, step);
         }
         self.run_waiting(&mut batch);
         let consumed = match self.phase {
@@ -140,6 +149,11 @@ impl Dialogue {
             Phase::Word(answer) => Some(answer),
             _ => None,
         }
+    }
+
+    /// Looks whether a step of a login that takes its time is done: then there is work.
+    pub(super) fn poll_login(&mut self, cx: &mut Context<'_>) {
+        self.login.poll(cx);
     }
 
     /// Takes the reason to close, if there is one. All replies have been flushed.
@@ -173,6 +187,7 @@ impl Dialogue {
     /// Whether [`Dialogue::work`] would get on without new bytes.
     pub(super) fn has_work(&self, server: &Server, input: &[u8]) -> bool {
         self.link.outbox.is_dirty()
+            || self.login.is_done()
             || self.order.read_is_next()
             || (self.order.wants_writer() && server.submissions.has_room())
             || self.has_frame(server, input)
@@ -210,7 +225,10 @@ impl Dialogue {
     }
 
     fn takes_requests(&self) -> bool {
-        self.ending.is_none() && !self.order.is_sealed() && !self.order.is_full()
+        self.ending.is_none()
+            && !self.login.is_busy()
+            && !self.order.is_sealed()
+            && !self.order.is_full()
     }
 
     fn take_news(&mut self, batch: &mut Batch<'_>) {
@@ -487,87 +505,6 @@ impl Dialogue {
         reply::encode_header_frame(ticket.xid, Zxid::ZERO, code.number(), batch.out);
         batch.count.answer(ticket, Zxid::ZERO, batch.now);
         self.end(Ending::Closed(reason));
-    }
-
-    /// Authentication, which takes effect for what comes after it and is answered at once.
-    fn authenticate(&mut self, batch: &mut Batch<'_>, ticket: Ticket, body: &[u8]) {
-        if ticket.op == Some(Op::Sasl) {
-            return self.take_sasl_token(batch, ticket, body);
-        }
-        let Ok(packet) = AuthPacket::from_slice(body) else {
-            return self.end(Ending::Malformed("an authentication packet"));
-        };
-        let scheme = packet.scheme.as_deref().unwrap_or_default();
-        let key_node = if batch.server.policy.reads_key_node(scheme) {
-            self.lock(batch);
-            let node = batch.state.as_ref().and_then(|db| db.tree.node("/key"));
-            node.and_then(|node| node.data().map(Bytes::copy_from_slice))
-        } else {
-            None
-        };
-        let shown = Shown {
-            certificate: self.certified.as_deref(),
-            key_node,
-            ..Shown::new(packet.auth, self.link.peer.ip())
-        };
-        let policy = &batch.server.policy;
-        match policy.authenticate(&self.ids, scheme, &shown) {
-            Ok(ids) => {
-                self.ids = ids.clone();
-                self.link.outbox.set_ids(ids);
-                reply::encode_header_frame(ticket.xid, Zxid::ZERO, 0, batch.out);
-                batch.count.sent += 1;
-            }
-            Err(AuthRefused::OtherEnsemble) => {
-                let name = packet.auth.map(String::from_utf8_lossy);
-                tracing::warn!(peer = %self.link.peer, ?name, "Unexpected ensemble name");
-                self.end(Ending::Closed("the client looks for another ensemble"));
-            }
-            Err(reason) => {
-                tracing::warn!(peer = %self.link.peer, scheme, %reason, "Authentication failed");
-                let code = ErrorCode::AuthFailed;
-                self.refuse(batch, ticket, code, "authentication failed");
-            }
-        }
-    }
-
-    /// One step of a login by SASL, which is answered at once, too.
-    fn take_sasl_token(&mut self, batch: &mut Batch<'_>, ticket: Ticket, body: &[u8]) {
-        let Ok(GetSaslRequest { token: Some(token) }) = GetSaslRequest::from_slice(body) else {
-            return self.end(Ending::Malformed("a SASL packet"));
-        };
-        let nonce = match nonce::fresh() {
-            Ok(nonce) => nonce,
-            Err(error) => return self.end(error.into()),
-        };
-        let peer = self.link.peer;
-        let policy = &batch.server.policy;
-        let (code, token) = match policy.sasl_token(&mut self.sasl, &self.ids, token, nonce) {
-            SaslAnswer::Token(token) => (0, token),
-            SaslAnswer::LoggedIn { token, ids } => {
-                self.ids = ids.clone();
-                self.link.outbox.set_ids(ids);
-                (0, Some(token))
-            }
-            SaslAnswer::Kept(reason) => {
-                tracing::warn!(%peer, %reason, "SASL failed, the client goes on as nobody");
-                (0, None)
-            }
-            SaslAnswer::Refused(code, reason) => {
-                tracing::warn!(%peer, %reason, "SASL failed");
-                self.end(Ending::Closed("SASL failed"));
-                (code.number(), None)
-            }
-            SaslAnswer::Closed(reason) => {
-                tracing::warn!(%peer, reason, "SASL failed");
-                return self.end(Ending::Closed(reason));
-            }
-        };
-        let response = SetSaslResponse {
-            token: token.as_deref(),
-        };
-        reply::encode_coded_frame(ticket.xid, Zxid::ZERO, code, &response, batch.out);
-        batch.count.sent += 1;
     }
 
     fn release(&mut self, server: &Server, bytes: usize) {
