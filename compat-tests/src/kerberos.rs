@@ -19,7 +19,7 @@ use crate::{
     eventually::{PATIENCE, eventually},
     maven::{announce, target_dir},
     ports::Ports,
-    server,
+    process, server,
 };
 
 /// The gate of a test file all of whose servers of ours are to have Kerberos: from here on this process starts
@@ -156,6 +156,23 @@ impl Realm {
             TcpStream::connect(address).ok()
         });
         realm
+    }
+
+    /// Has a principal's tickets end after so many seconds, from its next ones on.
+    pub fn limit_tickets(&self, principal: &str, seconds: u64) {
+        let query = format!("modprinc -maxlife \"{seconds} seconds\" {principal}");
+        let limited = output(within(&self.dir, "kadmin.local").args(["-q", &query]));
+        let said = String::from_utf8_lossy(&limited.stdout);
+        assert!(said.contains("modified"), "{limited:?}");
+    }
+
+    /// Has the KDC answer nobody until [`Realm::speak`], while its port takes connections.
+    pub fn fall_silent(&mut self) {
+        process::pause(&mut self.kdc, "the KDC");
+    }
+
+    pub fn speak(&mut self) {
+        process::resume(&mut self.kdc);
     }
 
     /// What clients and servers are told by `java.security.krb5.conf`.

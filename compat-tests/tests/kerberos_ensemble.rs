@@ -1,5 +1,6 @@
-//! SASL between servers by GSSAPI: ensembles of Apache's servers, of ours, and of both, that demand it; and a
-//! server whose name is of no member's host, which stays out. Rows QP-144 and QP-145.
+//! SASL between servers by GSSAPI: ensembles of Apache's servers, of ours, and of both, that demand it, whose
+//! tickets end, whose KDC is silent, whose hosts have other names in the DNS; and a server whose name is of no
+//! member's host, which stays out. Rows QP-144 and QP-145.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,7 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use compat_tests::{
     calls::{PERSISTENT, create, exists, sync},
@@ -22,6 +26,8 @@ use compat_tests::{
 };
 
 const SESSION_TIMEOUT_MS: i32 = 40_000;
+
+const TICKET_SECONDS: u64 = 6;
 
 const LEARNER_SECTION: &str = "quorum.auth.learner.saslLoginContext";
 
@@ -57,11 +63,16 @@ fn demanding(realm: &Realm, count: usize) -> EnsembleOptions {
     })
 }
 
-/// What one member is told all members know.
+/// What one member is told all members that run know.
 fn works(ensemble: &mut Ensemble, path: &str) {
     ensemble.await_all();
+    works_without(ensemble, usize::MAX, path);
+}
+
+/// The same of all but this one.
+fn works_without(ensemble: &mut Ensemble, without: usize, path: &str) {
     let running: Vec<_> = (0..ensemble.len())
-        .filter(|member| ensemble.mode(*member).is_some())
+        .filter(|member| *member != without && ensemble.mode(*member).is_some())
         .collect();
     let client = |ensemble: &Ensemble, member: usize| {
         Client::open_session(ensemble.address(member), SESSION_TIMEOUT_MS).0
@@ -92,6 +103,72 @@ fn demanded(test: &str, kinds: &[Kind]) {
     works(&mut ensemble, "/second");
     ensemble.restart(leader);
     works(&mut ensemble, "/third");
+}
+
+/// Who has its tickets needs no KDC, and who needs one and gets no answer keeps nobody else waiting.
+fn silent_kdc(test: &str, kinds: &[Kind]) {
+    if !can_run(test, kinds) {
+        return;
+    }
+    let mut realm = Realm::start();
+    let mut ensemble = Ensemble::start(kinds, &demanding(&realm, kinds.len()));
+    works(&mut ensemble, "/before");
+    realm.fall_silent();
+    let leader = ensemble.await_leader();
+    ensemble.kill(leader);
+    if kinds[leader] == Ours {
+        // Apache's server does not start without the KDC; ours waits for it at each dial.
+        ensemble.restart(leader);
+    }
+    eventually("the others have a leader", ENSEMBLE_PATIENCE, || {
+        let mut others = (0..kinds.len()).filter(|member| *member != leader);
+        others
+            .all(|member| ensemble.mode(member).is_some())
+            .then_some(())
+    });
+    works_without(&mut ensemble, leader, "/meanwhile");
+    realm.speak();
+    if kinds[leader] != Ours {
+        ensemble.restart(leader);
+    }
+    works(&mut ensemble, "/after");
+}
+
+/// Tickets end, and servers get others in time.
+fn short_tickets(test: &str, kinds: &[Kind]) {
+    if !can_run(test, kinds) {
+        return;
+    }
+    let realm = Realm::start();
+    let options = demanding(&realm, kinds.len());
+    realm.limit_tickets("learner/localhost", TICKET_SECONDS);
+    let options = options.property("zookeeper.kerberos.minReLoginTimeMs", 500);
+    let mut ensemble = Ensemble::start(kinds, &options);
+    works(&mut ensemble, "/first");
+    let got = Instant::now();
+    eventually("the first tickets have ended", ENSEMBLE_PATIENCE, || {
+        (got.elapsed() > Duration::from_secs(TICKET_SECONDS)).then_some(())
+    });
+    let leader = ensemble.await_leader();
+    ensemble.kill(leader);
+    ensemble.await_leader();
+    works(&mut ensemble, "/second");
+    ensemble.restart(leader);
+    works(&mut ensemble, "/third");
+}
+
+/// One whose host the DNS calls otherwise than the server lines do: for those who look it up it has that name.
+fn canonical(test: &str, kinds: &[Kind]) {
+    if !can_run(test, kinds) {
+        return;
+    }
+    let realm = Realm::start();
+    let options = demanding(&realm, 0).property("zookeeper.kerberos.canonicalizeHostNames", true);
+    let options = (0..kinds.len()).fold(options, |options, member| {
+        options.line(member, "127.0.0.1:{quorum}:{election}")
+    });
+    let mut ensemble = Ensemble::start(kinds, &options);
+    works(&mut ensemble, "/node");
 }
 
 /// One whose name has another host, or none, stays out, whatever ticket it has.
@@ -148,6 +225,20 @@ ensembles! {
         ours: [Ours; 3];
         led_by_ours: [Apache, Apache, Ours];
         led_by_apache: [Ours, Ours, Apache];
+    }
+    silent_kdc {
+        apache: [Apache; 3];
+        ours: [Ours; 3];
+        ours_among_apache: [Apache, Apache, Ours];
+    }
+    short_tickets {
+        apache: [Apache; 3];
+        ours: [Ours; 3];
+    }
+    canonical {
+        apache: [Apache; 3];
+        ours: [Ours; 3];
+        mixed: [Ours, Apache, Ours];
     }
     stranger {
         apache: [Apache; 3];

@@ -24,6 +24,8 @@ pub struct KerberosLogin {
     /// The realm of services whose name has none: `zookeeper.server.realm`, or the principal's own. `None`:
     /// the Kerberos configuration's default.
     pub realm: Option<String>,
+    /// `kerberos.canonicalizeHostNames`: `_HOST` stands for what the DNS calls a host.
+    pub canonicalizes_hosts: bool,
 }
 
 /// Where a login's tickets come from. Of either the library's default if it is not named.
@@ -92,6 +94,7 @@ impl KerberosLogin {
         module: &Module,
         service: String,
         realm: Option<String>,
+        canonicalizes_hosts: bool,
     ) -> Result<Self, String> {
         let keytab = is_on(module, "useKeyTab").then(|| path(module, "keyTab"));
         let cache = is_on(module, "useTicketCache").then(|| path(module, "ticketCache"));
@@ -112,6 +115,7 @@ impl KerberosLogin {
             tickets: Tickets { keytab, cache },
             service,
             realm: realm.or(own_realm),
+            canonicalizes_hosts,
         })
     }
 }
@@ -184,7 +188,7 @@ mod tests {
 
     fn login(options: &[(&str, &str)]) -> Result<KerberosLogin, String> {
         let service = "zkquorum/_HOST".to_owned();
-        KerberosLogin::of(&module(options), service, None)
+        KerberosLogin::of(&module(options), service, None, false)
     }
 
     #[test]
@@ -252,7 +256,8 @@ mod tests {
         let name = ("principal", "learner/zk1@EXAMPLE.COM");
         let at = |service: &str, realm: Option<&str>, host: &str| {
             let realm = realm.map(ToOwned::to_owned);
-            let login = KerberosLogin::of(&module(&[KEYTAB, name]), service.to_owned(), realm);
+            let module = module(&[KEYTAB, name]);
+            let login = KerberosLogin::of(&module, service.to_owned(), realm, false);
             login.unwrap().service_on(host)
         };
         for (service, realm, expected) in [

@@ -28,6 +28,9 @@ pub struct PeerSaslOptions {
     /// The hosts that may stand in the Kerberos name of who dials in: those of the servers that were members
     /// at the start, as there. Of a server with several addresses it is any of them.
     pub hosts: BTreeSet<String>,
+    /// `kerberos.canonicalizeHostNames`: it is what the DNS calls them that counts. That is for the caller to
+    /// ask.
+    pub canonicalizes_hosts: bool,
     /// `quorum.auth.serverRequireSasl`: nobody else may. Without it who fails, or does not try, is let
     /// through.
     pub is_demanded: bool,
@@ -153,6 +156,7 @@ impl Values {
         Some(PeerSaslOptions {
             acceptor: acceptor?,
             hosts: hosts.map(|address| address.host.to_string()).collect(),
+            canonicalizes_hosts: self.bool(&ensemble::CANONICALIZE_HOSTS),
             is_demanded: self.bool(&ensemble::SASL_SERVER_REQUIRED),
             login: login.flatten(),
         })
@@ -165,7 +169,8 @@ impl Values {
             Found::Kerberos(module) => {
                 let service = self.text(&ensemble::SASL_SERVICE_PRINCIPAL);
                 let realm = self.set_text(&ensemble::SERVER_REALM);
-                let login = KerberosLogin::of(module, service, realm);
+                let canonicalizes_hosts = self.bool(&ensemble::CANONICALIZE_HOSTS);
+                let login = KerberosLogin::of(module, service, realm, canonicalizes_hosts);
                 return self.of_module(jaas, module, login).map(PeerLogin::Kerberos);
             }
         };

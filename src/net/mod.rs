@@ -40,7 +40,7 @@ mod waiting_room;
 
 pub use election_port::{ElectionPort, ElectionPortFailure, ElectionPortOptions};
 pub use handshake::ClientTls;
-pub use kerberos::{check as check_service_key, default_realm};
+pub use kerberos::{canonical_host, check as check_service_key, default_realm};
 pub use links::ConnReport;
 pub use listen::{Listener, bind, sweep};
 pub use quorum_port::{

@@ -190,7 +190,10 @@ impl Running {
         let started = common.started.monotonic;
         let threads = match &config.ensemble {
             None => standalone::start(common, config)?,
-            Some(ensemble) => member::start(common, config, ensemble, tokio.handle())?,
+            Some(ensemble) => {
+                let ensemble = options::with_canonical_hosts(ensemble)?;
+                member::start(common, config, &ensemble, tokio.handle())?
+            }
         };
         for listener in [ports.0, ports.1].into_iter().flatten() {
             watch_over(&tokio, "listener", &reports, listener.run(server.clone()));

@@ -94,6 +94,20 @@ fn sasl_login(config: &Config) -> Result<Option<SaslLogin>, Failure> {
     }))
 }
 
+/// With the hosts that the other servers' Kerberos names may have as the DNS calls them, if that is asked for.
+/// Waits for the DNS; as Apache's server, this one does not start with a host that it does not know.
+pub(super) fn with_canonical_hosts(ensemble: &EnsembleOptions) -> Result<EnsembleOptions, Failure> {
+    let mut ensemble = ensemble.clone();
+    if let Some(sasl) = ensemble.sasl.as_mut().filter(|it| it.canonicalizes_hosts) {
+        let canonical = |host: &String| {
+            let unknown = |error| format!("kerberos.canonicalizeHostNames: host {host}: {error}");
+            net::canonical_host(host).map_err(|error| Failure::Configuration(unknown(error)))
+        };
+        sasl.hosts = sasl.hosts.iter().map(canonical).collect::<Result<_, _>>()?;
+    }
+    Ok(ensemble)
+}
+
 /// Reads the stores of the client ports.
 fn client_tls(config: &Config) -> Result<Option<ClientTls>, Failure> {
     let Some(options) = &config.client_tls else {

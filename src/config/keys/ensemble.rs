@@ -111,6 +111,9 @@ rows! {
     /// Kerberos realm of the other servers; unset: that of the own login.
     SERVER_REALM = Kind::Text, "server.realm", "",
         quiet(ALONE), used_in_ensemble();
+    /// The hosts in the Kerberos names of servers are what the DNS calls them.
+    CANONICALIZE_HOSTS = Kind::Loose, "kerberos.canonicalizeHostNames", "false",
+        quiet(ALONE), used_in_ensemble();
     unnamed {
         Key::new("oraclePath", Kind::Text, "", "File that breaks ties between two servers.")
             .quiet(ALONE).refused_in_ensemble("an oracle is not supported by this version");

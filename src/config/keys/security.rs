@@ -59,8 +59,6 @@ rows! {
             .bare().quiet("the system's library is what this server has");
         Key::new("javax.security.auth.useSubjectCredsOnly", Kind::Loose, "true",
             "Where Kerberos credentials come from.").bare().quiet(AS_THE_JAAS_FILE_SAYS);
-        Key::new("kerberos.canonicalizeHostNames", Kind::Loose, "false", "Look host names up.")
-            .ignored("hosts are called what they are called in the server lines");
         Key::new("kerberos.minReLoginTimeMs", long(0, i64::MAX, MS), "60000",
             "Time between Kerberos logins.").quiet(RENEWS);
         Key::new("kinit", Kind::Text, "", "Path of kinit.").quiet(RENEWS);

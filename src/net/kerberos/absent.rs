@@ -2,6 +2,7 @@
 //! configuration asks for none.
 
 use crate::auth::sasl::{Context, SaslError, ServiceKey};
+use crate::config::KerberosLogin;
 
 pub fn check(_: &ServiceKey) -> Result<(), SaslError> {
     Err(absent())
@@ -16,7 +17,7 @@ pub(super) fn accepting(_: &str) -> Box<dyn Context> {
     Box::new(Absent)
 }
 
-pub(super) fn initiating(_: Option<&str>, _: &str) -> Box<dyn Context> {
+pub(super) fn initiating(_: &KerberosLogin, _: &str) -> Box<dyn Context> {
     Box::new(Absent)
 }
 

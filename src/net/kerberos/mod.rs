@@ -7,6 +7,9 @@
 //! own logins apart, so that a KDC that is silent keeps nobody out; beyond them one waits for a place. A build
 //! without the library refuses what would need it where the configuration is read.
 
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs as _};
+
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 
@@ -28,6 +31,21 @@ pub use library::{check, default_realm};
 /// What comes of a token at the side that is dialled. The exchange is lost if its step has panicked.
 pub(super) type ServerOutcome = (Option<GssapiServer>, Result<ServerStep, SaslError>);
 
+/// What the DNS calls a host, as `InetAddress.getCanonicalHostName`; what it is called already if the DNS has no
+/// name for it, or one that is of another. Waits for the DNS; an error if it does not know the host.
+pub fn canonical_host(host: &str) -> io::Result<String> {
+    let addresses_of = |name: &str| (name, 0).to_socket_addrs();
+    let address = addresses_of(host)?.next().map(|address| address.ip());
+    let address = address.ok_or(io::ErrorKind::NotFound)?;
+    let name = dns_lookup::lookup_addr(&address).ok();
+    let name = name.filter(|name| {
+        let known = addresses_of(name).into_iter().flatten();
+        let is_its_own = known.map(|known| known.ip()).any(|known| known == address);
+        is_its_own && name.parse::<IpAddr>().is_err()
+    });
+    Ok(name.unwrap_or_else(|| host.to_owned()))
+}
+
 /// An exchange with somebody who logs in to this service.
 pub(super) fn server(key: &ServiceKey) -> GssapiServer {
     GssapiServer::new(library::accepting(&key.principal))
@@ -35,8 +53,7 @@ pub(super) fn server(key: &ServiceKey) -> GssapiServer {
 
 /// An exchange with the server on `host`, to which this one logs in.
 pub(super) fn client(login: &KerberosLogin, host: &str) -> GssapiClient {
-    let service = login.service_on(host);
-    GssapiClient::new(library::initiating(login.principal.as_deref(), &service))
+    GssapiClient::new(library::initiating(login, host))
 }
 
 /// Takes a token of somebody who logs in. The caller sets the time limit.

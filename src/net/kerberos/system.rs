@@ -11,7 +11,9 @@ use libgssapi::error::Error;
 use libgssapi::name::Name;
 use libgssapi::oid::{GSS_MECH_KRB5, GSS_NT_KRB5_PRINCIPAL, OidSet};
 
+use super::canonical_host;
 use crate::auth::sasl::{Context, SaslError, ServiceKey};
+use crate::config::KerberosLogin;
 
 /// Whether there is a key for this service.
 pub fn check(key: &ServiceKey) -> Result<(), SaslError> {
@@ -34,11 +36,11 @@ pub(super) fn accepting(principal: &str) -> Box<dyn Context> {
     })
 }
 
-/// The side that dials `service`; without a principal as whoever the ticket cache is of.
-pub(super) fn initiating(principal: Option<&str>, service: &str) -> Box<dyn Context> {
+/// The side that dials the service on `host`.
+pub(super) fn initiating(login: &KerberosLogin, host: &str) -> Box<dyn Context> {
     Box::new(Initiating {
-        principal: principal.map(ToOwned::to_owned),
-        service: service.to_owned(),
+        login: login.clone(),
+        host: host.to_owned(),
         context: None,
     })
 }
@@ -50,10 +52,32 @@ struct Accepting {
 }
 
 struct Initiating {
-    principal: Option<String>,
-    service: String,
+    login: KerberosLogin,
+    host: String,
     /// Made by the first step.
     context: Option<ClientCtx>,
+}
+
+impl Initiating {
+    fn begin(&self) -> Result<ClientCtx, SaslError> {
+        let service = if self.login.canonicalizes_hosts {
+            let unknown = |error| SaslError::Kerberos(format!("host {}: {error}", self.host));
+            let host = canonical_host(&self.host).map_err(unknown)?;
+            self.login.service_on(&host)
+        } else {
+            self.login.service_on(&self.host)
+        };
+        let own = credentials(self.login.principal.as_deref(), CredUsage::Initiate)?;
+        // The server is not asked to show itself at once, as the JDK's does not: it does so by what it wraps.
+        let flags = CtxFlags::GSS_C_INTEG_FLAG;
+        let service = name(&service)?;
+        Ok(ClientCtx::new(
+            Some(own),
+            service,
+            flags,
+            Some(GSS_MECH_KRB5),
+        ))
+    }
 }
 
 impl Context for Accepting {
@@ -88,24 +112,13 @@ impl Context for Accepting {
 
 impl Context for Initiating {
     fn step(&mut self, token: &[u8]) -> Result<Option<Vec<u8>>, SaslError> {
-        let context = match &mut self.context {
+        let mut context = match self.context.take() {
             Some(context) => context,
-            none => {
-                let own = credentials(self.principal.as_deref(), CredUsage::Initiate)?;
-                let service = name(&self.service)?;
-                // The server is not asked to show itself at once, as the JDK's does not: it does so by
-                // what it wraps.
-                let flags = CtxFlags::GSS_C_INTEG_FLAG;
-                none.insert(ClientCtx::new(
-                    Some(own),
-                    service,
-                    flags,
-                    Some(GSS_MECH_KRB5),
-                ))
-            }
+            None => self.begin()?,
         };
         let token = (!token.is_empty()).then_some(token);
         let answer = context.step(token, None).map_err(failed)?;
+        self.context = Some(context);
         Ok(answer.map(|token| token.to_vec()))
     }
 

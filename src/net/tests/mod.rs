@@ -64,6 +64,7 @@ fn sasl(is_demanded: bool) -> PeerSaslOptions {
     PeerSaslOptions {
         acceptor: Acceptor::Digest(Accounts::new(Service::SERVERS, passwords.into())),
         hosts: BTreeSet::new(),
+        canonicalizes_hosts: false,
         is_demanded,
         login: Some(PeerLogin::Digest(Credentials {
             user: "test".to_owned(),

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{PATIENCE, SASL_IN_PROGRESS, sasl};
-use crate::auth::sasl::{Credentials, SaslError};
-use crate::config::PeerLogin;
+use crate::auth::sasl::{Acceptor, Credentials, SaslError, ServiceKey};
+use crate::config::{KerberosLogin, PeerLogin, PeerSaslOptions, Tickets};
 use crate::net::peer_sasl::{NotLoggedIn, admit, log_in};
 
 /// Whom one logs in to; by DIGEST-MD5 it does not matter.
@@ -175,6 +175,48 @@ fn a_server_that_answers_no_login_is_left() {
         let reason = outcome.unwrap_err();
         assert!(is_expected(&reason), "{answer:?}: {reason}");
     }
+}
+
+/// No Kerberos is there, or none that could: it costs that login.
+#[test]
+fn a_login_by_kerberos_that_cannot_be_is_refused() {
+    let no_key = ServiceKey {
+        principal: "zkquorum/nowhere.invalid@NOWHERE.INVALID".to_owned(),
+        keytab: None,
+    };
+    let options = PeerSaslOptions {
+        acceptor: Acceptor::Kerberos(no_key),
+        ..sasl(true)
+    };
+    let answered = runtime().block_on(async {
+        let (mut near, mut far) = duplex(8192);
+        let said = [SASL_IN_PROGRESS, b"\0\0\0\x03abc"].concat();
+        near.write_all(&said).await.unwrap();
+        let mut received = BytesMut::new();
+        let admitted = admit(&mut far, &mut received, &options, PATIENCE).await;
+        let is_refused = matches!(admitted, Err(NotLoggedIn::Failed(SaslError::Kerberos(_))));
+        assert!(is_refused, "{admitted:?}");
+        drop(far);
+        rest(near).await
+    });
+    assert_eq!(answered, FAILED);
+
+    let login = PeerLogin::Kerberos(KerberosLogin {
+        principal: Some("nobody@NOWHERE.INVALID".to_owned()),
+        tickets: Tickets::default(),
+        service: "zkquorum/_HOST".to_owned(),
+        realm: None,
+        canonicalizes_hosts: false,
+    });
+    let said = runtime().block_on(async {
+        let (mut near, far) = duplex(8192);
+        let outcome = log_in(&mut near, &login, HOST, PATIENCE).await;
+        let has_failed = matches!(outcome, Err(NotLoggedIn::Failed(SaslError::Kerberos(_))));
+        assert!(has_failed, "{outcome:?}");
+        drop(near);
+        rest(far).await
+    });
+    assert_eq!(said, b"", "without a ticket there is nothing to say");
 }
 
 proptest! {
