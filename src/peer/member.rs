@@ -39,6 +39,8 @@ pub struct MemberOptions {
     pub read_only_after_ms: Option<u64>,
     /// `commitLogCount`: committed transactions kept at hand for learners.
     pub commit_log_count: usize,
+    /// Their bytes; [`RECENT_BYTES_MAX`](crate::zab::RECENT_BYTES_MAX) but in tests.
+    pub recent_bytes_max: usize,
     /// `jute.maxbuffer` and its extra size together: the longest text or buffer of a transaction.
     pub field_bytes_max: usize,
     /// Where what is random starts.
@@ -81,7 +83,7 @@ impl Member {
             election: None,
             accepted_epoch: start.accepted_epoch,
             current_epoch: start.current_epoch,
-            recent: Recent::new(options.commit_log_count),
+            recent: Recent::bounded(options.commit_log_count, options.recent_bytes_max),
             config_is_stale: true,
             needs_snapshot: false,
             masters: Masters::default(),

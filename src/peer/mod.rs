@@ -382,8 +382,15 @@ impl Peer {
                 }
             }
             Role::Learning(_) => {
+                let appended = match &learner {
+                    Some(LearnerInput::Appended(zxid)) => Some(*zxid),
+                    _ => None,
+                };
                 if let Some(input) = learner {
                     self.feed_learner(now, input, out, client);
+                }
+                if let Some(zxid) = appended {
+                    self.feed_observers(now, db, ObserverMasterInput::Appended(zxid), out);
                 }
             }
             Role::Standalone(_) | Role::Looking(_) => {}

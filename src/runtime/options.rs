@@ -244,6 +244,7 @@ pub(super) fn member(config: &Config, ensemble: &EnsembleOptions, seed: u64) -> 
         leader_serves: ensemble.leader_serves,
         read_only_after_ms: ensemble.read_only_after_ms(),
         commit_log_count: config.storage.commit_log_count as usize,
+        recent_bytes_max: crate::zab::RECENT_BYTES_MAX,
         field_bytes_max: field_bytes_max(config),
         seed,
     }

@@ -427,6 +427,7 @@ impl Node {
             tree: storage.options.tree,
             dial_budget_ms: server.tick_ms * server.init_limit,
             dial_pause_max_ms: 100,
+            slice_mean_us: server.slice_mean_us,
         });
         let disk = DiskThread::new(
             storage.clone(),
@@ -544,6 +545,7 @@ fn member_options(
         leader_serves: true,
         read_only_after_ms: server.read_only_after_ms,
         commit_log_count: server.recent_max,
+        recent_bytes_max: server.recent_bytes_max,
         field_bytes_max: FIELD_BYTES_MAX,
         seed,
     }

@@ -7,6 +7,7 @@
 use crate::peer::LocalSessions;
 use crate::sim::network::NetworkOptions;
 use crate::sim::prng::Prng;
+use crate::zab::RECENT_BYTES_MAX;
 
 /// A whole run.
 #[derive(Debug, Clone)]
@@ -37,6 +38,10 @@ pub struct ServerOptions {
     pub sync_limit: u64,
     /// `commitLogCount`.
     pub recent_max: usize,
+    /// Bytes of what is kept of that.
+    pub recent_bytes_max: usize,
+    /// How long a slice of a stream to a learner takes, in microseconds.
+    pub slice_mean_us: u64,
     pub snapshot_size_factor: Option<f64>,
     pub force_snapshot_sync: bool,
     /// `snapCount`: transactions between two snapshots.
@@ -152,6 +157,7 @@ impl Options {
         server.observer_masters = observers > 0 && own.per_mille(600);
         server.observer_reconnect_ms = *own.pick(&[0, 0, 100, 1000]);
         draw_kinds_of_serving(seed, voters, &mut server, &mut clients);
+        draw_streams(seed, &mut server);
         clients.servers = voters + observers;
         // Likewise.
         let changes_members = voters > 1 && Prng::new(seed ^ MEMBERS).per_mille(400);
@@ -191,6 +197,8 @@ impl ServerOptions {
             init_limit: *prng.pick(&[5, 10, 10, 20]),
             sync_limit: *prng.pick(&[3, 5, 5, 10]),
             recent_max: *prng.pick(&[1, 5, 50, 500]),
+            recent_bytes_max: RECENT_BYTES_MAX,
+            slice_mean_us: 200,
             snapshot_size_factor: *prng.pick(&[None, Some(0.33), Some(1.0), Some(100.0)]),
             force_snapshot_sync: prng.per_mille(50),
             snap_count: *prng.pick(&[10, 50, 200, 1000, 100_000]),
@@ -314,6 +322,13 @@ fn draw_kinds_of_serving(
     }
 }
 
+/// Streams that take long, and a window that does not reach over one. Drawn apart, likewise.
+fn draw_streams(seed: u64, server: &mut ServerOptions) {
+    let mut prng = Prng::new(seed ^ STREAMS);
+    server.recent_bytes_max = *prng.pick(&[RECENT_BYTES_MAX, RECENT_BYTES_MAX, 1000, 10_000]);
+    server.slice_mean_us = *prng.pick(&[200, 200, 5000, 20_000]);
+}
+
 fn draw_network(prng: &mut Prng) -> NetworkOptions {
     NetworkOptions {
         delay_min_us: *prng.pick(&[20, 100, 1000]),
@@ -327,6 +342,9 @@ fn draw_network(prng: &mut Prng) -> NetworkOptions {
 
 /// Sets the numbers of a run apart that decide about its members.
 const MEMBERS: u64 = 0x6d65_6d62_6572_7321;
+
+/// And about streams.
+const STREAMS: u64 = 0x7374_7265_616d_7321;
 
 /// One of several means, or, every second time, never.
 fn seldom(prng: &mut Prng, means: &[u64]) -> Option<u64> {

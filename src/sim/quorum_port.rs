@@ -16,6 +16,7 @@ use crate::sim::stage::host_of;
 use crate::sim::world::Micros;
 use crate::store::disk::Disk;
 use crate::store::log_range::LogRange;
+use crate::store::log_reader::LogRecord;
 use crate::store::recover::StorageOptions;
 use crate::store::snapshot_stream::{OutgoingSnapshot, receive_snapshot};
 use crate::tree::{Database, TreeOptions};
@@ -46,6 +47,8 @@ pub(super) struct QuorumPortOptions {
     pub dial_budget_ms: u64,
     /// `leaderConnectDelayDuringRetryMs`.
     pub dial_pause_max_ms: u64,
+    /// How long a slice of a stream takes, in microseconds.
+    pub slice_mean_us: u64,
 }
 
 #[derive(Debug)]
@@ -285,10 +288,11 @@ impl QuorumPort {
             return;
         };
         let mut slice = Vec::new();
-        match source.next_slice(db, &mut slice) {
+        let records_max = 1 + scene.prng.index(20);
+        match source.next_slice(db, records_max, &mut slice) {
             Ok(true) => {
                 scene.stage.send(known.end, slice.into());
-                let delay = Micros(scene.prng.around(200));
+                let delay = Micros(scene.prng.around(self.options.slice_mean_us));
                 scene.after(delay, NodeEvent::Slice(link));
             }
             Ok(false) => {
@@ -445,24 +449,30 @@ fn port_of(door: Door) -> Port {
 const FOLLOWER_PATIENCE_MS: u64 = 500;
 
 impl Source {
-    /// Appends the next part; whether there is more.
-    fn next_slice(&mut self, db: &Database, out: &mut Vec<u8>) -> Result<bool, String> {
-        match self {
-            Self::Snapshot(snapshot) => Ok(snapshot.next_slice(db, out)),
-            Self::Log(range) => {
-                let record = range.next().map_err(|error| error.to_string())?;
-                let Some(record) = record else {
-                    return Ok(false);
-                };
-                let zxid = record.zxid;
-                let payload = record.payload;
-                let mut packets = BytesMut::new();
-                ToLearner::Proposal { zxid, payload }.encode(&mut packets);
-                ToLearner::Commit { zxid }.encode(&mut packets);
-                out.extend_from_slice(&packets);
-                Ok(true)
-            }
+    /// Appends the next part, of the log so many records at most; whether there is more.
+    fn next_slice(
+        &mut self,
+        db: &Database,
+        records_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, String> {
+        let range = match self {
+            Self::Snapshot(snapshot) => return Ok(snapshot.next_slice(db, out)),
+            Self::Log(range) => range,
+        };
+        let mut packets = BytesMut::new();
+        let mut has_more = true;
+        for _ in 0..records_max {
+            let record = range.next().map_err(|error| error.to_string())?;
+            let Some(LogRecord { zxid, payload }) = record else {
+                has_more = false;
+                break;
+            };
+            ToLearner::Proposal { zxid, payload }.encode(&mut packets);
+            ToLearner::Commit { zxid }.encode(&mut packets);
         }
+        out.extend_from_slice(&packets);
+        Ok(has_more)
     }
 }
 

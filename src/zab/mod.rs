@@ -45,7 +45,7 @@ pub use packet::{
     LearnerIdentity, LearnerKind, LearnerRequest, PROTOCOL_VERSION, PacketError, ToLeader,
     ToLearner, packet_len,
 };
-pub use recent::{Committed, Recent};
+pub use recent::{Committed, RECENT_BYTES_MAX, Recent};
 
 use crate::base::{Epoch, Zxid};
 

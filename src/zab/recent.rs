@@ -26,26 +26,34 @@ pub struct Recent {
     bytes: usize,
     /// `commitLogCount`: as many are kept while `pin` is not set, if that is not too much.
     count_max: usize,
-    /// What lies behind this is kept while somebody reads up to it from the log.
+    /// Bytes kept, the last transaction apart; twice that while `pin` is set.
+    bytes_max: usize,
+    /// What lies behind this is kept while somebody is brought up to date who lacks it.
     pin: Option<Zxid>,
 }
 
 /// Bytes kept, the last transaction apart. What goes at the bound a learner gets from the log, or in
 /// a snapshot. All that is kept is queued for a learner at once, and has to fit its link.
-const BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const RECENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// As above, while the window is pinned. At the bound it is not pinned any more.
-const PINNED_BYTES_MAX: usize = 2 * BYTES_MAX;
+/// As above, while the window is pinned. At the bound the oldest go, pinned or not.
+const PINNED_BYTES_MAX: usize = 2 * RECENT_BYTES_MAX;
 
 const _: () =
     assert!(PINNED_BYTES_MAX + limits::TRANSACTION_BYTES_IN_FLIGHT < limits::QUORUM_LINK_BYTES);
 
 impl Recent {
     pub fn new(count_max: usize) -> Self {
+        Self::bounded(count_max, RECENT_BYTES_MAX)
+    }
+
+    /// The same with another bound of bytes than [`RECENT_BYTES_MAX`], which is the largest.
+    pub fn bounded(count_max: usize, bytes_max: usize) -> Self {
         Self {
             entries: VecDeque::new(),
             bytes: 0,
             count_max: count_max.max(1),
+            bytes_max: bytes_max.min(RECENT_BYTES_MAX),
             pin: None,
         }
     }
@@ -101,6 +109,16 @@ impl Recent {
         Some(first)
     }
 
+    /// Bytes of those behind `zxid`.
+    pub fn bytes_after(&self, zxid: Zxid) -> usize {
+        self.after(zxid).map(|entry| cost(&entry.payload)).sum()
+    }
+
+    /// Bytes kept while the window is pinned: as much may be queued for a learner at once.
+    pub fn pinned_bytes_max(&self) -> usize {
+        2 * self.bytes_max
+    }
+
     pub fn last(&self) -> Option<Zxid> {
         self.entries.back().map(|entry| entry.zxid)
     }
@@ -134,9 +152,9 @@ impl Recent {
     }
 
     fn trim(&mut self) {
-        let is_too_much = |this: &Self| this.entries.len() > 1 && this.bytes > BYTES_MAX;
+        let is_too_much = |this: &Self| this.entries.len() > 1 && this.bytes > this.bytes_max;
         while self.entries.len() > self.count_max || is_too_much(self) {
-            let is_pinned = self.bytes <= PINNED_BYTES_MAX
+            let is_pinned = self.bytes <= self.pinned_bytes_max()
                 && self
                     .pin
                     .is_some_and(|pin| self.first().is_some_and(|first| first >= pin));

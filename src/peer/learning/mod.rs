@@ -445,7 +445,7 @@ impl Peer {
         };
         assert!(role.steps.is_empty(), "all that was decided is applied");
         role.disk_waits = false;
-        let (mode, master) = (role.mode(), role.master);
+        let (mode, master, durable) = (role.mode(), role.master, role.zab.durable());
         if let Some(epoch) = role.serves.take() {
             self.tell_of_term(now, epoch);
             tracing::info!(%epoch, zxid = %db.last_zxid(), "serving as {}", mode.name());
@@ -453,8 +453,12 @@ impl Peer {
             if let ((master, Door::Follower), Some(member)) = (master, &mut self.member) {
                 member.on_served_by(master);
             }
-            let committed = db.last_zxid();
-            self.open_for_observers(now, Term { epoch, committed }, out);
+            let term = Term {
+                epoch,
+                committed: db.last_zxid(),
+                durable,
+            };
+            self.open_for_observers(now, term, out);
         }
         self.resume_observers(now, db, out);
     }

@@ -1,17 +1,19 @@
 //! How a learner is brought up to date, whoever does it: a leader, or a follower that serves observers.
 //!
-//! In: where the learner's log ends, the own window, log and state. Out: a plan ([`plan`]), and its
-//! packets and streams in their order ([`queue`]).
+//! In: where the learner's log ends, the own window, log and state. Out: a plan ([`plan`]), what goes to
+//! a learner that lacks more than memory has ([`feed`]), and all of it as packets and streams in their
+//! order ([`queue`]).
 //!
 //! The wire, for one learner: DIFF or TRUNC or a snapshot, the history it lacks as PROPOSAL and
-//! COMMIT, what is proposed and not committed (a leader's followers only), what happens meanwhile,
-//! NEWLEADER, what happens meanwhile, UPTODATE. The plan is made and queued within one call; so
-//! NEWLEADER never overtakes history, and no commit falls between.
+//! COMMIT, what is proposed and not committed (a leader's followers only), NEWLEADER, what happens
+//! meanwhile, UPTODATE. The last of the history, what is proposed, and NEWLEADER are queued within one
+//! call; so NEWLEADER never overtakes history, and no commit falls between.
 //!
-//! NEWLEADER comes right behind history, except behind a snapshot: that is made while transactions go
-//! on, and may hold parts of any that was applied before its end. NEWLEADER waits for that end, so
-//! all these commits come before it, and what a learner then stores is a state that once was.
+//! A snapshot is made while transactions go on, and may hold parts of any that was applied before its
+//! end. All these are committed, so they come before NEWLEADER, and what a learner then stores is a
+//! state that once was.
 
+pub(in crate::zab) mod feed;
 pub(in crate::zab) mod plan;
 pub(in crate::zab) mod queue;
 #[cfg(test)]
@@ -63,52 +65,6 @@ pub enum StreamItem {
     Snapshot,
     /// A PROPOSAL and a COMMIT for each transaction in the log behind `after`, up to `upto`.
     LogRange { after: Zxid, upto: Zxid },
-}
-
-/// A plan on its way: everything up to NEWLEADER is queued, and NEWLEADER too unless it waits for a
-/// snapshot's end.
-#[derive(Debug)]
-pub(in crate::zab) struct Sending {
-    transfer: Transfer,
-    /// How many are not sent yet.
-    streams: usize,
-}
-
-/// What the end of a stream means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::zab) enum Streamed {
-    /// More is to come, or none was awaited.
-    NotLast,
-    /// It was the last one: it is for the learner to acknowledge NEWLEADER, which is sent already.
-    Last,
-    /// The same, and NEWLEADER is to be sent now.
-    LastBeforeNewLeader,
-}
-
-impl Sending {
-    pub(in crate::zab) fn transfer(&self) -> Transfer {
-        self.transfer
-    }
-
-    /// Whether nothing is awaited any more but the learner's acknowledgement.
-    pub(in crate::zab) fn is_all_sent(&self) -> bool {
-        self.streams == 0
-    }
-
-    /// Whether a snapshot is being sent that NEWLEADER is to follow.
-    pub(in crate::zab) fn awaits_new_leader(&self) -> bool {
-        self.transfer == Transfer::Snapshot && !self.is_all_sent()
-    }
-
-    pub(in crate::zab) fn on_streamed(&mut self) -> Streamed {
-        let is_last = self.streams == 1;
-        self.streams = self.streams.saturating_sub(1);
-        match self.transfer {
-            _ if !is_last => Streamed::NotLast,
-            Transfer::Transactions => Streamed::Last,
-            Transfer::Snapshot => Streamed::LastBeforeNewLeader,
-        }
-    }
 }
 
 /// NEWLEADER of this term, with the view if the learner is of a release that knows of it.

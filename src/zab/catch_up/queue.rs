@@ -2,8 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::StreamItem;
+use super::feed::Feed;
 use super::plan::{Opening, SyncPlan};
-use super::{Sending, StreamItem, Transfer};
 use crate::base::QuorumLink;
 use crate::zab::{Committed, ToLearner};
 
@@ -20,7 +21,6 @@ pub(in crate::zab) trait LinkOutput {
 pub(in crate::zab) struct Queue<'a, O> {
     link: QuorumLink,
     piece: BytesMut,
-    streams: usize,
     out: &'a mut Vec<O>,
 }
 
@@ -29,21 +29,24 @@ impl<'a, O: LinkOutput> Queue<'a, O> {
         Self {
             link,
             piece: BytesMut::new(),
-            streams: 0,
             out,
         }
     }
 
-    /// DIFF, TRUNC or a snapshot, and what comes from the log.
-    pub(in crate::zab) fn open(&mut self, plan: SyncPlan) {
+    /// DIFF, TRUNC or a snapshot, and what comes from the log. If there is a stream among it, the
+    /// learner is to be fed on when that is sent; else it has all up to `plan.after`.
+    pub(in crate::zab) fn open(&mut self, plan: SyncPlan) -> Option<Feed> {
         match plan.opening {
             Opening::Diff(zxid) => self.put(&ToLearner::Diff { zxid }),
             Opening::Trunc(zxid) => self.put(&ToLearner::Trunc { zxid }),
-            Opening::Snap => self.stream(StreamItem::Snapshot),
+            Opening::Snap => {
+                self.stream(StreamItem::Snapshot);
+                return Some(Feed::new(plan.after));
+            }
         }
-        if let Some((after, upto)) = plan.log {
-            self.stream(StreamItem::LogRange { after, upto });
-        }
+        let (after, upto) = plan.log?;
+        self.stream(StreamItem::LogRange { after, upto });
+        Some(Feed::new(upto))
     }
 
     pub(in crate::zab) fn put(&mut self, packet: &ToLearner) {
@@ -65,9 +68,8 @@ impl<'a, O: LinkOutput> Queue<'a, O> {
         }
     }
 
-    fn stream(&mut self, item: StreamItem) {
+    pub(in crate::zab) fn stream(&mut self, item: StreamItem) {
         self.flush();
-        self.streams += 1;
         self.out.push(O::stream(self.link, item));
     }
 
@@ -78,15 +80,9 @@ impl<'a, O: LinkOutput> Queue<'a, O> {
         }
     }
 
-    /// NEWLEADER ends what is queued, unless it has to wait for a snapshot's end.
-    pub(in crate::zab) fn finish(mut self, transfer: Transfer, new_leader: &ToLearner) -> Sending {
-        if transfer == Transfer::Transactions {
-            self.put(new_leader);
-        }
+    /// NEWLEADER ends what is queued.
+    pub(in crate::zab) fn finish(mut self, new_leader: &ToLearner) {
+        self.put(new_leader);
         self.flush();
-        Sending {
-            transfer,
-            streams: self.streams,
-        }
     }
 }

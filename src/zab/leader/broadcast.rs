@@ -84,6 +84,11 @@ impl Proposals {
         self.committed.epoch()
     }
 
+    /// What of the term the own log has, durably; the start of the epoch before the first.
+    pub(super) fn appended(&self) -> Zxid {
+        self.appended
+    }
+
     pub(super) fn committed(&self) -> Zxid {
         self.committed
     }

@@ -9,9 +9,13 @@
 //!                                                                                             |
 //!                  UPTODATE when the term has begun  <-- Synced <--ACK of NEWLEADER-----------+
 //! ```
+//!
+//! One that lacks more than memory has is fed while it is Syncing, see `catch_up::feed`: until that is
+//! over it hears of nothing that happens.
 
 use super::super::LearnerKind;
-use super::super::catch_up::{LastZxid, Sending, Transfer};
+use super::super::catch_up::feed::Feed;
+use super::super::catch_up::{LastZxid, Transfer};
 use super::liveness::Unacknowledged;
 use crate::base::{Epoch, ServerId, Zxid};
 
@@ -48,7 +52,9 @@ pub(super) enum Stage {
     },
     /// Everything up to NEWLEADER is on its way.
     Syncing {
-        sending: Sending,
+        transfer: Transfer,
+        /// It does not have all that happens yet, nor NEWLEADER.
+        feed: Option<Feed>,
         /// Proposals it has acknowledged before NEWLEADER, rising.
         early_acks: Vec<Zxid>,
     },
@@ -69,7 +75,10 @@ impl Learner {
 
     /// Whether it has been sent the history and is to get all that follows.
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.stage, Stage::Syncing { .. } | Stage::Synced { .. })
+        matches!(
+            self.stage,
+            Stage::Syncing { feed: None, .. } | Stage::Synced { .. }
+        )
     }
 
     pub(super) fn gets_proposals(&self) -> bool {
@@ -80,15 +89,31 @@ impl Learner {
         self.is_live() && self.kind == LearnerKind::Observer
     }
 
-    /// Whether it is being sent a snapshot that NEWLEADER is to follow.
-    pub(super) fn awaits_new_leader(&self) -> bool {
-        matches!(&self.stage, Stage::Syncing { sending, .. } if sending.awaits_new_leader())
+    /// Whether it has promised the epoch and is in its way through the history, or has it.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(self.stage, Stage::Syncing { .. } | Stage::Synced { .. })
+    }
+
+    /// How far it is, if it lacks more than memory has.
+    pub(super) fn feed(&mut self) -> Option<&mut Feed> {
+        match &mut self.stage {
+            Stage::Syncing { feed, .. } => feed.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Whether it needs the window to reach back: the log is read for it.
+    pub(super) fn reads_log(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Probing { .. } | Stage::Syncing { feed: Some(_), .. }
+        )
     }
 
     /// What it is being brought up to date with.
     pub(super) fn transfer(&self) -> Option<Transfer> {
         match &self.stage {
-            Stage::Syncing { sending, .. } => Some(sending.transfer()),
+            Stage::Syncing { transfer, .. } => Some(*transfer),
             _ => None,
         }
     }

@@ -284,6 +284,8 @@ pub struct Leader {
     nameless: ServerId,
     /// Whether a learner is ready but the state in memory is behind the window.
     waits_for_state: bool,
+    /// What the own log had when it lacked what comes next for a learner that is fed.
+    awaits_disk: Option<Zxid>,
     has_pinned: bool,
 }
 
@@ -353,6 +355,7 @@ impl Leader {
             unappended: Unacknowledged::default(),
             nameless: ServerId(-1),
             waits_for_state: false,
+            awaits_disk: None,
             has_pinned: false,
         };
         leader.join(me, standing.accepted_epoch, true, out);
@@ -373,6 +376,9 @@ impl Leader {
         if self.waits_for_state {
             self.sync_all(&mut history, out);
         }
+        if self.awaits_disk.is_some_and(|then| self.durable() > then) {
+            self.feed_all(&mut history, out);
+        }
         match input {
             LeaderInput::Connected { link } => self.on_connected(link, out),
             LeaderInput::Received { link, packet } => {
@@ -387,7 +393,7 @@ impl Leader {
             LeaderInput::LogProbed { link, found } => {
                 self.on_log_probed(link, found, &mut history, out);
             }
-            LeaderInput::Streamed { link } => self.on_streamed(link, out),
+            LeaderInput::Streamed { link } => self.on_streamed(link, &mut history, out),
             LeaderInput::VoterLooks { voter, has_left } => {
                 self.on_voter_looks(voter, has_left, now, out);
             }

@@ -20,8 +20,8 @@ use crate::base::{Epoch, ServerId, Zxid};
 use crate::quorum::{Address, ConfigVersion, Membership, QuorumView};
 
 impl Leader {
-    /// Whether a quorum of a view is there and up to date: followers that get all proposals, and
-    /// this server, if it votes there (`Leader.isQuorumSynced`).
+    /// Whether a quorum of a view is there and up to date: followers that get all proposals, or will
+    /// when they have what came before, and this server, if it votes there (`Leader.isQuorumSynced`).
     pub fn is_quorum_synced(&self, view: &QuorumView) -> bool {
         let tick = self.ticks.now();
         let is_synced = |server: ServerId| {
@@ -29,7 +29,7 @@ impl Leader {
             learners.any(|learner| {
                 learner.sid == server
                     && learner.kind == LearnerKind::Follower
-                    && learner.gets_proposals()
+                    && learner.is_taken()
                     && tick <= learner.supports_until
             })
         };

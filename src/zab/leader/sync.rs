@@ -3,9 +3,10 @@
 //!
 //! What goes over the wire, and where NEWLEADER has its place: see `catch_up`.
 
+use super::super::catch_up::feed::{Next, Supply};
 use super::super::catch_up::plan::{Circumstances, Decision, SyncPlan};
 use super::super::catch_up::queue::Queue;
-use super::super::catch_up::{self, LastZxid, Sending, Streamed, Transfer};
+use super::super::catch_up::{self, LastZxid, StreamItem, Transfer};
 use super::super::{LearnerKind, LogProbe, ToLeader, ToLearner};
 use super::broadcast::Proposals;
 use super::learner::{Learner, Stage};
@@ -139,7 +140,7 @@ impl Leader {
         &mut self,
         link: QuorumLink,
         plan: SyncPlan,
-        history: &History<'_>,
+        history: &mut History<'_>,
         out: &mut Vec<LeaderOutput>,
     ) {
         let transfer = plan.transfer();
@@ -151,35 +152,51 @@ impl Leader {
             return;
         }
         tracing::info!(%link, sid = %learner.sid, ?plan, "bringing a learner up to date");
-        let Some(epoch) = self.epoch() else {
+        let mut queue = Queue::new(link, out);
+        let feed = queue.open(plan);
+        if let Some(learner) = self.learners.get_mut(&link) {
+            learner.silent_until = None;
+            learner.stage = Stage::Syncing {
+                transfer,
+                feed,
+                early_acks: Vec::new(),
+            };
+        }
+        match feed {
+            None => self.complete(link, plan.after, queue, history),
+            Some(feed) => history.recent.pin(feed.at()),
+        }
+        self.has_pinned |= feed.is_some();
+    }
+
+    /// What it lacked is sent, or comes from the window: that, then what is proposed, and NEWLEADER. From
+    /// here on it gets all that happens, and is expected to acknowledge.
+    fn complete(
+        &mut self,
+        link: QuorumLink,
+        after: Zxid,
+        mut queue: Queue<'_, LeaderOutput>,
+        history: &History<'_>,
+    ) {
+        let turn_ends = self.ticks.after(self.options.init_limit);
+        let (Some(epoch), Some(learner)) = (self.epoch(), self.learners.get_mut(&link)) else {
             return;
         };
-        let new_leader = self.new_leader(epoch, learner.kind, learner.protocol_version);
-        let mut queue = Queue::new(link, out);
-        queue.open(plan);
-        queue.put_history(history.recent.after(plan.after));
+        learner.silent_until = Some(turn_ends);
+        if let Stage::Syncing { feed, .. } = &mut learner.stage {
+            *feed = None;
+        }
+        let (kind, protocol_version) = (learner.kind, learner.protocol_version);
+        queue.put_history(history.recent.after(after));
         if let Phase::Broadcasting(proposals) = &self.phase
-            && learner.kind == LearnerKind::Follower
+            && kind == LearnerKind::Follower
         {
             for (zxid, payload) in proposals.iter() {
                 let payload = payload.clone();
                 queue.put(&ToLearner::Proposal { zxid, payload });
             }
         }
-        let sending = queue.finish(transfer, &new_leader);
-        self.begin_transfer(link, sending);
-    }
-
-    fn begin_transfer(&mut self, link: QuorumLink, sending: Sending) {
-        let turn_ends = self.ticks.after(self.options.init_limit);
-        let Some(learner) = self.learners.get_mut(&link) else {
-            return;
-        };
-        learner.silent_until = sending.is_all_sent().then_some(turn_ends);
-        learner.stage = Stage::Syncing {
-            sending,
-            early_acks: Vec::new(),
-        };
+        queue.finish(&self.new_leader(epoch, kind, protocol_version));
     }
 
     /// Brings the view that was seen last, as Apache's does. With the term's begin that is in force; in
@@ -201,24 +218,64 @@ impl Leader {
         count >= transfer.at_once_max(&self.options)
     }
 
-    /// From the last one on the learner is expected to acknowledge.
-    pub(super) fn on_streamed(&mut self, link: QuorumLink, out: &mut Vec<LeaderOutput>) {
-        let turn_ends = self.ticks.after(self.options.init_limit);
-        let (Some(epoch), Some(learner)) = (self.epoch(), self.learners.get_mut(&link)) else {
-            return;
-        };
-        let Stage::Syncing { sending, .. } = &mut learner.stage else {
-            return;
-        };
-        let streamed = sending.on_streamed();
-        if streamed == Streamed::NotLast {
-            return;
+    /// What was streamed is sent.
+    pub(super) fn on_streamed(
+        &mut self,
+        link: QuorumLink,
+        history: &mut History<'_>,
+        out: &mut Vec<LeaderOutput>,
+    ) {
+        if let Some(feed) = self.learners.get_mut(&link).and_then(Learner::feed) {
+            feed.on_streamed();
+            self.check_window(history);
+            self.feed(link, history, out);
         }
-        learner.silent_until = Some(turn_ends);
-        if streamed == Streamed::LastBeforeNewLeader {
-            let (kind, protocol_version) = (learner.kind, learner.protocol_version);
-            let new_leader = self.new_leader(epoch, kind, protocol_version);
-            send(link, &new_leader, out);
+    }
+
+    /// The own log has more of what learners are fed.
+    pub(super) fn feed_all(&mut self, history: &mut History<'_>, out: &mut Vec<LeaderOutput>) {
+        self.awaits_disk = None;
+        self.check_window(history);
+        let links: Vec<QuorumLink> = self.learners.keys().copied().collect();
+        for link in links {
+            self.feed(link, history, out);
+        }
+    }
+
+    /// Gives a learner that is fed what comes next, if it is its turn.
+    fn feed(&mut self, link: QuorumLink, history: &mut History<'_>, out: &mut Vec<LeaderOutput>) {
+        let durable = self.durable();
+        let supply = Supply {
+            recent: history.recent,
+            durable,
+            initial: self.standing.last_zxid,
+            epoch: self.epoch(),
+            at_once_max: history.recent.pinned_bytes_max(),
+        };
+        let Some(feed) = self.learners.get_mut(&link).and_then(Learner::feed) else {
+            return;
+        };
+        match feed.next(&supply) {
+            None => {}
+            Some(Next::AwaitDisk) => self.awaits_disk = Some(durable),
+            Some(Next::Window) => {
+                let after = feed.at();
+                self.complete(link, after, Queue::new(link, out), history);
+            }
+            Some(Next::Log { after, upto }) => {
+                feed.stream(upto);
+                history.recent.pin(upto);
+                tracing::debug!(%link, %after, %upto, "going on with the log for a learner");
+                Queue::new(link, out).stream(StreamItem::LogRange { after, upto });
+            }
+        }
+    }
+
+    /// The own log holds everything up to this.
+    pub(super) fn durable(&self) -> Zxid {
+        match &self.phase {
+            Phase::Broadcasting(proposals) => proposals.appended(),
+            _ => self.standing.last_zxid,
         }
     }
 
@@ -237,18 +294,22 @@ impl Leader {
             self.close(link, CloseReason::OutOfTurn(packet.name()), out);
             return;
         };
-        let awaits_new_leader = learner.awaits_new_leader();
-        let Stage::Syncing { early_acks, .. } = &mut learner.stage else {
+        let Stage::Syncing {
+            feed, early_acks, ..
+        } = &mut learner.stage
+        else {
             self.close(link, CloseReason::OutOfTurn("ACK"), out);
             return;
         };
         if zxid != Zxid::start_of(epoch) {
-            if let Phase::Broadcasting(proposals) = &self.phase {
+            if let Phase::Broadcasting(proposals) = &self.phase
+                && feed.is_none()
+            {
                 remember(early_acks, zxid, proposals);
             }
             return;
         }
-        if awaits_new_leader {
+        if feed.is_some() {
             self.close(link, CloseReason::OutOfTurn("an ACK of NEWLEADER"), out);
             return;
         }
@@ -335,8 +396,7 @@ impl Leader {
 
     /// Lets go of the window when nobody reads up to it any more.
     pub(super) fn maybe_unpin(&mut self, recent: &mut Recent) {
-        let probes = |learner: &Learner| matches!(learner.stage, Stage::Probing { .. });
-        if self.has_pinned && !self.learners.values().any(probes) {
+        if self.has_pinned && !self.learners.values().any(Learner::reads_log) {
             self.has_pinned = false;
             recent.unpin();
         }

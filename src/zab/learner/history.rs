@@ -282,6 +282,10 @@ impl History {
         self.committed
     }
 
+    pub(super) fn durable(&self) -> Zxid {
+        self.durable
+    }
+
     /// Whether NEWLEADER came.
     pub(super) fn is_complete(&self) -> bool {
         self.complete.is_some()

@@ -296,6 +296,15 @@ impl Learner {
         }
     }
 
+    /// The last transaction that the log is known to hold durably, or the snapshot below it; zero but
+    /// while this serves.
+    pub fn durable(&self) -> Zxid {
+        match &self.phase {
+            Phase::Serving(history) => history.durable(),
+            _ => Zxid::ZERO,
+        }
+    }
+
     /// Whether memory is not what the disk has (a snapshot is not stored yet, the log is being
     /// cut): leaving now means reading the state back.
     pub fn memory_is_ahead(&self) -> bool {

@@ -51,7 +51,8 @@ use bytes::{Bytes, BytesMut};
 
 pub use seam::{ObserverMasterInput, ObserverMasterOptions, ObserverMasterOutput, Term};
 
-use super::catch_up::{LastZxid, Sending};
+use super::catch_up::feed::Feed;
+use super::catch_up::{LastZxid, Transfer};
 use super::leader::liveness::Ticks;
 use super::{CloseReason, LearnerKind, PROTOCOL_VERSION, Recent, ToLeader, ToLearner};
 use crate::base::{Epoch, Monotonic, QuorumLink, ServerId, SessionId, Zxid};
@@ -65,6 +66,10 @@ pub struct ObserverMaster {
     membership: Arc<Membership>,
     epoch: Epoch,
     committed: Zxid,
+    /// The own log holds everything up to this, durably.
+    durable: Zxid,
+    /// What it was when it lacked what comes next for an observer that is fed.
+    awaits_disk: Option<Zxid>,
     /// What was committed when this server began to serve: if it is of an earlier term, where the
     /// initial history of this one ends.
     initial: Zxid,
@@ -101,9 +106,39 @@ enum Stage {
         upto: Zxid,
     },
     /// Everything up to NEWLEADER is on its way.
-    Syncing(Sending),
+    Syncing {
+        transfer: Transfer,
+        /// It lacks more than memory has, and hears of nothing that happens until it has that.
+        feed: Option<Feed>,
+    },
     /// It has acknowledged NEWLEADER, and was sent UPTODATE.
     Synced,
+}
+
+impl Observer {
+    /// Whether it has been sent the history and is to get all that follows.
+    fn is_live(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Syncing { feed: None, .. } | Stage::Synced
+        )
+    }
+
+    /// How far it is, if it lacks more than memory has.
+    fn feed(&mut self) -> Option<&mut Feed> {
+        match &mut self.stage {
+            Stage::Syncing { feed, .. } => feed.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Whether it needs the window to reach back: the log is read for it.
+    fn reads_log(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Probing { .. } | Stage::Syncing { feed: Some(_), .. }
+        )
+    }
 }
 
 /// What this server has to send observers from.
@@ -130,7 +165,11 @@ impl ObserverMaster {
         term: Term,
         now: Monotonic,
     ) -> Self {
-        let Term { epoch, committed } = term;
+        let Term {
+            epoch,
+            committed,
+            durable,
+        } = term;
         assert!(committed.epoch() <= epoch, "{committed} is of a later term");
         Self {
             me,
@@ -138,6 +177,8 @@ impl ObserverMaster {
             membership,
             epoch,
             committed,
+            durable,
+            awaits_disk: None,
             initial: committed,
             strangers: BTreeMap::new(),
             observers: BTreeMap::new(),
@@ -169,9 +210,10 @@ impl ObserverMaster {
                 self.observers.remove(&link);
             }
             ObserverMasterInput::LogProbed { link, found } => {
-                self.on_log_probed(link, found, &history, out);
+                self.on_log_probed(link, found, &mut history, out);
             }
-            ObserverMasterInput::Streamed { link } => self.on_streamed(link, out),
+            ObserverMasterInput::Streamed { link } => self.on_streamed(link, &mut history, out),
+            ObserverMasterInput::Appended(zxid) => self.on_appended(zxid, &mut history, out),
             ObserverMasterInput::Wake => self.on_wake(now, out),
         }
         self.sync_ready(&mut history, out);
@@ -292,7 +334,7 @@ impl ObserverMaster {
             Stage::Ready { .. } | Stage::Probing { .. } => {
                 self.close(link, CloseReason::OutOfTurn(packet.name()), out);
             }
-            Stage::Syncing(_) => self.on_sync_packet(link, &packet, out),
+            Stage::Syncing { .. } => self.on_sync_packet(link, &packet, out),
             Stage::Synced => self.on_synced_packet(link, packet, out),
         }
     }
@@ -470,7 +512,7 @@ impl ObserverMaster {
     fn send_live(&self, packet: &ToLearner, out: &mut Vec<ObserverMasterOutput>) {
         let mut bytes = None;
         for (&link, observer) in &self.observers {
-            if matches!(observer.stage, Stage::Syncing(_) | Stage::Synced) {
+            if observer.is_live() {
                 let encode = || {
                     let mut bytes = BytesMut::new();
                     packet.encode(&mut bytes);

@@ -30,6 +30,8 @@ pub enum ObserverMasterInput {
     Streamed {
         link: QuorumLink,
     },
+    /// The own log holds everything up to this, durably.
+    Appended(Zxid),
     /// Time has passed.
     Wake,
 }
@@ -82,6 +84,8 @@ pub struct Term {
     pub epoch: Epoch,
     /// The last transaction that is committed as far as this server knows: its window ends with it.
     pub committed: Zxid,
+    /// What of it the own log has, durably.
+    pub durable: Zxid,
 }
 
 impl LinkOutput for ObserverMasterOutput {

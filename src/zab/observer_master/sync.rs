@@ -4,9 +4,10 @@
 //! What is committed behind the plan goes to the observer from then on. What goes over the wire, and
 //! where NEWLEADER has its place: see `catch_up`.
 
+use super::super::catch_up::feed::{Next, Supply};
 use super::super::catch_up::plan::{Circumstances, Decision, SyncPlan};
 use super::super::catch_up::queue::Queue;
-use super::super::catch_up::{self, LastZxid, Streamed, Transfer};
+use super::super::catch_up::{self, LastZxid, StreamItem, Transfer};
 use super::super::{CloseReason, LogProbe, Recent, ToLeader, ToLearner};
 use super::{History, Observer, ObserverMaster, ObserverMasterOutput, Stage, send};
 use crate::base::{QuorumLink, Zxid};
@@ -72,7 +73,7 @@ impl ObserverMaster {
         &mut self,
         link: QuorumLink,
         found: Option<LogProbe>,
-        history: &History<'_>,
+        history: &mut History<'_>,
         out: &mut Vec<ObserverMasterOutput>,
     ) {
         let Some(observer) = self.observers.get_mut(&link) else {
@@ -128,27 +129,48 @@ impl ObserverMaster {
         &mut self,
         link: QuorumLink,
         plan: SyncPlan,
-        history: &History<'_>,
+        history: &mut History<'_>,
         out: &mut Vec<ObserverMasterOutput>,
     ) {
         let transfer = plan.transfer();
         if self.is_busy(transfer) {
             return self.close(link, CloseReason::Busy, out);
         }
-        let turn_ends = self.ticks.after(self.options.zab.init_limit);
-        let Some(observer) = self.observers.get(&link) else {
+        let Some(observer) = self.observers.get_mut(&link) else {
             return;
         };
         tracing::info!(%link, sid = %observer.sid, ?plan, "bringing an observer up to date");
-        let new_leader = self.new_leader(observer.protocol_version);
         let mut queue = Queue::new(link, out);
-        queue.open(plan);
-        queue.put_history(history.recent.after(plan.after));
-        let sending = queue.finish(transfer, &new_leader);
-        if let Some(observer) = self.observers.get_mut(&link) {
-            observer.silent_until = sending.is_all_sent().then_some(turn_ends);
-            observer.stage = Stage::Syncing(sending);
+        let feed = queue.open(plan);
+        observer.silent_until = None;
+        observer.stage = Stage::Syncing { transfer, feed };
+        match feed {
+            None => self.complete(link, plan.after, queue, history),
+            Some(feed) => history.recent.pin(feed.at()),
         }
+        self.has_pinned |= feed.is_some();
+    }
+
+    /// What it lacked is sent, or comes from the window: that, and NEWLEADER. From here on it hears of all
+    /// that is committed, and is expected to acknowledge.
+    fn complete(
+        &mut self,
+        link: QuorumLink,
+        after: Zxid,
+        mut queue: Queue<'_, ObserverMasterOutput>,
+        history: &History<'_>,
+    ) {
+        let turn_ends = self.ticks.after(self.options.zab.init_limit);
+        let Some(observer) = self.observers.get_mut(&link) else {
+            return;
+        };
+        observer.silent_until = Some(turn_ends);
+        if let Stage::Syncing { feed, .. } = &mut observer.stage {
+            *feed = None;
+        }
+        let protocol_version = observer.protocol_version;
+        queue.put_history(history.recent.after(after));
+        queue.finish(&self.new_leader(protocol_version));
     }
 
     fn new_leader(&self, protocol_version: i32) -> ToLearner {
@@ -157,29 +179,75 @@ impl ObserverMaster {
 
     /// Whether as many observers as may are being brought up to date this way.
     fn is_busy(&self, transfer: Transfer) -> bool {
-        let same = |observer: &&Observer| matches!(&observer.stage, Stage::Syncing(sending) if sending.transfer() == transfer);
+        let same = |observer: &&Observer| matches!(&observer.stage, Stage::Syncing { transfer: other, .. } if *other == transfer);
         let count = self.observers.values().filter(same).count();
         count >= transfer.at_once_max(&self.options.zab)
     }
 
-    /// From the last one on the observer is expected to acknowledge.
-    pub(super) fn on_streamed(&mut self, link: QuorumLink, out: &mut Vec<ObserverMasterOutput>) {
-        let turn_ends = self.ticks.after(self.options.zab.init_limit);
-        let Some(observer) = self.observers.get_mut(&link) else {
-            return;
-        };
-        let Stage::Syncing(sending) = &mut observer.stage else {
-            return;
-        };
-        let streamed = sending.on_streamed();
-        if streamed == Streamed::NotLast {
+    /// What was streamed is sent.
+    pub(super) fn on_streamed(
+        &mut self,
+        link: QuorumLink,
+        history: &mut History<'_>,
+        out: &mut Vec<ObserverMasterOutput>,
+    ) {
+        if let Some(feed) = self.observers.get_mut(&link).and_then(Observer::feed) {
+            feed.on_streamed();
+            self.check_window(history);
+            self.feed(link, history, out);
+        }
+    }
+
+    /// The own log has more, perhaps of what observers are fed.
+    pub(super) fn on_appended(
+        &mut self,
+        zxid: Zxid,
+        history: &mut History<'_>,
+        out: &mut Vec<ObserverMasterOutput>,
+    ) {
+        assert!(zxid >= self.durable, "what was on disk is gone");
+        self.durable = zxid;
+        if self.awaits_disk.take().is_none() {
             return;
         }
-        observer.silent_until = Some(turn_ends);
-        if streamed == Streamed::LastBeforeNewLeader {
-            let protocol_version = observer.protocol_version;
-            let new_leader = self.new_leader(protocol_version);
-            send(link, &new_leader, out);
+        self.check_window(history);
+        let links: Vec<QuorumLink> = self.observers.keys().copied().collect();
+        for link in links {
+            self.feed(link, history, out);
+        }
+    }
+
+    /// Gives an observer that is fed what comes next, if it is its turn.
+    fn feed(
+        &mut self,
+        link: QuorumLink,
+        history: &mut History<'_>,
+        out: &mut Vec<ObserverMasterOutput>,
+    ) {
+        let pinned_max = history.recent.pinned_bytes_max();
+        let supply = Supply {
+            recent: history.recent,
+            durable: self.durable,
+            initial: self.initial,
+            epoch: Some(self.epoch),
+            at_once_max: (self.options.queue_bytes_max / 2).min(pinned_max),
+        };
+        let Some(feed) = self.observers.get_mut(&link).and_then(Observer::feed) else {
+            return;
+        };
+        match feed.next(&supply) {
+            None => {}
+            Some(Next::AwaitDisk) => self.awaits_disk = Some(self.durable),
+            Some(Next::Window) => {
+                let after = feed.at();
+                self.complete(link, after, Queue::new(link, out), history);
+            }
+            Some(Next::Log { after, upto }) => {
+                feed.stream(upto);
+                history.recent.pin(upto);
+                tracing::debug!(%link, %after, %upto, "going on with the log for an observer");
+                Queue::new(link, out).stream(StreamItem::LogRange { after, upto });
+            }
         }
     }
 
@@ -195,8 +263,7 @@ impl ObserverMaster {
         let Some(observer) = self.observers.get_mut(&link) else {
             return;
         };
-        let awaits_new_leader =
-            matches!(&observer.stage, Stage::Syncing(sending) if sending.awaits_new_leader());
+        let awaits_new_leader = observer.feed().is_some();
         match packet {
             ToLeader::Ack { zxid } if *zxid == start && !awaits_new_leader => {
                 observer.stage = Stage::Synced;
@@ -210,8 +277,7 @@ impl ObserverMaster {
 
     /// Lets go of the window when nobody reads up to it any more.
     pub(super) fn maybe_unpin(&mut self, recent: &mut Recent) {
-        let probes = |observer: &Observer| matches!(observer.stage, Stage::Probing { .. });
-        if self.has_pinned && !self.observers.values().any(probes) {
+        if self.has_pinned && !self.observers.values().any(Observer::reads_log) {
             self.has_pinned = false;
             recent.unpin();
         }

@@ -21,7 +21,7 @@ use crate::proto::TxnRecord;
 use crate::quorum::{Membership, QuorumView, ViewRules};
 use crate::tree::Database;
 use crate::watch::WatchTable;
-use crate::zab::{Committed, ZabOptions};
+use crate::zab::{Committed, RECENT_BYTES_MAX, ZabOptions};
 
 pub(super) const FIELD_MAX: usize = 1 << 20;
 
@@ -214,6 +214,7 @@ impl Cluster {
             leader_serves: self.settings.leader_serves,
             read_only_after_ms: self.settings.read_only_after_ms,
             commit_log_count: 500,
+            recent_bytes_max: RECENT_BYTES_MAX,
             field_bytes_max: FIELD_MAX,
             seed: 7,
         };

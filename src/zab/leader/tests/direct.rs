@@ -82,9 +82,53 @@ fn the_window_is_held_as_long_as_somebody_reads_up_to_it() {
     let (link, found) = (QuorumLink(1), None);
     bench.handle(LeaderInput::LogProbed { link, found });
     assert_eq!(bench.recent.first(), Some(zxid("1.3")));
+    // One gets a snapshot then, and what follows it.
     let link = QuorumLink(2);
     bench.handle(LeaderInput::Gone { link });
+    assert_eq!(bench.recent.first(), Some(zxid("1.3")));
+    let link = QuorumLink(1);
+    bench.handle(LeaderInput::Streamed { link });
     assert_eq!(bench.recent.first(), Some(zxid("1.4")));
+}
+
+/// Far more is written while a learner is sent the state than is kept in memory, and than would be queued
+/// for it: it goes on from the log, over the same link, and nothing waits behind a stream.
+#[test]
+fn a_learner_behind_a_long_stream_is_fed_from_the_log_until_memory_has_the_rest_qp_075() {
+    let mut bench = alone("1.2", &["1.1", "1.2"], 5, &Bytes::new());
+    let cost = bench.recent.bytes_after(zxid("1.1")) + 3;
+    // Ten of them, and twice that for a learner.
+    bench.recent = Recent::bounded(5, 10 * cost);
+    bench.recent.push(zxid("1.2"), Bytes::from_static(b"1.2"));
+    let link = QuorumLink(1);
+    let out = join(&mut bench, 1, 2, "0.0");
+    assert!(describe(&out).ends_with("[snapshot]"), "{out:?}");
+    let mut last = Zxid::start_of(Epoch(2));
+    // Whoever is fed hears of nothing else, whatever is written.
+    let mut write = |bench: &mut Bench, count: usize| {
+        for _ in 0..count {
+            last = last.next();
+            assert_eq!(describe(&bench.propose(last, payload(last))), "");
+        }
+        let out = bench.handle(LeaderInput::Appended(last));
+        assert_eq!(out.len(), count, "all is committed, and nothing is sent");
+        assert!(bench.recent.bytes_after(zxid("1.2")) <= 20 * (cost + 2));
+    };
+    let mut streamed = |bench: &mut Bench| describe(&bench.handle(LeaderInput::Streamed { link }));
+    write(&mut bench, 1000);
+    assert_eq!(streamed(&mut bench), "to 1: [log behind 1.2 to 2.992]");
+    write(&mut bench, 500);
+    assert_eq!(streamed(&mut bench), "to 1: [log behind 2.992 to 2.1492]");
+    write(&mut bench, 5);
+    assert!(bench.pass(1000).is_empty(), "no ping waits there either");
+    let out = streamed(&mut bench);
+    let expected = "to 1: PROPOSAL 2.1493, COMMIT 2.1493, PROPOSAL 2.1494, COMMIT 2.1494, ";
+    assert!(out.starts_with(expected), "{out}");
+    let expected = "PROPOSAL 2.1505, COMMIT 2.1505, NEWLEADER 2.0 (config 0)";
+    assert!(out.ends_with(expected), "{out}");
+    assert_eq!(bench.recent.iter().count(), 5, "the window is let go");
+    let out = bench.propose(zxid("2.1506"), payload(zxid("2.1506")));
+    assert_eq!(describe(&out), "to 1: PROPOSAL 2.1506");
 }
 
 #[test]

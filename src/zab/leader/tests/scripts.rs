@@ -5,8 +5,8 @@ use crate::base::{Epoch, QuorumLink, ServerId, SessionId, Xid, Zxid};
 use crate::quorum::QuorumView;
 use crate::quorum::tests::script::{self, Block};
 use crate::zab::{
-    LeaderInput, LearnerIdentity, LearnerKind, LearnerRequest, LogProbe, PROTOCOL_VERSION, Recent,
-    Standing, ToLeader, ZabOptions,
+    LeaderInput, LearnerIdentity, LearnerKind, LearnerRequest, LogProbe, PROTOCOL_VERSION,
+    RECENT_BYTES_MAX, Recent, Standing, ToLeader, ZabOptions,
 };
 use bytes::Bytes;
 
@@ -57,7 +57,7 @@ fn run(name: &str) {
     });
 }
 
-/// `lead ID accepted=E current=E last=Z window=Z-Z option=value`, and the view.
+/// `lead ID accepted=E current=E last=Z window=Z-Z option=value`, and the view. `bytes`: of the window.
 fn lead(block: &Block<'_>) -> (Bench, String) {
     let value = |key: &str| value(block, key);
     let epoch = |key| Epoch(value(key).map_or(0, |text| text.parse().unwrap()));
@@ -67,7 +67,8 @@ fn lead(block: &Block<'_>) -> (Bench, String) {
         last_zxid: value("last").map_or(Zxid::ZERO, zxid),
     };
     let count = value("count").map_or(500, |text| text.parse().unwrap());
-    let mut recent = Recent::new(count);
+    let bytes = value("bytes").map_or(RECENT_BYTES_MAX, |text| text.parse().unwrap());
+    let mut recent = Recent::bounded(count, bytes);
     for range in value("window").into_iter().flat_map(|text| text.split(',')) {
         let (first, last) = range.split_once('-').unwrap();
         for raw in zxid(first).0..=zxid(last).0 {

@@ -107,9 +107,15 @@ fn newleader_waits_for_the_end_of_a_snapshot() {
     let found = None;
     let out = bench.handle(ObserverMasterInput::LogProbed { link, found });
     assert_eq!(describe(&out), "7: the state");
-    assert_eq!(describe(&bench.commit("3.2")), "7: INFORM 3.2");
+    // What happens meanwhile is not queued behind it.
+    assert_eq!(describe(&bench.commit("3.2")), "");
+    assert_eq!(bench.pass(1000), "");
     let out = bench.handle(ObserverMasterInput::Streamed { link });
-    assert_eq!(describe(&out), "7: NEWLEADER 3.0");
+    assert_eq!(
+        describe(&out),
+        "7: PROPOSAL 3.2\n7: COMMIT 3.2\n7: NEWLEADER 3.0"
+    );
+    assert_eq!(describe(&bench.commit("3.3")), "7: INFORM 3.3");
     assert_eq!(bench.ack(7, "3.0"), "7: UPTODATE");
 }
 
@@ -128,9 +134,48 @@ fn the_log_goes_before_the_window() {
     let out = bench.handle(ObserverMasterInput::LogProbed { link, found });
     assert_eq!(
         describe(&out),
-        "7: DIFF 3.2\n7: the log behind 2.5 up to 2.8\n7: PROPOSAL 2.9\n7: COMMIT 2.9\n\
-         7: PROPOSAL 3.1\n7: COMMIT 3.1\n7: PROPOSAL 3.2\n7: COMMIT 3.2\n7: NEWLEADER 3.0"
+        "7: DIFF 3.2\n7: the log behind 2.5 up to 2.8"
     );
+    let out = bench.handle(ObserverMasterInput::Streamed { link });
+    assert_eq!(
+        describe(&out),
+        "7: PROPOSAL 2.9\n7: COMMIT 2.9\n7: PROPOSAL 3.1\n7: COMMIT 3.1\n\
+         7: PROPOSAL 3.2\n7: COMMIT 3.2\n7: NEWLEADER 3.0"
+    );
+}
+
+/// As long as more is missing than may be given at once, it comes from the log, as far as that has it on
+/// disk.
+#[test]
+fn an_observer_is_fed_from_the_log_until_the_rest_fits_qp_142() {
+    // Room for two transactions at once, and one to choose where the log ends.
+    let mut bench = Bench::with("3.1", |options| options.queue_bytes_max = 200);
+    let link = QuorumLink(7);
+    bench.join(7, 9);
+    assert_eq!(bench.has(7, "0.0"), "7: the state");
+    for counter in 2..=6 {
+        assert_eq!(describe(&bench.commit(&format!("3.{counter}"))), "");
+    }
+    let out = bench.handle(ObserverMasterInput::Streamed { link });
+    assert_eq!(describe(&out), "", "the disk has not got it");
+    assert_eq!(
+        describe(&bench.appended("3.4")),
+        "7: the log behind 3.1 up to 3.4"
+    );
+    bench.commit("3.7");
+    assert_eq!(describe(&bench.appended("3.7")), "", "one at a time");
+    let out = bench.handle(ObserverMasterInput::Streamed { link });
+    assert_eq!(describe(&out), "7: the log behind 3.4 up to 3.7");
+    bench.commit("3.8");
+    // What comes behind a stream that is not awaited means nothing.
+    let out = bench.handle(ObserverMasterInput::Streamed { link });
+    assert_eq!(
+        describe(&out),
+        "7: PROPOSAL 3.8\n7: COMMIT 3.8\n7: NEWLEADER 3.0"
+    );
+    let out = bench.handle(ObserverMasterInput::Streamed { link });
+    assert_eq!(describe(&out), "");
+    assert_eq!(bench.ack(7, "3.0"), "7: UPTODATE");
 }
 
 #[test]
@@ -177,10 +222,13 @@ fn an_observer_waits_for_the_state_that_a_snapshot_would_be_made_of() {
     assert_eq!(bench.has(7, "0.0"), "");
     bench.applied = zxid("3.2");
     let out = bench.handle(ObserverMasterInput::Wake);
+    assert_eq!(describe(&out), "7: the state");
     // What is committed and not applied comes behind the snapshot.
+    let link = QuorumLink(7);
+    let out = bench.handle(ObserverMasterInput::Streamed { link });
     assert_eq!(
         describe(&out),
-        "7: the state\n7: PROPOSAL 3.3\n7: COMMIT 3.3"
+        "7: PROPOSAL 3.3\n7: COMMIT 3.3\n7: NEWLEADER 3.0"
     );
 }
 

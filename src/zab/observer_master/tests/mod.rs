@@ -51,7 +51,12 @@ impl Bench {
         set(&mut options);
         let now = Monotonic(0);
         let epoch = Epoch(3);
-        let term = Term { epoch, committed };
+        let durable = committed;
+        let term = Term {
+            epoch,
+            committed,
+            durable,
+        };
         Self {
             now,
             master: ObserverMaster::new(ME, options, membership(view), term, now),
@@ -88,6 +93,11 @@ impl Bench {
             self.applied = zxid;
         }
         out
+    }
+
+    /// The own disk has all up to this.
+    fn appended(&mut self, text: &str) -> Vec<ObserverMasterOutput> {
+        self.handle(ObserverMasterInput::Appended(zxid(text)))
     }
 
     fn receive(&mut self, link: u64, packet: ToLeader) -> Vec<ObserverMasterOutput> {

@@ -19,12 +19,16 @@ struct Observer {
     /// What it has committed.
     history: Vec<Zxid>,
     link: QuorumLink,
+    /// Something was streamed to it over this link.
+    is_fed: bool,
     /// What is on its way to it.
     queue: VecDeque<Parcel>,
 }
 
 enum Parcel {
     Packet(ToLearner),
+    /// A stream: what it is made of is seen when its turn comes.
+    Stream(StreamItem),
     /// A state, with all of the history up to then.
     State(Vec<Zxid>),
 }
@@ -33,6 +37,8 @@ struct World {
     bench: Bench,
     /// All that is committed.
     history: Vec<Zxid>,
+    /// How many of it the follower has on disk.
+    durable: usize,
     observers: Vec<Observer>,
     next_link: u64,
     random: u64,
@@ -47,6 +53,7 @@ impl World {
                 options.zab.snap_syncs_max = 2;
             }),
             history: ["2.1", "2.2", "2.3"].map(super::zxid).to_vec(),
+            durable: 3,
             observers: Vec::new(),
             next_link: 1,
             random: seed,
@@ -67,6 +74,7 @@ impl World {
                 standing,
                 history: Vec::new(),
                 link: QuorumLink(0),
+                is_fed: false,
                 queue: VecDeque::new(),
             });
             let at = world.observers.len() - 1;
@@ -90,6 +98,7 @@ impl World {
         self.next_link += 1;
         observer.link = link;
         observer.queue.clear();
+        observer.is_fed = false;
         observer.standing.last_zxid = observer.history.last().copied().unwrap_or_default();
         observer.learner = learner(observer.sid.0, observer.standing, self.bench.now);
         self.feed(ObserverMasterInput::Connected { link });
@@ -120,30 +129,9 @@ impl World {
                     }
                 }
                 ObserverMasterOutput::Stream { link, item } => {
-                    let Some(at) = self.at(link) else { continue };
-                    match item {
-                        StreamItem::Snapshot => {
-                            *self.ways.entry("snapshot").or_default() += 1;
-                            let applied = self.bench.applied;
-                            let state = self.history.iter().copied();
-                            let state = state.filter(|zxid| *zxid <= applied).collect();
-                            self.observers[at].queue.push_back(Parcel::State(state));
-                        }
-                        StreamItem::LogRange { after, upto } => {
-                            *self.ways.entry("log").or_default() += 1;
-                            let range = self.history.iter().copied();
-                            let range = range.filter(|zxid| *zxid > after && *zxid <= upto);
-                            for zxid in range {
-                                let payload = payload(zxid);
-                                let proposal = ToLearner::Proposal { zxid, payload };
-                                let queue = &mut self.observers[at].queue;
-                                queue.push_back(Parcel::Packet(proposal));
-                                queue.push_back(Parcel::Packet(ToLearner::Commit { zxid }));
-                            }
-                        }
+                    if let Some(at) = self.at(link) {
+                        self.observers[at].queue.push_back(Parcel::Stream(item));
                     }
-                    // What is queued behind it comes behind it; so it may be said to be sent now.
-                    self.feed(ObserverMasterInput::Streamed { link });
                 }
                 ObserverMasterOutput::Close { link, .. } => {
                     if let Some(at) = self.at(link) {
@@ -156,7 +144,7 @@ impl World {
                     let found = floor
                         .zip(next)
                         .map(|(floor, next)| LogProbe { floor, next });
-                    let found = found.filter(|_| upto <= *self.history.last().unwrap());
+                    let found = found.filter(|_| upto <= self.history[self.durable - 1]);
                     // It takes a while.
                     if self.draw(2) == 0 {
                         self.commit();
@@ -167,6 +155,54 @@ impl World {
                 other => panic!("nobody asked for {other:?}"),
             }
         }
+    }
+
+    /// What is streamed comes before all else; then it is sent.
+    fn stream(&mut self, at: usize, item: StreamItem) {
+        let mut parcels = Vec::new();
+        match item {
+            StreamItem::Snapshot => {
+                *self.ways.entry("snapshot").or_default() += 1;
+                let applied = self.bench.applied;
+                let state = self.history.iter().copied();
+                let state = state.filter(|zxid| *zxid <= applied).collect();
+                parcels.push(Parcel::State(state));
+            }
+            StreamItem::LogRange { after, upto } => {
+                let durable = self.history[self.durable - 1];
+                assert!(upto <= durable, "{upto} is read, {durable} is on disk");
+                let way = if self.observers[at].is_fed {
+                    "fed"
+                } else {
+                    "log"
+                };
+                *self.ways.entry(way).or_default() += 1;
+                let range = self.history.iter().copied();
+                let range = range.filter(|zxid| *zxid > after && *zxid <= upto);
+                for zxid in range {
+                    let payload = payload(zxid);
+                    parcels.push(Parcel::Packet(ToLearner::Proposal { zxid, payload }));
+                    parcels.push(Parcel::Packet(ToLearner::Commit { zxid }));
+                }
+            }
+        }
+        let observer = &mut self.observers[at];
+        observer.is_fed = true;
+        assert!(
+            observer.queue.is_empty(),
+            "nothing is queued behind a stream"
+        );
+        observer.queue.extend(parcels);
+        let link = observer.link;
+        self.feed(ObserverMasterInput::Streamed { link });
+    }
+
+    /// The disk gets further.
+    fn append(&mut self) {
+        let left = self.history.len() - self.durable;
+        self.durable += self.draw(left + 1);
+        let durable = self.history[self.durable - 1];
+        self.feed(ObserverMasterInput::Appended(durable));
     }
 
     fn at(&self, link: QuorumLink) -> Option<usize> {
@@ -236,6 +272,7 @@ impl World {
     fn deliver(&mut self, at: usize) {
         match self.observers[at].queue.pop_front() {
             None => {}
+            Some(Parcel::Stream(item)) => self.stream(at, item),
             Some(Parcel::Packet(packet)) => self.learn(at, LearnerInput::Received(packet)),
             Some(Parcel::State(history)) => {
                 let zxid = history.last().copied().unwrap_or_default();
@@ -263,7 +300,8 @@ impl World {
         let at = self.draw(self.observers.len());
         match self.draw(20) {
             0..5 => self.commit(),
-            5..8 => self.apply(),
+            5..7 => self.apply(),
+            7 => self.append(),
             8 => {
                 self.bench.now = self.bench.now.after(500);
                 self.feed(ObserverMasterInput::Wake);
@@ -279,6 +317,8 @@ impl World {
 
     fn settle(&mut self) {
         self.bench.applied = *self.history.last().unwrap();
+        self.durable = self.history.len();
+        self.feed(ObserverMasterInput::Appended(self.bench.applied));
         for _ in 0..100_000 {
             if self.bench.master.has_waiting() {
                 self.feed(ObserverMasterInput::Wake);
@@ -323,5 +363,7 @@ fn observers_get_every_transaction_once_and_in_order_qp_143() {
             *ways.entry(way).or_insert(0) += count;
         }
     }
-    assert!(ways["snapshot"] > 0 && ways["log"] > 0, "{ways:?}");
+    for way in ["snapshot", "log", "fed"] {
+        assert!(ways[way] > 100, "{ways:?}");
+    }
 }
