@@ -3,13 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use crate::base::{QuorumLink, Zxid};
 use crate::net::{LogRange, LogRanges, Server, SnapshotReceiver};
 use crate::peer::Input;
 use crate::store::disk::Disk;
-use crate::store::log_range;
+use crate::store::log_range::{self, LogPlace};
 use crate::store::recover::StorageOptions;
 use crate::store::snapshot_stream::receive_snapshot;
 use crate::tree::{Database, TreeOptions};
@@ -58,14 +59,25 @@ impl SnapshotReceiver for LinkStorage {
 }
 
 impl LogRanges for LinkStorage {
-    fn open(&self, after: Zxid, upto: Zxid) -> io::Result<LogRange> {
-        let range = log_range::LogRange::open(self.disk.clone(), &self.storage, after, upto);
-        let mut range = range.map_err(io::Error::other)?;
-        let records = std::iter::from_fn(move || match range.next() {
-            Ok(Some(record)) => Some(Ok((record.zxid, record.payload))),
-            Ok(None) => None,
-            Err(error) => Some(Err(io::Error::other(error))),
-        });
-        Ok(Box::new(records))
+    fn open(
+        &self,
+        after: Zxid,
+        upto: Zxid,
+        from: Option<&LogPlace>,
+    ) -> io::Result<Box<dyn LogRange>> {
+        let disk = self.disk.clone();
+        let range = log_range::LogRange::open(disk, &self.storage, after, upto, from);
+        Ok(Box::new(range.map_err(io::Error::other)?))
+    }
+}
+
+impl LogRange for log_range::LogRange {
+    fn next(&mut self) -> io::Result<Option<(Zxid, Bytes)>> {
+        let record = Self::next(self).map_err(io::Error::other)?;
+        Ok(record.map(|record| (record.zxid, record.payload)))
+    }
+
+    fn place(&self) -> Option<LogPlace> {
+        Self::place(self)
     }
 }

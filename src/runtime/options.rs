@@ -331,6 +331,7 @@ pub(super) fn quorum_port(config: &Config, ensemble: &EnsembleOptions) -> Quorum
         keep_alive: ensemble.election_port.keep_alive,
         sasl: ensemble.sasl.clone(),
         login_limit_ms: u64::from(ensemble.tick_ms) * u64::from(ensemble.init_limit),
+        stall_limit_ms: u64::from(ensemble.tick_ms) * u64::from(ensemble.init_limit),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::sim::scene::{Mail, Scene};
 use crate::sim::stage::host_of;
 use crate::sim::world::Micros;
 use crate::store::disk::Disk;
-use crate::store::log_range::LogRange;
+use crate::store::log_range::{LogPlace, LogRange};
 use crate::store::log_reader::LogRecord;
 use crate::store::recover::StorageOptions;
 use crate::store::snapshot_stream::{OutgoingSnapshot, receive_snapshot};
@@ -71,6 +71,8 @@ struct Link {
     receives: Option<Zxid>,
     queue: VecDeque<Item>,
     sending: Option<Source>,
+    /// Where in the log the last stream has ended.
+    place: Option<LogPlace>,
     is_closing: bool,
 }
 
@@ -297,7 +299,10 @@ impl QuorumPort {
             }
             Ok(false) => {
                 scene.stage.send(known.end, slice.into());
-                known.sending = None;
+                known.place = match known.sending.take() {
+                    Some(Source::Log(range)) => range.place(),
+                    _ => None,
+                };
                 scene.submit(Input::Streamed { link });
                 self.pump(scene, db, link);
             }
@@ -334,7 +339,7 @@ impl QuorumPort {
                 Item::Stream(StreamItem::LogRange { after, upto }) => {
                     self.ranges_sent += 1;
                     let (disk, storage) = (self.options.disk.clone(), &self.options.storage);
-                    match LogRange::open(disk, storage, after, upto) {
+                    match LogRange::open(disk, storage, after, upto, link.place.as_ref()) {
                         Ok(range) => {
                             link.sending = Some(Source::Log(range));
                             scene.after(Micros(1), NodeEvent::Slice(id));
@@ -407,6 +412,7 @@ impl QuorumPort {
             receives: None,
             queue: VecDeque::new(),
             sending: None,
+            place: None,
             is_closing: false,
         };
         self.links.insert(id, link);

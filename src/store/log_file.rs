@@ -163,6 +163,13 @@ impl LogFileReader {
         Ok(Found::Record(payload))
     }
 
+    /// Goes on reading at the start of a record.
+    pub(super) fn seek(&mut self, record_start: u64) {
+        self.buffer.clear();
+        self.offset = record_start;
+        self.record_start = record_start;
+    }
+
     /// Where the last record that was read starts.
     pub(super) fn record_start(&self) -> u64 {
         self.record_start

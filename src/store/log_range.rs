@@ -17,7 +17,7 @@ use crate::store::container;
 use crate::store::disk::Disk;
 use crate::store::layout::DataDirs;
 use crate::store::log_format::RECORD_OVERHEAD;
-use crate::store::log_reader::{LogCursor, LogReadError, LogRecord};
+use crate::store::log_reader::{LogCursor, LogReadError, LogRecord, Place};
 use crate::store::recover::StorageOptions;
 use crate::zab::LogProbe;
 
@@ -170,6 +170,14 @@ fn follows(last: Zxid, next: Zxid) -> bool {
     next == last.next() || (next.epoch() > last.epoch() && next.counter() == 1)
 }
 
+/// Where in the log a range has ended. One that goes on from there need not look for it from the start of
+/// a file, which may have gigabytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPlace {
+    last: Zxid,
+    record: Place,
+}
+
 /// A range of the log, record by record.
 pub struct LogRange {
     disk: Arc<dyn Disk>,
@@ -179,21 +187,33 @@ pub struct LogRange {
 }
 
 impl LogRange {
-    /// What lies behind `after` up to `upto`, which [`probe`] has found whole.
+    /// What lies behind `after` up to `upto`, which [`probe`] has found whole, or which this server has
+    /// appended behind its own state. `from`: where the range before it has ended.
     pub fn open(
         disk: Arc<dyn Disk>,
         storage: &StorageOptions,
         after: Zxid,
         upto: Zxid,
+        from: Option<&LogPlace>,
     ) -> Result<Self, LogRangeError> {
-        let payload_max = storage.field_bytes_max;
-        let cursor = LogCursor::after(&*disk, &storage.dirs, after, payload_max)?;
+        let (dirs, payload_max) = (&storage.dirs, storage.field_bytes_max);
+        let cursor = match from.filter(|place| place.last == after) {
+            Some(place) => LogCursor::behind(&*disk, dirs, (after, &place.record), payload_max)?,
+            None => LogCursor::after(&*disk, dirs, after, payload_max)?,
+        };
         Ok(Self {
             disk,
             cursor,
             last: after,
             upto,
         })
+    }
+
+    /// Where it is; `None` before the first record.
+    pub fn place(&self) -> Option<LogPlace> {
+        let record = self.cursor.place()?;
+        let last = self.last;
+        Some(LogPlace { last, record })
     }
 
     /// The next record, `None` behind `upto`.

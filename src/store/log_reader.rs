@@ -175,6 +175,26 @@ impl LogCursor {
         Ok(cursor)
     }
 
+    /// Reads what follows `last`, whose record another cursor has found at `place`.
+    pub(super) fn behind(
+        disk: &dyn Disk,
+        dirs: &DataDirs,
+        (last, place): (Zxid, &Place),
+        payload_max: usize,
+    ) -> Result<Self, LogReadError> {
+        let files = list(disk, dirs)?;
+        let mut cursor = Self::new(dirs, last, payload_max);
+        let files = files.into_iter().skip_while(|file| file.name != place.name);
+        cursor.files = files.collect();
+        cursor.open_next(disk)?;
+        match &mut cursor.current {
+            Some(file) => file.reader.seek(place.offset),
+            // It was purged; the answer is that of a log that lacks what is asked for.
+            None => return Self::after(disk, dirs, last, payload_max),
+        }
+        Ok(cursor)
+    }
+
     fn new(dirs: &DataDirs, last: Zxid, payload_max: usize) -> Self {
         Self {
             dir: dirs.logs.clone(),

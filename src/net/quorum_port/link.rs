@@ -24,7 +24,7 @@ pub(super) struct Link {
     pub(super) id: QuorumLink,
     pub(super) peer: SocketAddr,
     pub(super) stream: Socket,
-    /// What may wait to be sent, what piled up behind a stream apart.
+    /// What may wait to be sent. Nobody queues behind a stream but what is little.
     queue_bytes_max: usize,
     /// What came with its login and is not read yet.
     received: Mutex<BytesMut>,
@@ -41,10 +41,6 @@ struct Outbox {
     queue: VecDeque<Item>,
     /// Of the packets in the queue.
     bytes: usize,
-    /// Streams that are not sent yet.
-    streams: usize,
-    /// Bytes that piled up behind a stream and still wait: they are not held against the other side.
-    excused: usize,
     /// Something was queued since the last flush.
     is_touched: bool,
     /// Only the task may write.
@@ -105,15 +101,11 @@ impl Link {
             outbox.has_overflowed = true;
             outbox.queue.clear();
             outbox.bytes = 0;
-            outbox.excused = 0;
             drop(outbox);
             self.cut();
             return false;
         }
         outbox.bytes += packets.len();
-        if outbox.streams > 0 {
-            outbox.excused += packets.len();
-        }
         outbox.queue.push_back(Item::Packets(packets));
         outbox.touch()
     }
@@ -121,7 +113,6 @@ impl Link {
     pub(super) fn stream(&self, item: StreamItem) -> bool {
         let mut outbox = self.outbox.lock();
         outbox.queue.push_back(Item::Stream(item));
-        outbox.streams += 1;
         outbox.touch()
     }
 
@@ -192,11 +183,6 @@ impl Link {
         })
     }
 
-    /// For the task: what [`Step::Stream`] asked for is sent.
-    pub(super) fn on_streamed(&self) {
-        self.outbox.lock().streams -= 1;
-    }
-
     /// For the task: there is a step to do.
     pub(super) async fn rung(&self) {
         self.bell.notified().await;
@@ -233,7 +219,7 @@ impl Outbox {
     /// there may be such packets at all.
     fn would_overflow(&self, more: usize, queue_bytes_max: usize) -> bool {
         let bytes = self.bytes + more;
-        let is_too_much = self.bytes > 0 && bytes - self.excused > queue_bytes_max;
+        let is_too_much = self.bytes > 0 && bytes > queue_bytes_max;
         bytes > limits::QUORUM_LINK_BYTES || is_too_much
     }
 
@@ -279,7 +265,6 @@ impl Outbox {
     /// The first `count` bytes are sent.
     fn advance(&mut self, mut count: usize) {
         self.bytes -= count;
-        self.excused = self.excused.min(self.bytes);
         while let Some(Item::Packets(packets)) = self.queue.front_mut() {
             if packets.len() > count {
                 packets.advance(count);

@@ -50,6 +50,7 @@ use crate::net::sockets::Resolver;
 use crate::net::tls::PeerSecurity;
 use crate::peer::{Door, Input};
 use crate::quorum::Address;
+use crate::store::log_range::LogPlace;
 use crate::tree::Database;
 use crate::zab::StreamItem;
 
@@ -61,8 +62,8 @@ pub struct QuorumPortOptions {
     pub listen: Vec<ListenAddress>,
     /// Where to listen for observers while following: `observerMasterPort` on the same hosts.
     pub listen_for_observers: Vec<ListenAddress>,
-    /// `observerMaster.sizeLimit`: bytes that may wait for an observer of a follower, those behind
-    /// what is streamed to it apart. At the bound its link is closed: it has to come again.
+    /// `observerMaster.sizeLimit`: bytes that may wait for an observer of a follower. At the bound its
+    /// link is closed: it has to come again.
     pub observer_queue_bytes_max: usize,
     /// `jute.maxbuffer` and `jute.maxbuffer.extrasize` together: the longest field of a packet.
     pub field_bytes_max: usize,
@@ -76,6 +77,8 @@ pub struct QuorumPortOptions {
     pub sasl: Option<PeerSaslOptions>,
     /// `tickTime` times `initLimit`: what a login may take.
     pub login_limit_ms: u64,
+    /// The same: how long a learner may take nothing of what is streamed to it. Then its link is closed.
+    pub stall_limit_ms: u64,
 }
 
 /// Reads the state that follows a SNAP packet.
@@ -87,12 +90,24 @@ pub trait SnapshotReceiver: Send + Sync {
 
 /// Reads transactions back from the log on disk.
 pub trait LogRanges: Send + Sync {
-    /// Those behind `after`, up to `upto` and with it. Runs on a thread that may wait.
-    fn open(&self, after: Zxid, upto: Zxid) -> io::Result<LogRange>;
+    /// Those behind `after`, up to `upto` and with it. `from`: where the range before it has ended, on the
+    /// same link. Runs on a thread that may wait.
+    fn open(
+        &self,
+        after: Zxid,
+        upto: Zxid,
+        from: Option<&LogPlace>,
+    ) -> io::Result<Box<dyn LogRange>>;
 }
 
 /// Transactions in their order, each with what the log holds of it.
-pub type LogRange = Box<dyn Iterator<Item = io::Result<(Zxid, Bytes)>>>;
+pub trait LogRange {
+    /// `None` behind the last.
+    fn next(&mut self) -> io::Result<Option<(Zxid, Bytes)>>;
+
+    /// Where it is.
+    fn place(&self) -> Option<LogPlace>;
+}
 
 /// What the port does its work with.
 #[derive(Clone)]
@@ -220,7 +235,7 @@ impl QuorumPort {
     }
 
     /// Queues what is more than a packet. A snapshot is of the state as it is when its turn comes,
-    /// which is never behind the state of now; so what is queued behind it may repeat some of it.
+    /// which is never behind the state of now; so what is sent behind it may repeat some of it.
     pub fn stream(&mut self, link: QuorumLink, item: StreamItem) {
         self.queue(link, |link| link.stream(item));
     }

@@ -126,6 +126,7 @@ pub(super) async fn serve(mut farewell: Farewell, link: Arc<Link>) {
 }
 
 async fn write(shared: &Arc<Shared>, link: &Arc<Link>) -> Ending {
+    let mut place = None;
     loop {
         let done = match link.step() {
             Ok(Step::Write) => Ok(()),
@@ -135,11 +136,8 @@ async fn write(shared: &Arc<Shared>, link: &Arc<Link>) -> Ending {
             }
             Ok(Step::AwaitSocket) => link.stream.writable().await.map_err(Ending::Io),
             Ok(Step::Stream(item)) => {
-                let streamed = stream::stream(shared, link, item).await;
-                streamed.map(|()| {
-                    link.on_streamed();
-                    shared.on_streamed(link.id);
-                })
+                let streamed = stream::stream(shared, link, item, &mut place).await;
+                streamed.map(|()| shared.on_streamed(link.id))
             }
             Ok(Step::Close) => Err(Ending::Closed),
             Err(error) => Err(error.into()),

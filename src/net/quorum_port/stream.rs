@@ -1,7 +1,8 @@
 //! What a link carries that is more than a packet: the state, or a piece of the log.
 //!
 //! A thread that may wait makes chunks of bytes, the link's task sends them; the thread is never
-//! more than a few chunks ahead, and ends when the link does.
+//! more than a few chunks ahead, and ends when the link does. Nothing is queued behind a stream, so no
+//! queue ends a link that stands still: its learner has a limit to take some more.
 //!
 //! ```text
 //! snapshot:  SNAP packet | the state, see store::snapshot_stream
@@ -10,45 +11,58 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::link::Link;
 use super::serve::Ending;
-use super::{LogRanges, Shared};
+use super::{LogRange, Shared};
 use crate::base::{Zxid, limits};
 use crate::net::Server;
+use crate::store::log_range::LogPlace;
 use crate::store::snapshot_stream::OutgoingSnapshot;
 use crate::zab::{StreamItem, ToLearner};
 
-/// Sends one item, whole.
+/// Sends one item, whole. `place` is where in the log the item before it has ended, and then where this
+/// one has.
 pub(super) async fn stream(
     shared: &Arc<Shared>,
     link: &Link,
     item: StreamItem,
+    place: &mut Option<LogPlace>,
 ) -> Result<(), Ending> {
     let (chunks, mut incoming) = mpsc::channel(CHUNKS_AHEAD);
     let parts = shared.parts.clone();
+    let from = place.take();
     let making = tokio::task::spawn_blocking(move || match item {
-        StreamItem::Snapshot => snapshot(&parts.server, &chunks),
-        StreamItem::LogRange { after, upto } => log_range(&*parts.logs, after, upto, &chunks),
+        StreamItem::Snapshot => snapshot(&parts.server, &chunks).map(|()| None),
+        StreamItem::LogRange { after, upto } => {
+            let mut range = parts.logs.open(after, upto, from.as_ref())?;
+            log_range(&mut *range, after, upto, &chunks)?;
+            Ok(range.place())
+        }
     });
+    let stall_limit = Duration::from_millis(shared.options.stall_limit_ms);
     while let Some(chunk) = incoming.recv().await {
-        write_all(link, chunk).await?;
+        write_all(link, chunk, stall_limit).await?;
     }
     let made = making.await.map_err(io::Error::other).flatten();
-    made.map_err(Ending::Source)
+    *place = made.map_err(Ending::Source)?;
+    Ok(())
 }
 
-async fn write_all(link: &Link, mut chunk: Bytes) -> io::Result<()> {
+async fn write_all(link: &Link, mut chunk: Bytes, stall_limit: Duration) -> Result<(), Ending> {
     while chunk.has_remaining() {
         match link.stream.try_write(&chunk) {
             Ok(count) => chunk.advance(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                link.stream.writable().await?;
+                let writable = timeout(stall_limit, link.stream.writable()).await;
+                writable.map_err(|_| Ending::SlowReader)??;
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
@@ -73,11 +87,10 @@ fn snapshot(server: &Server, chunks: &Chunks) -> io::Result<()> {
     }
 }
 
-fn log_range(logs: &dyn LogRanges, after: Zxid, upto: Zxid, chunks: &Chunks) -> io::Result<()> {
+fn log_range(range: &mut dyn LogRange, after: Zxid, upto: Zxid, chunks: &Chunks) -> io::Result<()> {
     let mut last = after;
     let mut packets = BytesMut::with_capacity(CHUNK_BYTES);
-    for transaction in logs.open(after, upto)? {
-        let (zxid, payload) = transaction?;
+    while let Some((zxid, payload)) = range.next()? {
         if zxid <= last || zxid > upto {
             return Err(io::Error::other(format!(
                 "{zxid} follows {last} in the log"

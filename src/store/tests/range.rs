@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::Zxid;
 use crate::store::disk::Disk;
-use crate::store::log_range::{LogRange, LogRangeError, probe};
+use crate::store::log_range::{LogPlace, LogRange, LogRangeError, probe};
 use crate::store::log_writer::LogWriter;
 use crate::store::sim_disk::{Fault, SimDisk};
 use crate::store::tests::log::payload;
@@ -42,7 +42,7 @@ fn look(disk: &SimDisk, after: i64, upto: i64) -> Option<(i64, i64)> {
 
 fn read(disk: &SimDisk, after: i64, upto: i64) -> Result<Vec<i64>, LogRangeError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    let mut range = LogRange::open(disk, &storage(), Zxid(after), Zxid(upto))?;
+    let mut range = LogRange::open(disk, &storage(), Zxid(after), Zxid(upto), None)?;
     let mut zxids = Vec::new();
     while let Some(record) = range.next()? {
         assert_eq!(record.payload, payload(record.zxid.0));
@@ -190,7 +190,7 @@ fn reading_goes_on_behind_the_writer_and_changes_nothing() {
         append(&mut log, &[5, 6]);
         let upto = |upto| {
             let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-            LogRange::open(disk, &storage(), Zxid(5), Zxid(upto)).unwrap()
+            LogRange::open(disk, &storage(), Zxid(5), Zxid(upto), None).unwrap()
         };
         let mut range = upto(6);
         append(&mut log, &[7]);
@@ -212,6 +212,44 @@ fn reading_goes_on_behind_the_writer_and_changes_nothing() {
         assert_eq!(range.next().unwrap(), None);
         assert_eq!(disk.calls(), calls, "nothing was changed");
         assert!(disk.exists(&path("log.a")));
+    }
+}
+
+/// Also across files, behind the writer, and when the file of the place is gone.
+#[test]
+fn a_range_goes_on_where_the_one_before_it_has_ended() {
+    for step in [0, 512, 4096] {
+        let disk = sim_disk(1);
+        let mut log = writer(&disk, options(step), Zxid(4));
+        append(&mut log, &[5, 6, 7]);
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let read = |after, upto, from: Option<&LogPlace>| {
+            let (after, upto) = (Zxid(after), Zxid(upto));
+            let mut range = LogRange::open(shared.clone(), &storage(), after, upto, from).unwrap();
+            let mut zxids = Vec::new();
+            while let Some(record) = range.next().unwrap() {
+                assert_eq!(record.payload, payload(record.zxid.0));
+                zxids.push(record.zxid.0);
+            }
+            (zxids, range.place().unwrap())
+        };
+        let (zxids, place) = read(5, 6, None);
+        assert_eq!(zxids, [6]);
+        append(&mut log, &[8]);
+        log.roll();
+        append(&mut log, &[9, 10]);
+        let (zxids, second) = read(6, 8, Some(&place));
+        assert_eq!(zxids, [7, 8]);
+        let (zxids, third) = read(8, 9, Some(&second));
+        assert_eq!(zxids, [9]);
+        append(&mut log, &[11]);
+        // A place of another range says nothing.
+        assert_eq!(read(9, 11, Some(&place)).0, [10, 11]);
+        disk.remove(&path("log.5")).unwrap();
+        assert_eq!(read(9, 11, Some(&third)).0, [10, 11]);
+        let gone = LogRange::open(shared.clone(), &storage(), Zxid(6), Zxid(8), Some(&place));
+        let hole = gone.unwrap().next();
+        assert!(hole.is_err(), "{hole:?}");
     }
 }
 

@@ -114,7 +114,7 @@ fn a_learner_behind_a_long_stream_is_fed_from_the_log_until_memory_has_the_rest_
         assert_eq!(out.len(), count, "all is committed, and nothing is sent");
         assert!(bench.recent.bytes_after(zxid("1.2")) <= 20 * (cost + 2));
     };
-    let mut streamed = |bench: &mut Bench| describe(&bench.handle(LeaderInput::Streamed { link }));
+    let streamed = |bench: &mut Bench| describe(&bench.handle(LeaderInput::Streamed { link }));
     write(&mut bench, 1000);
     assert_eq!(streamed(&mut bench), "to 1: [log behind 1.2 to 2.992]");
     write(&mut bench, 500);
