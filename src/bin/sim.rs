@@ -140,8 +140,8 @@ fn report(summary: &Summary, took: Duration) {
     let servers = summary.servers;
     say(&format!(
         "{} seeds in {:.1} s, {:.2} virtual hours: {} commits, {} replies, {} watch events\n\
-         {} terms led, {} truncations, {} snapshots sent, {} log ranges sent, {} states installed, \
-         {} reloads, {} snapshots taken\n\
+         {} terms led, {} truncations, {} snapshots sent, {} log ranges sent ({} behind another \
+         stream), {} states installed, {} reloads, {} snapshots taken\n\
          {} facts in {} steps; faults: {:?}",
         summary.runs,
         took.as_secs_f64(),
@@ -153,6 +153,7 @@ fn report(summary: &Summary, took: Duration) {
         servers.truncations,
         servers.snapshots_sent,
         servers.ranges_sent,
+        servers.ranges_fed,
         servers.installs,
         servers.reloads,
         servers.snapshots_taken,

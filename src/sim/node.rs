@@ -90,6 +90,7 @@ pub(super) struct NodeCounts {
     pub process: ProcessCounts,
     pub snapshots_sent: u64,
     pub ranges_sent: u64,
+    pub ranges_fed: u64,
     pub snapshots_taken: u64,
 }
 
@@ -489,6 +490,7 @@ impl NodeCounts {
         self.process.terms_led += terms_led;
         self.snapshots_sent += process.quorum.snapshots_sent;
         self.ranges_sent += process.quorum.ranges_sent;
+        self.ranges_fed += process.quorum.ranges_fed;
         self.snapshots_taken += process.snapshots_taken;
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct QuorumPort {
     pub snapshots_sent: u64,
     /// How often a piece of the log was sent.
     pub ranges_sent: u64,
+    /// How often behind another stream: more was written meanwhile than memory has.
+    pub ranges_fed: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +73,8 @@ struct Link {
     receives: Option<Zxid>,
     queue: VecDeque<Item>,
     sending: Option<Source>,
+    /// Something was streamed.
+    has_streamed: bool,
     /// Where in the log the last stream has ended.
     place: Option<LogPlace>,
     is_closing: bool,
@@ -99,6 +103,7 @@ impl QuorumPort {
             dialling: None,
             snapshots_sent: 0,
             ranges_sent: 0,
+            ranges_fed: 0,
         }
     }
 
@@ -303,6 +308,7 @@ impl QuorumPort {
                     Some(Source::Log(range)) => range.place(),
                     _ => None,
                 };
+                known.has_streamed = true;
                 scene.submit(Input::Streamed { link });
                 self.pump(scene, db, link);
             }
@@ -338,6 +344,7 @@ impl QuorumPort {
                 }
                 Item::Stream(StreamItem::LogRange { after, upto }) => {
                     self.ranges_sent += 1;
+                    self.ranges_fed += u64::from(link.has_streamed);
                     let (disk, storage) = (self.options.disk.clone(), &self.options.storage);
                     match LogRange::open(disk, storage, after, upto, link.place.as_ref()) {
                         Ok(range) => {
@@ -412,6 +419,7 @@ impl QuorumPort {
             receives: None,
             queue: VecDeque::new(),
             sending: None,
+            has_streamed: false,
             place: None,
             is_closing: false,
         };

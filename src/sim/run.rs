@@ -57,6 +57,8 @@ pub struct Totals {
     pub reloads: u64,
     pub snapshots_sent: u64,
     pub ranges_sent: u64,
+    /// Those that went on with what was written during another stream.
+    pub ranges_fed: u64,
     pub snapshots_taken: u64,
 }
 
@@ -326,6 +328,7 @@ impl Totals {
             reloads: counts.process.reloads,
             snapshots_sent: counts.snapshots_sent,
             ranges_sent: counts.ranges_sent,
+            ranges_fed: counts.ranges_fed,
             snapshots_taken: counts.snapshots_taken,
         });
     }
@@ -337,6 +340,7 @@ impl Totals {
         self.reloads += other.reloads;
         self.snapshots_sent += other.snapshots_sent;
         self.ranges_sent += other.ranges_sent;
+        self.ranges_fed += other.ranges_fed;
         self.snapshots_taken += other.snapshots_taken;
     }
 }

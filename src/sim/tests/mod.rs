@@ -60,6 +60,34 @@ fn observers_behind_followers_miss_nothing() {
     }
 }
 
+/// Streams that take long while much is written, to learners of leaders and of followers that come and
+/// go: nobody misses anything, and some are fed on from the log.
+#[test]
+fn learners_are_fed_while_writes_go_on() {
+    let mut fed = 0;
+    for seed in 1..=6 {
+        let mut options = Options::new(seed);
+        options.make_small();
+        options.voters = 3;
+        options.observers = 2;
+        options.clients.servers = 5;
+        options.server.observer_masters = seed % 2 == 0;
+        options.server.force_snapshot_sync = true;
+        options.server.recent_bytes_max = 1000;
+        options.server.slice_mean_us = 20_000;
+        options.server.tick_ms = 200;
+        options.clients.count = 5;
+        options.clients.think_mean_ms = 5;
+        options.clients.burst_max = 10;
+        options.clients.requests_max = 1000;
+        options.faults.reset_mean_ms = Some(500);
+        let outcome = run_with(options, None, 60);
+        passes(&outcome);
+        fed += outcome.summary.servers.ranges_fed;
+    }
+    assert!(fed > 10, "{fed} ranges of the log behind another stream");
+}
+
 /// Their views are the ones of all others in the end.
 #[test]
 fn observers_behind_followers_hear_of_other_members() {
