@@ -1,4 +1,5 @@
-//! The plan: a row for each branch, and random histories.
+//! The plan: a row for each branch, and random histories. What a learner is fed: likewise, and how that
+//! ends.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -6,6 +7,7 @@ use proptest::test_runner::RngSeed;
 
 use crate::base::{Epoch, Zxid};
 use crate::zab::Recent;
+use crate::zab::catch_up::feed::{Feed, Next, Supply};
 use crate::zab::catch_up::plan::{Circumstances, Decision, Opening, SyncPlan};
 use crate::zab::catch_up::{LastZxid, LogProbe};
 use crate::zab::leader::tests::bench::{show, zxid};
@@ -160,6 +162,102 @@ fn with_the_log_qp_066_qp_067_qp_069() {
         let row = format!("learner {last} between {floor} and {next}");
         assert_eq!(describe(Decision::Plan(plan)), *expected, "{row}");
     }
+}
+
+/// Bytes that a transaction without any counts for.
+const COST: usize = size_of::<crate::zab::Committed>();
+
+/// The window, what the learner has, what the own disk has, how many transactions it may be given at once,
+/// what comes next. The term is the fifth, on top of 4.3.
+const FEED_TABLE: &[(&str, &str, &str, usize, &str)] = &[
+    ("5.4-5.9", "5.6", "5.9", 6, "window"),
+    ("5.4-5.9", "5.3", "5.9", 6, "window"),
+    ("5.1-5.9", "4.3", "5.9", 9, "window"),
+    ("", "5.9", "5.9", 6, "window"),
+    ("5.4-5.9", "5.9", "5.9", 0, "window"),
+    // What memory has need not be on the own disk.
+    ("5.4-5.9", "5.3", "5.0", 6, "window"),
+    // Not in the window: the log, up to where half of what may be given is left.
+    ("5.4-5.9", "5.1", "5.9", 6, "log 5.1-5.7"),
+    ("5.4-5.9", "5.0", "5.9", 6, "log 5.0-5.7"),
+    ("5.4-5.9", "4.3", "5.9", 6, "log 4.3-5.7"),
+    // In the window, and too much.
+    ("5.4-5.9", "5.6", "5.9", 2, "log 5.6-5.9"),
+    ("5.4-5.9", "5.8", "5.9", 0, "log 5.8-5.9"),
+    // No further than the own disk is.
+    ("5.4-5.9", "5.1", "5.2", 6, "log 5.1-5.2"),
+    ("5.4-5.9", "5.1", "5.1", 6, "the disk"),
+    ("5.4-5.9", "5.2", "5.1", 6, "the disk"),
+    ("5.4-5.9", "4.3", "5.0", 6, "the disk"),
+];
+
+fn supply<'a>(recent: &'a Recent, durable: Zxid, at_once: usize) -> Supply<'a> {
+    Supply {
+        recent,
+        durable,
+        initial: zxid("4.3"),
+        epoch: Some(Epoch(5)),
+        at_once_max: at_once * COST,
+    }
+}
+
+#[test]
+fn what_a_learner_is_fed_next_qp_071_qp_075() {
+    for (ranges, at, durable, at_once, expected) in FEED_TABLE {
+        let recent = window(ranges);
+        let supply = supply(&recent, zxid(durable), *at_once);
+        let mut feed = Feed::new(zxid(at));
+        assert_eq!(feed.next(&supply), None, "it is being sent");
+        feed.on_streamed();
+        let next = match feed.next(&supply).unwrap() {
+            Next::Window => "window".to_owned(),
+            Next::Log { after, upto } => format!("log {}-{}", show(after), show(upto)),
+            Next::AwaitDisk => "the disk".to_owned(),
+        };
+        let row = format!("window {ranges}, at {at}, on disk {durable}, at once {at_once}");
+        assert_eq!(next, *expected, "{row}");
+    }
+}
+
+/// Feeds a learner for which so many transactions of a hundred are written while it takes a hundred, and
+/// tells how many ranges of the log it took, up to a bound. The window never has more than twice what
+/// fifty transactions take.
+fn feed(written_percent: i64, ranges_max: usize) -> Option<usize> {
+    let mut recent = Recent::bounded(500, 50 * COST);
+    let mut last = zxid("5.0");
+    let mut write = |recent: &mut Recent, count: i64| {
+        for _ in 0..count {
+            last = last.next();
+            recent.push(last, Bytes::new());
+        }
+        assert!(recent.iter().count() <= 100);
+        last
+    };
+    recent.pin(zxid("5.0"));
+    let mut durable = write(&mut recent, 10_000);
+    let mut feed = Feed::new(zxid("5.0"));
+    for range in 0..ranges_max {
+        feed.on_streamed();
+        match feed.next(&supply(&recent, durable, 100)).unwrap() {
+            Next::Window => return Some(range),
+            Next::AwaitDisk => panic!("all is on disk"),
+            Next::Log { after, upto } => {
+                assert_eq!(after, feed.at(), "nothing is left out or repeated");
+                feed.stream(upto);
+                recent.pin(upto);
+                durable = write(&mut recent, (upto.0 - after.0) * written_percent / 100);
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn who_takes_more_than_is_written_gets_there_and_who_does_not_goes_on() {
+    assert_eq!(feed(0, 100), Some(1));
+    assert_eq!(feed(50, 100), Some(8));
+    assert!(feed(95, 1000).is_some());
+    assert_eq!(feed(110, 30), None);
 }
 
 /// Every term there was: which history it began with, and how many transactions it proposed. A term

@@ -10,8 +10,8 @@ use proptest::test_runner::RngSeed;
 use super::bench::{Bench, OPTIONS, packets, payload};
 use crate::base::{Epoch, QuorumLink, ServerId, Zxid};
 use crate::zab::{
-    LeaderInput, LeaderOutput, LearnerIdentity, LearnerKind, LogProbe, PROTOCOL_VERSION, Recent,
-    Standing, StreamItem, ToLeader, ToLearner, ZabOptions,
+    LeaderInput, LeaderOutput, LearnerIdentity, LearnerKind, LogProbe, PROTOCOL_VERSION,
+    RECENT_BYTES_MAX, Recent, Standing, StreamItem, ToLeader, ToLearner, ZabOptions,
 };
 
 const VIEW: &str = "server.1=h1:1:2\nserver.2=h2:1:2\nserver.3=h3:1:2\nserver.9=h9:1:2:observer\n";
@@ -208,14 +208,14 @@ fn log((first, second): (i64, i64)) -> Vec<Zxid> {
 }
 
 impl World {
-    fn new(logs: &[(i64, i64)], window: usize, options: ZabOptions) -> Self {
+    fn new(logs: &[(i64, i64)], (window, bytes): (usize, usize), options: ZabOptions) -> Self {
         let history = log((4, 5));
         let standing = Standing {
             accepted_epoch: Epoch(2),
             current_epoch: Epoch(2),
             last_zxid: *history.last().unwrap(),
         };
-        let mut recent = Recent::new(window.max(1));
+        let mut recent = Recent::bounded(window.max(1), bytes);
         for zxid in &history[history.len() - window..] {
             recent.push(*zxid, payload(*zxid));
         }
@@ -315,6 +315,7 @@ impl World {
                 vec![Item::Snapshot(upto.copied().collect())]
             }
             StreamItem::LogRange { after, upto } => {
+                assert!(upto <= self.appended, "{upto} is read and not on disk");
                 let range = self.history.iter().filter(|z| **z > after && **z <= upto);
                 let pair = |&zxid: &Zxid| {
                     let payload = payload(zxid);
@@ -383,7 +384,7 @@ impl World {
         let floor = self.history.iter().rev().find(|zxid| **zxid <= after);
         let next = self.history.iter().find(|zxid| **zxid > after);
         let found = match (floor, next) {
-            (Some(&floor), Some(&next)) if is_there && next <= upto => {
+            (Some(&floor), Some(&next)) if is_there && next <= upto && upto <= self.appended => {
                 Some(LogProbe { floor, next })
             }
             _ => None,
@@ -499,6 +500,8 @@ proptest! {
     fn learners_get_the_leaders_history_qp_075(
         logs in prop::collection::vec(learner_log(), LEARNERS.len()),
         window in 0..=9_usize,
+        // Some have room for a few transactions only.
+        bytes in prop_oneof![Just(RECENT_BYTES_MAX), 0..200_usize],
         may_read_log in any::<bool>(),
         steps in prop::collection::vec(step(), 0..300),
     ) {
@@ -506,7 +509,7 @@ proptest! {
             snapshot_size_factor: may_read_log.then_some(0.33),
             ..OPTIONS
         };
-        let mut world = World::new(&logs, window, options);
+        let mut world = World::new(&logs, (window, bytes), options);
         for step in &steps {
             world.run(step);
         }
