@@ -13,6 +13,7 @@
 //! - [`maven`]: Apache's jars, and the gate for tests that need Java.
 //! - [`java`]: our own Java programs, compiled and started; [`program`]: such a process.
 //! - [`process`]: signals to processes.
+//! - [`kinds`]: tests that are the same for several kinds of server, written once.
 //! - [`kerberos`]: a realm with a KDC, and our server with Kerberos.
 //! - [`languages`]: our programs in C, Go and Node.js, built once; [`clients`]: the steps that they and others
 //!   take, and what happens to servers and programs meanwhile.
@@ -44,6 +45,7 @@ pub mod http;
 pub mod java;
 pub mod kerberos;
 pub mod keys;
+pub mod kinds;
 pub mod languages;
 pub mod load;
 pub mod maven;

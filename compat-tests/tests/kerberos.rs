@@ -17,11 +17,7 @@ use compat_tests::{
     ensemble::can_run_or_skip,
     java::{Java, java_or_skip},
     kerberos::{Realm, kerberos_or_skip},
-    server::{
-        Kind,
-        Kind::{Apache, Ours},
-        Server, ServerOptions,
-    },
+    server::{Kind, Kind::Ours, Server, ServerOptions},
     wire::{Body, Client, Reader},
 };
 
@@ -321,27 +317,7 @@ fn without_java(test: &str, kind: Kind, scenario: fn(Kind)) {
     }
 }
 
-macro_rules! pairs {
-    ($($name:ident: $scenario:expr;)*) => {
-        $(mod $name {
-            use super::*;
-
-            #[test]
-            fn apache() {
-                let scenario: fn(&str, Kind) = $scenario;
-                scenario(concat!("kerberos::", stringify!($name), "::apache"), Apache);
-            }
-
-            #[test]
-            fn ours() {
-                let scenario: fn(&str, Kind) = $scenario;
-                scenario(concat!("kerberos::", stringify!($name), "::ours"), Ours);
-            }
-        })*
-    };
-}
-
-pairs! {
+compat_tests::pairs! {
     who_logs_in: |test, kind| with_java(test, kind, users);
     what_they_are_called: |test, kind| with_java(test, kind, names);
     who_does_not: |test, kind| with_java(test, kind, strangers);

@@ -205,21 +205,7 @@ fn stranger(test: &str, kinds: &[Kind]) {
     works(&mut ensemble, "/after");
 }
 
-macro_rules! ensembles {
-    ($($scenario:ident { $($name:ident: $kinds:expr;)* })*) => {
-        $(mod $scenario {
-            use super::*;
-
-            $(#[test]
-            fn $name() {
-                let test = concat!("kerberos_ensemble::", stringify!($scenario), "::", stringify!($name));
-                super::$scenario(test, &$kinds);
-            })*
-        })*
-    };
-}
-
-ensembles! {
+compat_tests::ensembles! {
     demanded {
         apache: [Apache; 3];
         ours: [Ours; 3];

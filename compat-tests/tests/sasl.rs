@@ -17,11 +17,7 @@ use compat_tests::{
     ensemble::can_run_or_skip,
     java::{Java, java_or_skip},
     python::python_or_skip,
-    server::{
-        Kind,
-        Kind::{Apache, Ours},
-        Server, ServerOptions,
-    },
+    server::{Kind, Kind::Ours, Server, ServerOptions},
     wire::{Body, Client, Reader},
 };
 use tempfile::TempDir;
@@ -304,27 +300,7 @@ fn wrong_file(test: &str, kind: Kind) {
     }
 }
 
-macro_rules! pairs {
-    ($($name:ident: $scenario:expr;)*) => {
-        $(mod $name {
-            use super::*;
-
-            #[test]
-            fn apache() {
-                let scenario: fn(&str, Kind) = $scenario;
-                scenario(concat!("sasl::", stringify!($name), "::apache"), Apache);
-            }
-
-            #[test]
-            fn ours() {
-                let scenario: fn(&str, Kind) = $scenario;
-                scenario(concat!("sasl::", stringify!($name), "::ours"), Ours);
-            }
-        })*
-    };
-}
-
-pairs! {
+compat_tests::pairs! {
     who_logs_in: |test, kind| with_java(test, kind, users);
     enforced: |test, kind| with_java(test, kind, enforcement);
     on_the_wire: |test, kind| if can_run_or_skip(test, &[kind]) { bytes(kind) };

@@ -177,21 +177,7 @@ fn upgrade(test: &str, kinds: &[Kind]) {
     }
 }
 
-macro_rules! ensembles {
-    ($($scenario:ident { $($name:ident: $kinds:expr;)* })*) => {
-        $(mod $scenario {
-            use super::*;
-
-            $(#[test]
-            fn $name() {
-                let test = concat!("sasl_ensemble::", stringify!($scenario), "::", stringify!($name));
-                super::$scenario(test, &$kinds);
-            })*
-        })*
-    };
-}
-
-ensembles! {
+compat_tests::ensembles! {
     demanded {
         apache: [Apache; 4];
         ours: [Ours; 4];
