@@ -10,6 +10,7 @@ use libgssapi::credential::{Cred, CredUsage};
 use libgssapi::error::Error;
 use libgssapi::name::Name;
 use libgssapi::oid::{GSS_MECH_KRB5, GSS_NT_KRB5_PRINCIPAL, OidSet};
+use libgssapi::util::Buf;
 
 use super::canonical_host;
 use crate::auth::sasl::{Context, SaslError, ServiceKey};
@@ -30,136 +31,96 @@ pub fn default_realm() -> Option<String> {
 
 /// The side of a service that is dialled.
 pub(super) fn accepting(principal: &str) -> Box<dyn Context> {
-    Box::new(Accepting {
-        principal: principal.to_owned(),
-        context: None,
+    let principal = principal.to_owned();
+    Side::boxed(move || {
+        let own = credentials(Some(&principal), CredUsage::Accept)?;
+        Ok(ServerCtx::new(Some(own)))
     })
 }
 
 /// The side that dials the service on `host`.
 pub(super) fn initiating(login: &KerberosLogin, host: &str) -> Box<dyn Context> {
-    Box::new(Initiating {
-        login: login.clone(),
-        host: host.to_owned(),
-        context: None,
+    let (login, host) = (login.clone(), host.to_owned());
+    Side::boxed(move || {
+        let service = if login.canonicalizes_hosts {
+            let unknown = |error| SaslError::Kerberos(format!("host {host}: {error}"));
+            login.service_on(&canonical_host(&host).map_err(unknown)?)
+        } else {
+            login.service_on(&host)
+        };
+        let own = credentials(login.principal.as_deref(), CredUsage::Initiate)?;
+        // The server is not asked to show itself at once, as the JDK's does not: it does so by what it wraps.
+        let flags = CtxFlags::GSS_C_INTEG_FLAG;
+        let (service, kerberos) = (name(&service)?, Some(GSS_MECH_KRB5));
+        Ok(ClientCtx::new(Some(own), service, flags, kerberos))
     })
 }
 
-struct Accepting {
-    principal: String,
-    /// Made by the first step.
-    context: Option<ServerCtx>,
+/// Either side of a context. It begins with the first step, since what that takes has its time.
+struct Side<C> {
+    begin: Box<dyn Fn() -> Result<C, SaslError> + Send>,
+    context: Option<C>,
 }
 
-struct Initiating {
-    login: KerberosLogin,
-    host: String,
-    /// Made by the first step.
-    context: Option<ClientCtx>,
+/// What the two sides of the library do not have in common.
+trait Steps: SecurityContext + Send {
+    fn take(&mut self, token: &[u8]) -> Result<Option<Buf>, Error>;
 }
 
-impl Initiating {
-    fn begin(&self) -> Result<ClientCtx, SaslError> {
-        let service = if self.login.canonicalizes_hosts {
-            let unknown = |error| SaslError::Kerberos(format!("host {}: {error}", self.host));
-            let host = canonical_host(&self.host).map_err(unknown)?;
-            self.login.service_on(&host)
-        } else {
-            self.login.service_on(&self.host)
-        };
-        let own = credentials(self.login.principal.as_deref(), CredUsage::Initiate)?;
-        // The server is not asked to show itself at once, as the JDK's does not: it does so by what it wraps.
-        let flags = CtxFlags::GSS_C_INTEG_FLAG;
-        let service = name(&service)?;
-        Ok(ClientCtx::new(
-            Some(own),
-            service,
-            flags,
-            Some(GSS_MECH_KRB5),
-        ))
+impl Steps for ServerCtx {
+    fn take(&mut self, token: &[u8]) -> Result<Option<Buf>, Error> {
+        self.step(token, None)
     }
 }
 
-impl Context for Accepting {
+impl Steps for ClientCtx {
+    fn take(&mut self, token: &[u8]) -> Result<Option<Buf>, Error> {
+        self.step((!token.is_empty()).then_some(token), None)
+    }
+}
+
+impl<C: Steps + 'static> Side<C> {
+    fn boxed(begin: impl Fn() -> Result<C, SaslError> + Send + 'static) -> Box<dyn Context> {
+        Box::new(Self {
+            begin: Box::new(begin),
+            context: None,
+        })
+    }
+
+    fn begun(&mut self) -> Result<&mut C, SaslError> {
+        self.context.as_mut().ok_or(SaslError::Over)
+    }
+}
+
+impl<C: Steps + 'static> Context for Side<C> {
     fn step(&mut self, token: &[u8]) -> Result<Option<Vec<u8>>, SaslError> {
         let context = match &mut self.context {
             Some(context) => context,
-            none => {
-                let own = credentials(Some(&self.principal), CredUsage::Accept)?;
-                none.insert(ServerCtx::new(Some(own)))
-            }
+            none => none.insert((self.begin)()?),
         };
-        let answer = context.step(token, None).map_err(failed)?;
+        let answer = context.take(token).map_err(failed)?;
         Ok(answer.map(|token| token.to_vec()))
     }
 
     fn is_established(&self) -> bool {
-        is_complete(self.context.as_ref())
+        self.context.as_ref().is_some_and(C::is_complete)
     }
 
     fn initiator(&self) -> Result<String, SaslError> {
-        initiator(self.context.as_ref())
+        let context = self.context.as_ref().ok_or(SaslError::Over)?;
+        shown(&context.source_name().map_err(failed)?)
     }
 
+    /// For all to read: what is said is no secret.
     fn wrap(&mut self, message: &[u8]) -> Result<Vec<u8>, SaslError> {
-        wrap(self.context.as_mut(), message)
+        let wrapped = self.begun()?.wrap(false, message);
+        Ok(wrapped.map_err(failed)?.to_vec())
     }
 
     fn unwrap(&mut self, message: &[u8]) -> Result<Vec<u8>, SaslError> {
-        unwrap(self.context.as_mut(), message)
+        let message = self.begun()?.unwrap(message);
+        Ok(message.map_err(failed)?.to_vec())
     }
-}
-
-impl Context for Initiating {
-    fn step(&mut self, token: &[u8]) -> Result<Option<Vec<u8>>, SaslError> {
-        let mut context = match self.context.take() {
-            Some(context) => context,
-            None => self.begin()?,
-        };
-        let token = (!token.is_empty()).then_some(token);
-        let answer = context.step(token, None).map_err(failed)?;
-        self.context = Some(context);
-        Ok(answer.map(|token| token.to_vec()))
-    }
-
-    fn is_established(&self) -> bool {
-        is_complete(self.context.as_ref())
-    }
-
-    fn initiator(&self) -> Result<String, SaslError> {
-        initiator(self.context.as_ref())
-    }
-
-    fn wrap(&mut self, message: &[u8]) -> Result<Vec<u8>, SaslError> {
-        wrap(self.context.as_mut(), message)
-    }
-
-    fn unwrap(&mut self, message: &[u8]) -> Result<Vec<u8>, SaslError> {
-        unwrap(self.context.as_mut(), message)
-    }
-}
-
-fn is_complete(context: Option<&impl SecurityContext>) -> bool {
-    context.is_some_and(SecurityContext::is_complete)
-}
-
-fn initiator(context: Option<&impl SecurityContext>) -> Result<String, SaslError> {
-    let name = context.ok_or(SaslError::Over)?.source_name();
-    shown(&name.map_err(failed)?)
-}
-
-/// For all to read: what is said is no secret.
-fn wrap(context: Option<&mut impl SecurityContext>, message: &[u8]) -> Result<Vec<u8>, SaslError> {
-    let wrapped = context.ok_or(SaslError::Over)?.wrap(false, message);
-    Ok(wrapped.map_err(failed)?.to_vec())
-}
-
-fn unwrap(
-    context: Option<&mut impl SecurityContext>,
-    message: &[u8],
-) -> Result<Vec<u8>, SaslError> {
-    let message = context.ok_or(SaslError::Over)?.unwrap(message);
-    Ok(message.map_err(failed)?.to_vec())
 }
 
 fn credentials(principal: Option<&str>, usage: CredUsage) -> Result<Cred, SaslError> {
