@@ -218,15 +218,7 @@ impl Tree {
         } = node;
         let data_len = blob.data().unwrap_or_default().len();
         let index = self.slab.insert(&stat, blob, acl, hash, prefix_crc);
-        let above = self.slab.extra_mut(parent);
-        above.child_count += 1;
-        let next_sibling = std::mem::replace(&mut above.first_child, index);
-        let record = self.slab.at_mut(index);
-        record.parent = parent;
-        record.next_sibling = next_sibling;
-        if next_sibling != NodeIndex::NONE {
-            self.slab.at_mut(next_sibling).previous_sibling = index;
-        }
+        self.append_child(parent, index);
         let slab = &self.slab;
         self.index
             .insert(hash, index, |node| slab.at(node).path_hash);
@@ -243,25 +235,48 @@ impl Tree {
         let extra = self.slab.extra(record);
         assert!(extra.child_count == 0, "children are detached first");
         let (acl, owner, hash) = (record.acl, extra.owner, record.path_hash);
-        let (parent, next, previous) =
-            (record.parent, record.next_sibling, record.previous_sibling);
         let bytes = path.len() + record.blob.data().unwrap_or_default().len();
-        if next != NodeIndex::NONE {
-            self.slab.at_mut(next).previous_sibling = previous;
-        }
-        if previous != NodeIndex::NONE {
-            self.slab.at_mut(previous).next_sibling = next;
-        }
-        let above = self.slab.extra_mut(parent);
-        if above.first_child == index {
-            above.first_child = next;
-        }
-        above.child_count -= 1;
+        self.take_out_child(index);
         self.index.remove(hash, index);
         self.unregister_owner(owner, index);
         self.acls.release(acl);
         self.data_size -= bytes as u64;
         self.slab.remove(index);
+    }
+
+    /// Makes a new node the last child of its parent.
+    fn append_child(&mut self, parent: NodeIndex, index: NodeIndex) {
+        let above = self.slab.extra_mut(parent);
+        above.child_count += 1;
+        let previous = if above.first_child == NodeIndex::NONE {
+            above.first_child = index;
+            index
+        } else {
+            let first = above.first_child;
+            let last = std::mem::replace(&mut self.slab.at_mut(first).previous_sibling, index);
+            self.slab.at_mut(last).next_sibling = index;
+            last
+        };
+        let record = self.slab.at_mut(index);
+        record.parent = parent;
+        record.previous_sibling = previous;
+    }
+
+    /// Closes the gap between the siblings of a node that goes.
+    fn take_out_child(&mut self, index: NodeIndex) {
+        let record = self.slab.at(index);
+        let (parent, next, previous) =
+            (record.parent, record.next_sibling, record.previous_sibling);
+        let above = self.slab.extra_mut(parent);
+        above.child_count -= 1;
+        let first = above.first_child;
+        if first == index {
+            above.first_child = next;
+        } else {
+            self.slab.at_mut(previous).next_sibling = next;
+        }
+        let behind = if next == NodeIndex::NONE { first } else { next };
+        self.slab.at_mut(behind).previous_sibling = previous;
     }
 
     pub(super) fn register_owner(&mut self, owner: i64, index: NodeIndex) {

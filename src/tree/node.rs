@@ -73,7 +73,9 @@ impl<'a> Node<'a> {
         self.tree.slab.extra(self.record).child_count as usize
     }
 
-    /// Names of the children, in no particular order.
+    /// Names of the children in the order in which they were added: as created since the tree was
+    /// made or loaded, before those as the snapshot had them. Apache's server hashes them instead;
+    /// clients are promised no order.
     pub fn children(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.child_names()
             .map(|name| str::from_utf8(name).expect("names come from text"))

@@ -35,7 +35,9 @@ pub(crate) struct NodeRecord {
     pub(crate) blob: Blob,
     pub(crate) version: i32,
     pub(crate) parent: NodeIndex,
+    /// The child of the same parent that was added next; of the last one [`NodeIndex::NONE`].
     pub(crate) next_sibling: NodeIndex,
+    /// The child that was added before; of the first one the last, so that the end is found there.
     pub(crate) previous_sibling: NodeIndex,
     pub(crate) acl: AclSlot,
     pub(crate) path_hash: PathHash,
@@ -50,6 +52,7 @@ pub(crate) struct NodeRecord {
 pub(crate) struct Extra {
     /// As snapshots hold it, see `owner`.
     pub(crate) owner: i64,
+    /// The child that was added first of those there are.
     pub(crate) first_child: NodeIndex,
     pub(crate) child_count: u32,
     /// How many children were ever created.

@@ -102,6 +102,8 @@ struct ModelNode {
     stat: StatPersisted,
     data: Option<Vec<u8>>,
     acl: Option<AclList>,
+    /// How many nodes had been made before.
+    turn: usize,
 }
 
 /// Nodes by full path, the root's empty.
@@ -109,23 +111,30 @@ struct ModelNode {
 struct Model {
     nodes: BTreeMap<String, ModelNode>,
     sessions: BTreeMap<SessionId, i32>,
+    made: usize,
 }
 
 impl Model {
     fn new() -> Self {
-        let node = || ModelNode {
+        let node = |turn| ModelNode {
             stat: StatPersisted::default(),
             data: Some(Vec::new()),
             acl: None,
+            turn,
         };
-        let paths = ["", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
-        let mut nodes: BTreeMap<_, _> = paths.map(|path| (path.to_owned(), node())).into();
+        let paths = ["", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"];
+        let made = paths.len();
+        let nodes = paths.into_iter().zip(0..);
+        let mut nodes: BTreeMap<_, _> = nodes
+            .map(|(path, turn)| (path.to_owned(), node(turn)))
+            .collect();
         let config = nodes.get_mut("/zookeeper/config").unwrap();
         config.stat.aversion = -1;
         config.acl = Some(AclList::from([Acl::anyone(1)]));
         Self {
             nodes,
             sessions: BTreeMap::new(),
+            made,
         }
     }
 
@@ -221,7 +230,9 @@ impl Model {
             stat,
             data: create.data.as_deref().map(<[u8]>::to_vec),
             acl: create.acl.clone(),
+            turn: self.made,
         };
+        self.made += 1;
         self.nodes.insert(create.path.to_string(), node);
     }
 
@@ -249,6 +260,17 @@ impl Model {
         self.nodes.get_mut(if path == "/" { "" } else { path })
     }
 
+    /// Names of the children, first made first.
+    fn children(&self, of: &str) -> Vec<&str> {
+        let nodes = self.nodes.iter().filter(|(path, _)| !path.is_empty());
+        let mut children: Vec<_> = nodes
+            .filter(|(path, _)| path::parent(path) == Some(of))
+            .map(|(path, node)| (node.turn, path::name(path)))
+            .collect();
+        children.sort_unstable();
+        children.into_iter().map(|(_, name)| name).collect()
+    }
+
     fn owned_by(&self, owner: i64) -> Vec<String> {
         let nodes = self.nodes.iter();
         let owned = nodes.filter(|(_, node)| node.stat.ephemeral_owner == owner);
@@ -261,8 +283,15 @@ fn parent(path: &str) -> Option<&str> {
     path::parent(path).filter(|_| path == "/" || !path.ends_with('/'))
 }
 
+/// The order of a node's children.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    AsMade,
+    AsInSnapshot,
+}
+
 /// Everything that is known of the nodes, by every way there is to it.
-fn check(database: &Database, model: &Model) {
+fn check(database: &Database, model: &Model, order: Order) {
     let tree = &database.tree;
     assert_eq!(database.sessions, model.sessions);
     assert_eq!(tree.node_count(), model.nodes.len());
@@ -282,12 +311,12 @@ fn check(database: &Database, model: &Model) {
             digest_sum = digest_sum.wrapping_add(digest::node_digest(crc, &expected.stat));
         }
         data_size += path.len() + expected.data.as_ref().map_or(0, Vec::len);
-        let children: BTreeSet<_> = node.children().collect();
-        let paths = model.nodes.keys().filter(|below| !below.is_empty());
-        let expected: BTreeSet<_> = paths
-            .filter(|below| path::parent(below) == Some(path))
-            .map(|below| path::name(below))
-            .collect();
+        let mut children: Vec<_> = node.children().collect();
+        let mut expected = model.children(path);
+        if order == Order::AsInSnapshot {
+            children.sort_unstable();
+            expected.sort_unstable();
+        }
         assert_eq!((&children, node.child_count()), (&expected, children.len()));
         let below = model.nodes.keys();
         let below = below.filter(|other| path::is_at_or_below(other, path) || path.is_empty());
@@ -352,10 +381,10 @@ proptest! {
             let record = TxnRecord { session: SessionId(session), ..record(zxid, txn) };
             database.apply(&record, &mut events);
             model.apply(&record);
-            check(&database, &model);
+            check(&database, &model, Order::AsMade);
         }
         let loaded = load(&snapshot(&database, 50), database.last_zxid());
         assert!(loaded.missing_acls.is_empty());
-        check(&loaded.database, &model);
+        check(&loaded.database, &model, Order::AsInSnapshot);
     }
 }
