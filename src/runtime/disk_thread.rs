@@ -68,7 +68,7 @@ pub(super) struct DiskThread {
     /// How a learner's state is written down.
     pub(super) job: SnapshotJob,
     pub(super) reports: Arc<Reports>,
-    /// See [`crate::runtime::Common`].
+    /// See [`crate::runtime::common::Common`].
     pub(super) old_files: Arc<Mutex<()>>,
 }
 

@@ -16,8 +16,9 @@ use crate::net::{
     ElectionPort, ElectionPortOptions, PeerSecurity, QuorumPort, Server, SystemResolver,
 };
 use crate::quorum::Membership;
+use crate::runtime::common::Common;
 use crate::runtime::reports::Reports;
-use crate::runtime::{Common, Failure, options};
+use crate::runtime::{Failure, options};
 
 /// See the module.
 pub(super) struct MemberPorts {

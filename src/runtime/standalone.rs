@@ -3,10 +3,12 @@
 use crate::base::limits;
 use crate::config::{Config, StorageOptions};
 use crate::peer::Mode;
+use crate::runtime::common::Common;
 use crate::runtime::restore::RestoreDesk;
 use crate::runtime::snapshots::Snapshots;
 use crate::runtime::writer::{BatchLimits, Writer};
-use crate::runtime::{Common, Failure, Threads, log_writer, options};
+use crate::runtime::{Failure, Threads, options};
+use crate::store::log_writer::LogWriter;
 use crate::store::trigger::SnapshotTrigger;
 
 /// Starts to serve on the state that was brought back.
@@ -22,12 +24,11 @@ pub(super) fn start(common: Common, config: &Config) -> Result<Threads, Failure>
     if replayed > u64::from(config.storage.snap_count) / 2 && !has_orphans {
         snapshots.start().map_err(Failure::Thread)?;
     }
-    let last = common.recovered.last_zxid;
     let writer = Writer {
         server: common.server.clone(),
         clock: common.clock.clone(),
         peer: common.peer.clone(),
-        log: log_writer(config, &common.disk, &common.clock, last),
+        log: log_writer(&common, config),
         snapshots,
         reports: common.reports.clone(),
         batch: batch_limits(&config.storage),
@@ -35,6 +36,17 @@ pub(super) fn start(common: Common, config: &Config) -> Result<Threads, Failure>
     };
     common.server.serve(Mode::Standalone);
     Ok(vec![common.spawn("writer", move || writer.run())?])
+}
+
+fn log_writer(common: &Common, config: &Config) -> LogWriter {
+    let clock = common.clock.clone();
+    LogWriter::new(
+        common.disk.clone(),
+        options::dirs(config).logs,
+        options::log(config),
+        common.recovered.last_zxid,
+        Box::new(move || clock.monotonic()),
+    )
 }
 
 fn batch_limits(storage: &StorageOptions) -> BatchLimits {
