@@ -1,5 +1,5 @@
-//! Our own Java programs in `compat-tests/java`, `compat-tests/hadoop` and `compat-tests/kafka`, each with its
-//! libraries, compiled once through Maven.
+//! Our own Java programs in `compat-tests/{java,hadoop,kafka,solr}`, each with its libraries, compiled once through
+//! Maven.
 //!
 //! Classes and the class path of their dependencies land in `<target>/java/<folder>-<hash of the sources>/`, under the same kind of lock and behind the same gate as Apache's jars (see [`maven`]).
 
@@ -101,6 +101,12 @@ pub fn java_or_skip(test: &str) -> Option<&'static Java> {
 pub fn hadoop_or_skip(test: &str) -> Option<&'static Java> {
     static HADOOP: OnceLock<Result<Java, String>> = OnceLock::new();
     compiled_or_skip(test, &HADOOP, "hadoop")
+}
+
+/// The same for those in `compat-tests/solr`, with all that a node needs.
+pub fn solr_or_skip(test: &str) -> Option<&'static Java> {
+    static SOLR: OnceLock<Result<Java, String>> = OnceLock::new();
+    compiled_or_skip(test, &SOLR, "solr")
 }
 
 /// The same for those in `compat-tests/kafka`, with the broker and its tools.
