@@ -5,6 +5,7 @@
 mod apache;
 mod cluster;
 mod ensemble;
+mod ensemble_clients;
 mod local_sessions;
 mod observers;
 mod order;
