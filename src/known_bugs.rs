@@ -102,7 +102,11 @@ fn check_not_built(numbers: &[&str], part: &str) {
 }
 
 /// What of `compat-tests` makes tests, for a file that has none of its own.
-const TEST_MACROS: [&str; 2] = ["compat_tests::pairs!", "compat_tests::ensembles!"];
+const TEST_MACROS: [&str; 3] = [
+    "compat_tests::cases!",
+    "compat_tests::pairs!",
+    "compat_tests::ensembles!",
+];
 
 /// `path::function`, of a test or of one that a macro makes; or a script's path, which a test names.
 fn exists(name: &str) -> bool {

@@ -5,7 +5,11 @@
 use compat_tests::{
     ensemble::{Ensemble, EnsembleOptions},
     java::java_or_skip,
-    server::{Kind, Server, ServerOptions},
+    server::{
+        Kind,
+        Kind::{Apache, Ours},
+        Server, ServerOptions,
+    },
 };
 
 const MAIN: &str = "gamekeeper.compat.Main";
@@ -78,7 +82,7 @@ fn options() -> ServerOptions {
         .property(CONTAINER_INTERVAL_KEY, CONTAINER_INTERVAL_MS)
 }
 
-fn run(kind: Kind, test: &str, scenarios: &[&str]) {
+fn run(test: &str, kind: Kind, scenarios: &[&str]) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
@@ -90,7 +94,7 @@ fn run(kind: Kind, test: &str, scenarios: &[&str]) {
 }
 
 /// The leader is lost in the middle of all, under the eyes of a client.
-fn run_on_ensemble(kind: Kind, test: &str) {
+fn run_on_ensemble(test: &str, kind: Kind) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
@@ -121,7 +125,7 @@ fn passed(scenarios: &[&str]) -> Vec<String> {
     scenarios.iter().map(|name| format!("ok {name}")).collect()
 }
 
-fn run_with_restart(kind: Kind, test: &str, scenario: &str, end: End) {
+fn run_with_restart(test: &str, kind: Kind, scenario: &str, end: End) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
@@ -144,66 +148,20 @@ fn run_with_restart(kind: Kind, test: &str, scenario: &str, end: End) {
     );
 }
 
-macro_rules! on_both {
-    ($name:ident, $scenarios:expr) => {
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn apache() {
-                run(
-                    Kind::Apache,
-                    concat!(stringify!($name), "::apache"),
-                    &$scenarios,
-                );
-            }
-
-            #[test]
-            fn ours() {
-                run(
-                    Kind::Ours,
-                    concat!(stringify!($name), "::ours"),
-                    &$scenarios,
-                );
-            }
-        }
-    };
+compat_tests::pairs! {
+    services: |test, kind| run(test, kind, &SERVICES);
+    coordination: |test, kind| run(test, kind, &COORDINATION);
+    operations: |test, kind| run(test, kind, &OPERATIONS);
+    load: |test, kind| run(test, kind, &LOAD);
 }
 
-on_both!(services, SERVICES);
-on_both!(coordination, COORDINATION);
-on_both!(operations, OPERATIONS);
-on_both!(load, LOAD);
-
-#[test]
-fn three_of_apache() {
-    run_on_ensemble(Kind::Apache, "client_curator::three_of_apache");
-}
-
-#[test]
-fn three_of_ours() {
-    run_on_ensemble(Kind::Ours, "client_curator::three_of_ours");
-}
-
-macro_rules! restarted {
-    ($($name:ident: $kind:ident, $scenario:expr, $end:ident;)*) => {
-        $(#[test]
-        fn $name() {
-            run_with_restart(
-                Kind::$kind,
-                concat!("client_curator::", stringify!($name)),
-                $scenario,
-                End::$end,
-            );
-        })*
-    };
-}
-
-restarted! {
-    reattach_apache_stopped: Apache, "reattach", Stop;
-    reattach_apache_killed: Apache, "reattach", Kill;
-    reattach_many_watches_apache: Apache, "reattach_many_watches", Stop;
-    reattach_ours_stopped: Ours, "reattach", Stop;
-    reattach_ours_killed: Ours, "reattach", Kill;
-    reattach_many_watches_ours: Ours, "reattach_many_watches", Kill;
+compat_tests::cases! {
+    three_of_apache: run_on_ensemble(Apache);
+    three_of_ours: run_on_ensemble(Ours);
+    reattach_apache_stopped: run_with_restart(Apache, "reattach", End::Stop);
+    reattach_apache_killed: run_with_restart(Apache, "reattach", End::Kill);
+    reattach_many_watches_apache: run_with_restart(Apache, "reattach_many_watches", End::Stop);
+    reattach_ours_stopped: run_with_restart(Ours, "reattach", End::Stop);
+    reattach_ours_killed: run_with_restart(Ours, "reattach", End::Kill);
+    reattach_many_watches_ours: run_with_restart(Ours, "reattach_many_watches", End::Kill);
 }

@@ -23,7 +23,11 @@ use compat_tests::{
     java::java_or_skip,
     maven::apache_or_skip,
     program::Program,
-    server::{Kind, Server, ServerOptions},
+    server::{
+        Kind,
+        Kind::{Apache, Ours},
+        Server, ServerOptions,
+    },
     wire::{Body, Client, Reader, Session, connect_request},
 };
 
@@ -379,18 +383,18 @@ fn files(data: &Path, prefix: &str) -> Vec<String> {
 
 #[test]
 fn apaches_tools_read_apache() {
-    apaches_tools_read(Kind::Apache, "disk_format::apaches_tools_read_apache");
+    apaches_tools_read(Apache, "disk_format::apaches_tools_read_apache");
 }
 
 #[test]
 fn apaches_tools_read_ours() {
-    apaches_tools_read(Kind::Ours, "disk_format::apaches_tools_read_ours");
+    apaches_tools_read(Ours, "disk_format::apaches_tools_read_ours");
 }
 
 /// What time would have done while no server was there, it does after the restart: a session nobody
 /// takes up expires, a container without children and a node past its time to live go.
 fn restart_resumes(test: &str, first: Kind, second: Kind) {
-    if (first, second) != (Kind::Ours, Kind::Ours) && apache_or_skip(test).is_none() {
+    if (first, second) != (Ours, Ours) && apache_or_skip(test).is_none() {
         return;
     }
     let data = tempfile::tempdir().expect("a temporary directory");
@@ -442,38 +446,17 @@ fn restart_resumes(test: &str, first: Kind, second: Kind) {
     );
 }
 
-#[test]
-fn apache_resumes_its_own() {
-    restart_resumes(
-        "disk_format::apache_resumes_its_own",
-        Kind::Apache,
-        Kind::Apache,
-    );
-}
-
-#[test]
-fn ours_resumes_its_own() {
-    restart_resumes("disk_format::ours_resumes_its_own", Kind::Ours, Kind::Ours);
-}
-
-#[test]
-fn ours_resumes_apaches() {
-    restart_resumes(
-        "disk_format::ours_resumes_apaches",
-        Kind::Apache,
-        Kind::Ours,
-    );
-}
-
-#[test]
-fn apache_resumes_ours() {
-    restart_resumes("disk_format::apache_resumes_ours", Kind::Ours, Kind::Apache);
+compat_tests::cases! {
+    apache_resumes_its_own: restart_resumes(Apache, Apache);
+    ours_resumes_its_own: restart_resumes(Ours, Ours);
+    ours_resumes_apaches: restart_resumes(Apache, Ours);
+    apache_resumes_ours: restart_resumes(Ours, Apache);
 }
 
 /// A log whose last record a crash left unfinished: that transaction never was, all before it is there,
 /// and the log goes on.
 fn torn_record(test: &str, first: Kind, second: Kind, cuts: &[u64]) {
-    if (first, second) != (Kind::Ours, Kind::Ours) && apache_or_skip(test).is_none() {
+    if (first, second) != (Ours, Ours) && apache_or_skip(test).is_none() {
         return;
     }
     for cut in cuts {
@@ -512,73 +495,41 @@ fn torn_record(test: &str, first: Kind, second: Kind, cuts: &[u64]) {
     }
 }
 
-#[test]
-fn torn_record_apache_to_apache() {
-    torn_record(
-        "disk_format::torn_record_apache_to_apache",
-        Kind::Apache,
-        Kind::Apache,
-        &[1],
-    );
+compat_tests::cases! {
+    torn_record_apache_to_apache: torn_record(Apache, Apache, &[1]);
+    torn_record_apache_to_ours: torn_record(Apache, Ours, &[1, 30]);
+    torn_record_ours_to_apache: torn_record(Ours, Apache, &[1]);
+    torn_record_ours_to_ours: torn_record(Ours, Ours, &[1, 2, 12, 13, 14, 30, 100, 150, 160]);
 }
 
-#[test]
-fn torn_record_apache_to_ours() {
-    torn_record(
-        "disk_format::torn_record_apache_to_ours",
-        Kind::Apache,
-        Kind::Ours,
-        &[1, 30],
-    );
-}
-
-#[test]
-fn torn_record_ours_to_apache() {
-    torn_record(
-        "disk_format::torn_record_ours_to_apache",
-        Kind::Ours,
-        Kind::Apache,
-        &[1],
-    );
-}
-
-#[test]
-fn torn_record_ours_to_ours() {
-    let cuts = [1, 2, 12, 13, 14, 30, 100, 150, 160];
-    torn_record(
-        "disk_format::torn_record_ours_to_ours",
-        Kind::Ours,
-        Kind::Ours,
-        &cuts,
-    );
-}
-
-macro_rules! relays {
-    ($($name:ident: $first:ident, $second:ident, $compression:expr, $split:expr, $end:ident;)*) => {
-        $(#[test]
-        fn $name() {
-            Relay {
-                first: Kind::$first,
-                second: Kind::$second,
-                compression: $compression,
-                split: $split,
-                end: End::$end,
-            }
-            .run(concat!("disk_format::", stringify!($name)));
-        })*
+fn relay(
+    test: &str,
+    first: Kind,
+    second: Kind,
+    compression: Option<&'static str>,
+    split: bool,
+    end: End,
+) {
+    let case = Relay {
+        first,
+        second,
+        compression,
+        split,
+        end,
     };
+    case.run(test);
 }
 
 // Each compression and each end with both kinds as the first writer, and not all combinations: most of
 // a case is the time JVMs take to start.
-relays! {
-    apache_to_apache_gz_killed: Apache, Apache, Some("gz"), true, Kill;
-    apache_to_ours_plain_stopped: Apache, Ours, None, false, Stop;
-    apache_to_ours_plain_killed: Apache, Ours, None, false, Kill;
-    apache_to_ours_gz_killed: Apache, Ours, Some("gz"), true, Kill;
-    apache_to_ours_snappy_stopped: Apache, Ours, Some("snappy"), false, Stop;
-    ours_to_apache_plain_stopped: Ours, Apache, None, false, Stop;
-    ours_to_apache_gz_stopped: Ours, Apache, Some("gz"), true, Stop;
-    ours_to_apache_snappy_killed: Ours, Apache, Some("snappy"), false, Kill;
-    ours_to_ours_gz_killed: Ours, Ours, Some("gz"), true, Kill;
+compat_tests::cases! {
+    apache_to_apache_gz_killed: relay(Apache, Apache, Some("gz"), true, End::Kill);
+    apache_to_ours_plain_stopped: relay(Apache, Ours, None, false, End::Stop);
+    apache_to_ours_plain_killed: relay(Apache, Ours, None, false, End::Kill);
+    apache_to_ours_gz_killed: relay(Apache, Ours, Some("gz"), true, End::Kill);
+    apache_to_ours_snappy_stopped: relay(Apache, Ours, Some("snappy"), false, End::Stop);
+    ours_to_apache_plain_stopped: relay(Ours, Apache, None, false, End::Stop);
+    ours_to_apache_gz_stopped: relay(Ours, Apache, Some("gz"), true, End::Stop);
+    ours_to_apache_snappy_killed: relay(Ours, Apache, Some("snappy"), false, End::Kill);
+    ours_to_ours_gz_killed: relay(Ours, Ours, Some("gz"), true, End::Kill);
 }

@@ -16,32 +16,11 @@ fn elect_serve_and_survive(test: &str, kind: Kind, size: usize) {
     tell(test, &survive_minorities(&mut ensemble, rounds(3)));
 }
 
-#[test]
-fn three_of_apache() {
-    elect_serve_and_survive("ensemble::three_of_apache", Kind::Apache, 3);
-}
-
-#[test]
-fn five_of_apache() {
-    elect_serve_and_survive("ensemble::five_of_apache", Kind::Apache, 5);
-}
-
-#[test]
-fn seven_of_apache() {
-    elect_serve_and_survive("ensemble::seven_of_apache", Kind::Apache, 7);
-}
-
-#[test]
-fn three_of_ours() {
-    elect_serve_and_survive("ensemble::three_of_ours", Kind::Ours, 3);
-}
-
-#[test]
-fn five_of_ours() {
-    elect_serve_and_survive("ensemble::five_of_ours", Kind::Ours, 5);
-}
-
-#[test]
-fn seven_of_ours() {
-    elect_serve_and_survive("ensemble::seven_of_ours", Kind::Ours, 7);
+compat_tests::cases! {
+    three_of_apache: elect_serve_and_survive(Kind::Apache, 3);
+    five_of_apache: elect_serve_and_survive(Kind::Apache, 5);
+    seven_of_apache: elect_serve_and_survive(Kind::Apache, 7);
+    three_of_ours: elect_serve_and_survive(Kind::Ours, 3);
+    five_of_ours: elect_serve_and_survive(Kind::Ours, 5);
+    seven_of_ours: elect_serve_and_survive(Kind::Ours, 7);
 }

@@ -237,16 +237,7 @@ fn leader_serves_nobody(test: &str, kinds: [Kind; 3]) {
     tree::await_same(&followers, "/", ENSEMBLE_PATIENCE);
 }
 
-macro_rules! cases {
-    ($($name:ident: $what:ident($($argument:expr),*);)*) => {
-        $(#[test]
-        fn $name() {
-            $what(concat!("ensemble_config::", stringify!($name)), $($argument),*);
-        })*
-    };
-}
-
-cases! {
+compat_tests::cases! {
     first_addresses_dead_apache: dead_addresses([Apache; 3], true);
     first_addresses_dead_ours: dead_addresses([Ours; 3], true);
     first_addresses_dead_mixed: dead_addresses([Ours, Apache, Ours], true);

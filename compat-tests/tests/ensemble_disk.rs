@@ -64,24 +64,11 @@ fn full_disk(test: &str, kinds: &[Kind], member: usize) {
     tell(test, &load.finish(&addresses).expect(rules));
 }
 
-#[test]
-fn of_an_apache_follower() {
-    full_disk("ensemble_disk::of_an_apache_follower", &[Apache; 3], 0);
-}
-
-#[test]
-fn of_an_apache_leader() {
-    full_disk("ensemble_disk::of_an_apache_leader", &[Apache; 3], 2);
-}
-
-#[test]
-fn of_our_follower() {
-    full_disk("ensemble_disk::of_our_follower", &[Ours; 3], 0);
-}
-
-#[test]
-fn of_our_leader() {
-    full_disk("ensemble_disk::of_our_leader", &[Ours; 3], 2);
+compat_tests::cases! {
+    of_an_apache_follower: full_disk(&[Apache; 3], 0);
+    of_an_apache_leader: full_disk(&[Apache; 3], 2);
+    of_our_follower: full_disk(&[Ours; 3], 0);
+    of_our_leader: full_disk(&[Ours; 3], 2);
 }
 
 #[test]

@@ -94,39 +94,15 @@ impl Random {
     }
 }
 
-#[test]
-fn kills_of_three_apache() {
-    let test = "ensemble_faults::kills_of_three_apache";
-    faults(test, &[Apache; 3], &[Fault::Kill], 4);
-}
-
-#[test]
-fn kills_and_pauses_of_three_apache() {
-    let test = "ensemble_faults::kills_and_pauses_of_three_apache";
-    faults(test, &[Apache; 3], &[Fault::Kill, Fault::Pause], 6);
-}
-
-#[test]
-fn kills_of_three_ours() {
-    let test = "ensemble_faults::kills_of_three_ours";
-    faults(test, &[Ours; 3], &[Fault::Kill], 10);
-}
-
-#[test]
-fn kills_and_pauses_of_three_ours() {
-    let test = "ensemble_faults::kills_and_pauses_of_three_ours";
-    faults(test, &[Ours; 3], &[Fault::Kill, Fault::Pause], 6);
-}
-
-#[test]
-fn kills_and_pauses_of_five_ours() {
-    let test = "ensemble_faults::kills_and_pauses_of_five_ours";
-    faults(test, &[Ours; 5], &[Fault::Kill, Fault::Pause], 6);
-}
-
-#[test]
-fn kills_and_pauses_of_a_mixture() {
-    let test = "ensemble_faults::kills_and_pauses_of_a_mixture";
-    let kinds = [Apache, Ours, Apache, Ours, Ours];
-    faults(test, &kinds, &[Fault::Kill, Fault::Pause], 6);
+compat_tests::cases! {
+    kills_of_three_apache: faults(&[Apache; 3], &[Fault::Kill], 4);
+    kills_and_pauses_of_three_apache: faults(&[Apache; 3], &[Fault::Kill, Fault::Pause], 6);
+    kills_of_three_ours: faults(&[Ours; 3], &[Fault::Kill], 10);
+    kills_and_pauses_of_three_ours: faults(&[Ours; 3], &[Fault::Kill, Fault::Pause], 6);
+    kills_and_pauses_of_five_ours: faults(&[Ours; 5], &[Fault::Kill, Fault::Pause], 6);
+    kills_and_pauses_of_a_mixture: faults(
+        &[Apache, Ours, Apache, Ours, Ours],
+        &[Fault::Kill, Fault::Pause],
+        6,
+    );
 }

@@ -109,14 +109,9 @@ fn partitions(test: &str, kinds: &[Kind]) {
     tell(test, &load.finish(&addresses).expect(Rules::LENIENT));
 }
 
-#[test]
-fn partitions_of_three_apache() {
-    partitions("ensemble_network::partitions_of_three_apache", &[Apache; 3]);
-}
-
-#[test]
-fn partitions_of_three_ours() {
-    partitions("ensemble_network::partitions_of_three_ours", &[Ours; 3]);
+compat_tests::cases! {
+    partitions_of_three_apache: partitions(&[Apache; 3]);
+    partitions_of_three_ours: partitions(&[Ours; 3]);
 }
 
 #[test]

@@ -72,16 +72,7 @@ fn upgradable(test: &str, kinds: [Kind; 3]) {
     an_upgraded_session_outlives_the_term(&mut ensemble);
 }
 
-macro_rules! ensembles {
-    ($($name:ident: $run:ident($kinds:expr);)*) => {
-        $(#[test]
-        fn $name() {
-            $run(concat!("local_sessions::", stringify!($name)), $kinds);
-        })*
-    };
-}
-
-ensembles! {
+compat_tests::cases! {
     fixed_of_apache: fixed([Apache; 3]);
     fixed_of_ours: fixed([Ours; 3]);
     fixed_led_by_ours: fixed([Apache, Ours, Apache]);

@@ -164,20 +164,11 @@ fn expect_whole_tree(ensemble: &Ensemble, member: usize) {
     );
 }
 
-macro_rules! returns {
-    ($($name:ident: $learner:expr => $leader:expr, $observer:expr;)*) => {
-        $(#[test]
-        fn $name() {
-            comes_back(concat!("long_snapshots::", stringify!($name)), $learner, $leader, $observer);
-        })*
-    };
-}
-
-returns! {
-    apache_to_apache: Apache => Apache, false;
-    apache_to_ours: Apache => Ours, false;
-    ours_to_apache: Ours => Apache, false;
-    ours_to_ours: Ours => Ours, false;
-    observer_of_apache_to_ours: Apache => Ours, true;
-    observer_of_ours_to_ours: Ours => Ours, true;
+compat_tests::cases! {
+    apache_to_apache: comes_back(Apache, Apache, false);
+    apache_to_ours: comes_back(Apache, Ours, false);
+    ours_to_apache: comes_back(Ours, Apache, false);
+    ours_to_ours: comes_back(Ours, Ours, false);
+    observer_of_apache_to_ours: comes_back(Apache, Ours, true);
+    observer_of_ours_to_ours: comes_back(Ours, Ours, true);
 }

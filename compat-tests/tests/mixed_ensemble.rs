@@ -36,28 +36,19 @@ fn mixture(test: &str, kinds: &[Kind], observers: usize) {
     tell(test, &survive_minorities(&mut ensemble, rounds(2)));
 }
 
-macro_rules! mixtures {
-    ($($name:ident: $kinds:expr, $observers:expr;)*) => {
-        $(#[test]
-        fn $name() {
-            mixture(concat!("mixed_ensemble::", stringify!($name)), &$kinds, $observers);
-        })*
-    };
-}
-
-mixtures! {
-    three_of_apache: [Apache; 3], 0;
-    two_apache_led_by_ours: [Apache, Apache, Ours], 0;
-    two_apache_and_ours_led_by_apache: [Ours, Apache, Apache], 0;
-    two_ours_led_by_apache: [Ours, Ours, Apache], 0;
-    two_ours_and_apache_led_by_ours: [Apache, Ours, Ours], 0;
-    three_apache_and_two_ours_led_by_apache: [Ours, Apache, Ours, Apache, Apache], 0;
-    three_apache_and_two_ours_led_by_ours: [Apache, Ours, Apache, Apache, Ours], 0;
-    three_ours_and_two_apache_led_by_ours: [Ours, Apache, Ours, Apache, Ours], 0;
-    observers_of_apache: [Apache; 5], 2;
-    observer_of_ours_with_apache: [Apache, Apache, Apache, Ours], 1;
-    observer_of_apache_with_ours: [Ours, Ours, Ours, Apache], 1;
-    observers_of_both_with_both: [Apache, Ours, Apache, Ours, Apache], 2;
+compat_tests::cases! {
+    three_of_apache: mixture(&[Apache; 3], 0);
+    two_apache_led_by_ours: mixture(&[Apache, Apache, Ours], 0);
+    two_apache_and_ours_led_by_apache: mixture(&[Ours, Apache, Apache], 0);
+    two_ours_led_by_apache: mixture(&[Ours, Ours, Apache], 0);
+    two_ours_and_apache_led_by_ours: mixture(&[Apache, Ours, Ours], 0);
+    three_apache_and_two_ours_led_by_apache: mixture(&[Ours, Apache, Ours, Apache, Apache], 0);
+    three_apache_and_two_ours_led_by_ours: mixture(&[Apache, Ours, Apache, Apache, Ours], 0);
+    three_ours_and_two_apache_led_by_ours: mixture(&[Ours, Apache, Ours, Apache, Ours], 0);
+    observers_of_apache: mixture(&[Apache; 5], 2);
+    observer_of_ours_with_apache: mixture(&[Apache, Apache, Apache, Ours], 1);
+    observer_of_apache_with_ours: mixture(&[Ours, Ours, Ours, Apache], 1);
+    observers_of_both_with_both: mixture(&[Apache, Ours, Apache, Ours, Apache], 2);
 }
 
 fn rolling(test: &str, from: Kind, to: Kind) {
@@ -70,32 +61,11 @@ fn rolling(test: &str, from: Kind, to: Kind) {
     );
 }
 
-#[test]
-fn rolling_apache_to_apache() {
-    rolling("mixed_ensemble::rolling_apache_to_apache", Apache, Apache);
-}
-
-#[test]
-fn rolling_apache_to_ours_and_back() {
-    rolling(
-        "mixed_ensemble::rolling_apache_to_ours_and_back",
-        Apache,
-        Ours,
-    );
-}
-
-#[test]
-fn rolling_ours_to_apache_and_back() {
-    rolling(
-        "mixed_ensemble::rolling_ours_to_apache_and_back",
-        Ours,
-        Apache,
-    );
-}
-
-#[test]
-fn rolling_ours_to_ours() {
-    rolling("mixed_ensemble::rolling_ours_to_ours", Ours, Ours);
+compat_tests::cases! {
+    rolling_apache_to_apache: rolling(Apache, Apache);
+    rolling_apache_to_ours_and_back: rolling(Apache, Ours);
+    rolling_ours_to_apache_and_back: rolling(Ours, Apache);
+    rolling_ours_to_ours: rolling(Ours, Ours);
 }
 
 /// How a server that was away is brought up to date.
@@ -323,45 +293,40 @@ fn expect_same_digests(ensemble: &Ensemble) {
     }
 }
 
-macro_rules! returns {
-    ($($name:ident: $way:ident, $learner:expr => $leader:expr, $observer:expr;)*) => {
-        $(#[test]
-        fn $name() {
-            Return {
-                way: Way::$way,
-                leader: $leader,
-                learner: $learner,
-                observer: $observer,
-            }
-            .run(concat!("mixed_ensemble::", stringify!($name)));
-        })*
+fn comes_back(test: &str, way: Way, learner: Kind, leader: Kind, observer: bool) {
+    let case = Return {
+        way,
+        leader,
+        learner,
+        observer,
     };
+    case.run(test);
 }
 
-returns! {
-    diff_apache_to_apache: Diff, Apache => Apache, false;
-    diff_from_log_apache_to_apache: DiffFromLog, Apache => Apache, false;
-    trunc_apache_to_apache: Trunc, Apache => Apache, false;
-    trunc_and_more_apache_to_apache: TruncAndMore, Apache => Apache, false;
-    snap_apache_to_apache: Snap, Apache => Apache, false;
-    snap_apache_observer_to_apache: Snap, Apache => Apache, true;
-    diff_ours_to_apache: Diff, Ours => Apache, false;
-    diff_apache_to_ours: Diff, Apache => Ours, false;
-    diff_ours_to_ours: Diff, Ours => Ours, false;
-    diff_from_log_ours_to_apache: DiffFromLog, Ours => Apache, false;
-    diff_from_log_apache_to_ours: DiffFromLog, Apache => Ours, false;
-    diff_from_log_ours_to_ours: DiffFromLog, Ours => Ours, false;
-    trunc_ours_to_apache: Trunc, Ours => Apache, false;
-    trunc_apache_to_ours: Trunc, Apache => Ours, false;
-    trunc_ours_to_ours: Trunc, Ours => Ours, false;
-    trunc_and_more_ours_to_apache: TruncAndMore, Ours => Apache, false;
-    trunc_and_more_apache_to_ours: TruncAndMore, Apache => Ours, false;
-    trunc_and_more_ours_to_ours: TruncAndMore, Ours => Ours, false;
-    snap_ours_to_apache: Snap, Ours => Apache, false;
-    snap_apache_to_ours: Snap, Apache => Ours, false;
-    snap_ours_to_ours: Snap, Ours => Ours, false;
-    diff_ours_observer_to_apache: Diff, Ours => Apache, true;
-    diff_apache_observer_to_ours: Diff, Apache => Ours, true;
-    snap_ours_observer_to_apache: Snap, Ours => Apache, true;
-    snap_apache_observer_to_ours: Snap, Apache => Ours, true;
+compat_tests::cases! {
+    diff_apache_to_apache: comes_back(Way::Diff, Apache, Apache, false);
+    diff_from_log_apache_to_apache: comes_back(Way::DiffFromLog, Apache, Apache, false);
+    trunc_apache_to_apache: comes_back(Way::Trunc, Apache, Apache, false);
+    trunc_and_more_apache_to_apache: comes_back(Way::TruncAndMore, Apache, Apache, false);
+    snap_apache_to_apache: comes_back(Way::Snap, Apache, Apache, false);
+    snap_apache_observer_to_apache: comes_back(Way::Snap, Apache, Apache, true);
+    diff_ours_to_apache: comes_back(Way::Diff, Ours, Apache, false);
+    diff_apache_to_ours: comes_back(Way::Diff, Apache, Ours, false);
+    diff_ours_to_ours: comes_back(Way::Diff, Ours, Ours, false);
+    diff_from_log_ours_to_apache: comes_back(Way::DiffFromLog, Ours, Apache, false);
+    diff_from_log_apache_to_ours: comes_back(Way::DiffFromLog, Apache, Ours, false);
+    diff_from_log_ours_to_ours: comes_back(Way::DiffFromLog, Ours, Ours, false);
+    trunc_ours_to_apache: comes_back(Way::Trunc, Ours, Apache, false);
+    trunc_apache_to_ours: comes_back(Way::Trunc, Apache, Ours, false);
+    trunc_ours_to_ours: comes_back(Way::Trunc, Ours, Ours, false);
+    trunc_and_more_ours_to_apache: comes_back(Way::TruncAndMore, Ours, Apache, false);
+    trunc_and_more_apache_to_ours: comes_back(Way::TruncAndMore, Apache, Ours, false);
+    trunc_and_more_ours_to_ours: comes_back(Way::TruncAndMore, Ours, Ours, false);
+    snap_ours_to_apache: comes_back(Way::Snap, Ours, Apache, false);
+    snap_apache_to_ours: comes_back(Way::Snap, Apache, Ours, false);
+    snap_ours_to_ours: comes_back(Way::Snap, Ours, Ours, false);
+    diff_ours_observer_to_apache: comes_back(Way::Diff, Ours, Apache, true);
+    diff_apache_observer_to_ours: comes_back(Way::Diff, Apache, Ours, true);
+    snap_ours_observer_to_apache: comes_back(Way::Snap, Ours, Apache, true);
+    snap_apache_observer_to_ours: comes_back(Way::Snap, Apache, Ours, true);
 }

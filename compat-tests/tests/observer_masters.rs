@@ -110,14 +110,9 @@ fn over_tls(test: &str, voters: Kind, observers: Kind) {
     assert_eq!(ensemble.mode(plain), None);
 }
 
-#[test]
-fn over_tls_with_apache() {
-    over_tls("observer_masters::over_tls_with_apache", Apache, Apache);
-}
-
-#[test]
-fn over_tls_with_ours() {
-    over_tls("observer_masters::over_tls_with_ours", Ours, Ours);
+compat_tests::cases! {
+    over_tls_with_apache: over_tls(Apache, Apache);
+    over_tls_with_ours: over_tls(Ours, Ours);
 }
 
 #[test]
@@ -326,16 +321,7 @@ fn survive(test: &str, voters: [Kind; 3], observers: [Kind; 2]) {
     tree::await_same(&addresses, "/", ENSEMBLE_PATIENCE);
 }
 
-macro_rules! pairs {
-    ($($name:ident: $what:ident($($argument:expr),*);)*) => {
-        $(#[test]
-        fn $name() {
-            $what(concat!("observer_masters::", stringify!($name)), $($argument),*);
-        })*
-    };
-}
-
-pairs! {
+compat_tests::cases! {
     serve_apache_at_apache: serve(Apache, Apache);
     serve_apache_at_ours: serve(Ours, Apache);
     serve_ours_at_apache: serve(Apache, Ours);

@@ -21,22 +21,13 @@ fn old_peers(test: &str, version: &'static str, newer: Kind) {
     }
 }
 
-macro_rules! old_peers {
-    ($($name:ident: $version:literal, $newer:ident;)*) => {
-        $(#[test]
-        fn $name() {
-            old_peers(concat!("old_ensemble::", stringify!($name)), $version, $newer);
-        })*
-    };
-}
-
-old_peers! {
-    apache_3_5_and_apache: "3.5.10", Apache;
-    apache_3_6_and_apache: "3.6.4", Apache;
-    apache_3_7_and_apache: "3.7.2", Apache;
-    apache_3_8_and_apache: "3.8.6", Apache;
-    apache_3_5_and_ours: "3.5.10", Ours;
-    apache_3_6_and_ours: "3.6.4", Ours;
-    apache_3_7_and_ours: "3.7.2", Ours;
-    apache_3_8_and_ours: "3.8.6", Ours;
+compat_tests::cases! {
+    apache_3_5_and_apache: old_peers("3.5.10", Apache);
+    apache_3_6_and_apache: old_peers("3.6.4", Apache);
+    apache_3_7_and_apache: old_peers("3.7.2", Apache);
+    apache_3_8_and_apache: old_peers("3.8.6", Apache);
+    apache_3_5_and_ours: old_peers("3.5.10", Ours);
+    apache_3_6_and_ours: old_peers("3.6.4", Ours);
+    apache_3_7_and_ours: old_peers("3.7.2", Ours);
+    apache_3_8_and_ours: old_peers("3.8.6", Ours);
 }

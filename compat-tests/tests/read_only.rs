@@ -66,24 +66,11 @@ fn left_alone(test: &str, kinds: [Kind; 3]) {
     ensemble.await_same_zxid();
 }
 
-#[test]
-fn left_alone_of_apache() {
-    left_alone("read_only::left_alone_of_apache", [Apache; 3]);
-}
-
-#[test]
-fn left_alone_of_ours() {
-    left_alone("read_only::left_alone_of_ours", [Ours; 3]);
-}
-
-#[test]
-fn left_alone_by_apache() {
-    left_alone("read_only::left_alone_by_apache", [Ours, Apache, Apache]);
-}
-
-#[test]
-fn left_alone_by_ours() {
-    left_alone("read_only::left_alone_by_ours", [Apache, Ours, Ours]);
+compat_tests::cases! {
+    left_alone_of_apache: left_alone([Apache; 3]);
+    left_alone_of_ours: left_alone([Ours; 3]);
+    left_alone_by_apache: left_alone([Ours, Apache, Apache]);
+    left_alone_by_ours: left_alone([Apache, Ours, Ours]);
 }
 
 /// A minority that is cut off serves what it has, while the others go on.
@@ -116,19 +103,10 @@ fn cut_off(test: &str, kinds: [Kind; 3]) {
     assert_eq!(data_and_version(&mut reader, "/node").0, "new");
 }
 
-#[test]
-fn cut_off_of_apache() {
-    cut_off("read_only::cut_off_of_apache", [Apache; 3]);
-}
-
-#[test]
-fn cut_off_of_ours() {
-    cut_off("read_only::cut_off_of_ours", [Ours; 3]);
-}
-
-#[test]
-fn cut_off_from_apache() {
-    cut_off("read_only::cut_off_from_apache", [Ours, Apache, Apache]);
+compat_tests::cases! {
+    cut_off_of_apache: cut_off([Apache; 3]);
+    cut_off_of_ours: cut_off([Ours; 3]);
+    cut_off_from_apache: cut_off([Ours, Apache, Apache]);
 }
 
 fn what_operators_see(ensemble: &Ensemble) {

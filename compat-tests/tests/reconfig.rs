@@ -31,60 +31,54 @@ const NO_AUTH: i32 = -102;
 const BAD_VERSION: i32 = -103;
 const RECONFIG_DISABLED: i32 = -123;
 
-/// A test for each kind of ensemble.
-macro_rules! each {
-    ($($name:ident: $run:ident($kinds:expr);)*) => {
-        $(#[test]
-        fn $name() {
-            let kinds: &[Kind] = &$kinds;
-            if can_run_or_skip(concat!("reconfig::", stringify!($name)), kinds) {
-                $run(kinds);
-            }
-        })*
-    };
+compat_tests::cases! {
+    first_start_of_apache: on(&[Apache; 3], first_start);
+    first_start_of_ours: on(&[Ours; 3], first_start);
+    first_start_mixed: on(&[Apache, Apache, Ours], first_start);
+    first_start_mixed_led_by_apache: on(&[Ours, Ours, Apache], first_start);
+    grow_and_shrink_apache: on(&[Apache; 5], grow_and_shrink);
+    grow_and_shrink_ours: on(&[Ours; 5], grow_and_shrink);
+    grow_and_shrink_led_by_ours: on(&[Apache, Apache, Ours, Apache, Ours], grow_and_shrink);
+    grow_and_shrink_led_by_apache: on(&[Ours, Ours, Apache, Ours, Apache], grow_and_shrink);
+    ports_change_apache: on(&[Apache; 3], ports_change);
+    ports_change_ours: on(&[Ours; 3], ports_change);
+    ports_change_led_by_ours: on(&[Apache, Apache, Ours], ports_change);
+    ports_change_led_by_apache: on(&[Ours, Ours, Apache], ports_change);
+    roles_change_apache: on(&[Apache; 4], roles_change);
+    roles_change_ours: on(&[Ours; 4], roles_change);
+    roles_change_led_by_ours: on(&[Apache, Ours, Apache, Ours], roles_change);
+    roles_change_led_by_apache: on(&[Ours, Apache, Ours, Apache], roles_change);
+    the_leader_goes_apache: on(&[Apache; 4], the_leader_goes);
+    the_leader_goes_ours: on(&[Ours; 4], the_leader_goes);
+    the_leader_of_ours_goes_to_apache: on(&[Apache, Apache, Apache, Ours], the_leader_goes);
+    the_leader_of_apache_goes_to_ours: on(&[Ours, Ours, Ours, Apache], the_leader_goes);
+    one_to_three_and_back_apache: on(&[Apache; 3], one_to_three_and_back);
+    one_to_three_and_back_ours: on(&[Ours; 3], one_to_three_and_back);
+    one_of_ours_to_three_with_apache: on(&[Ours, Apache, Apache], one_to_three_and_back);
+    one_of_apache_to_three_with_ours: on(&[Apache, Ours, Ours], one_to_three_and_back);
+    a_client_follows_apache: on(&[Apache; 3], a_client_follows);
+    a_client_follows_ours: on(&[Ours; 3], a_client_follows);
+    a_client_follows_from_apache_to_ours: on(&[Apache, Ours, Ours], a_client_follows);
+    a_client_follows_from_ours_to_apache: on(&[Ours, Apache, Apache], a_client_follows);
+    observers_of_followers_apache: on(&[Apache; 5], observers_of_followers);
+    observers_of_followers_ours: on(&[Ours; 5], observers_of_followers);
+    observers_of_our_followers: on(&[Ours, Ours, Apache, Apache, Ours], observers_of_followers);
+    observers_of_apache_s_followers: on(&[Apache, Apache, Ours, Ours, Apache], observers_of_followers);
+    changes_under_load_apache: on(&[Apache; 5], changes_under_load);
+    changes_under_load_ours: on(&[Ours; 5], changes_under_load);
+    changes_under_load_led_by_ours: on(&[Apache, Ours, Apache, Ours, Ours], changes_under_load);
+    changes_under_load_led_by_apache: on(&[Ours, Apache, Ours, Apache, Apache], changes_under_load);
+    refusals_of_apache: on(&[Apache; 3], refusals);
+    refusals_of_ours: on(&[Ours; 3], refusals);
+    disabled_on_apache: on(&[Apache; 3], disabled);
+    disabled_on_ours: on(&[Ours; 3], disabled);
 }
 
-each! {
-    first_start_of_apache: first_start([Apache; 3]);
-    first_start_of_ours: first_start([Ours; 3]);
-    first_start_mixed: first_start([Apache, Apache, Ours]);
-    first_start_mixed_led_by_apache: first_start([Ours, Ours, Apache]);
-    grow_and_shrink_apache: grow_and_shrink([Apache; 5]);
-    grow_and_shrink_ours: grow_and_shrink([Ours; 5]);
-    grow_and_shrink_led_by_ours: grow_and_shrink([Apache, Apache, Ours, Apache, Ours]);
-    grow_and_shrink_led_by_apache: grow_and_shrink([Ours, Ours, Apache, Ours, Apache]);
-    ports_change_apache: ports_change([Apache; 3]);
-    ports_change_ours: ports_change([Ours; 3]);
-    ports_change_led_by_ours: ports_change([Apache, Apache, Ours]);
-    ports_change_led_by_apache: ports_change([Ours, Ours, Apache]);
-    roles_change_apache: roles_change([Apache; 4]);
-    roles_change_ours: roles_change([Ours; 4]);
-    roles_change_led_by_ours: roles_change([Apache, Ours, Apache, Ours]);
-    roles_change_led_by_apache: roles_change([Ours, Apache, Ours, Apache]);
-    the_leader_goes_apache: the_leader_goes([Apache; 4]);
-    the_leader_goes_ours: the_leader_goes([Ours; 4]);
-    the_leader_of_ours_goes_to_apache: the_leader_goes([Apache, Apache, Apache, Ours]);
-    the_leader_of_apache_goes_to_ours: the_leader_goes([Ours, Ours, Ours, Apache]);
-    one_to_three_and_back_apache: one_to_three_and_back([Apache; 3]);
-    one_to_three_and_back_ours: one_to_three_and_back([Ours; 3]);
-    one_of_ours_to_three_with_apache: one_to_three_and_back([Ours, Apache, Apache]);
-    one_of_apache_to_three_with_ours: one_to_three_and_back([Apache, Ours, Ours]);
-    a_client_follows_apache: a_client_follows([Apache; 3]);
-    a_client_follows_ours: a_client_follows([Ours; 3]);
-    a_client_follows_from_apache_to_ours: a_client_follows([Apache, Ours, Ours]);
-    a_client_follows_from_ours_to_apache: a_client_follows([Ours, Apache, Apache]);
-    observers_of_followers_apache: observers_of_followers([Apache; 5]);
-    observers_of_followers_ours: observers_of_followers([Ours; 5]);
-    observers_of_our_followers: observers_of_followers([Ours, Ours, Apache, Apache, Ours]);
-    observers_of_apache_s_followers: observers_of_followers([Apache, Apache, Ours, Ours, Apache]);
-    changes_under_load_apache: changes_under_load([Apache; 5]);
-    changes_under_load_ours: changes_under_load([Ours; 5]);
-    changes_under_load_led_by_ours: changes_under_load([Apache, Ours, Apache, Ours, Ours]);
-    changes_under_load_led_by_apache: changes_under_load([Ours, Apache, Ours, Apache, Apache]);
-    refusals_of_apache: refusals([Apache; 3]);
-    refusals_of_ours: refusals([Ours; 3]);
-    disabled_on_apache: disabled([Apache; 3]);
-    disabled_on_ours: disabled([Ours; 3]);
+/// A scenario on members of these kinds.
+fn on(test: &str, kinds: &[Kind], scenario: fn(&[Kind])) {
+    if can_run_or_skip(test, kinds) {
+        scenario(kinds);
+    }
 }
 
 fn ids(kinds: &[Kind]) -> Vec<usize> {

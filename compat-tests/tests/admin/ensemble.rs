@@ -117,7 +117,7 @@ fn nobody_leads(ensemble: &mut Ensemble, leader: usize, transcript: &mut Transcr
     });
 }
 
-on_both!(roles);
+compat_tests::pairs!(roles);
 
 /// Observers of a follower are its own to tell of.
 fn observers_of_followers(kind: Kind) {
@@ -144,4 +144,4 @@ fn observers_of_followers(kind: Kind) {
     );
 }
 
-on_both!(observers_of_followers);
+compat_tests::pairs!(observers_of_followers);

@@ -187,4 +187,4 @@ fn stores_that_cannot_be_read_stop_the_start() {
     }
 }
 
-on_both!(unified, forced, client_certificates);
+compat_tests::pairs!(unified, forced, client_certificates);

@@ -241,7 +241,7 @@ fn one_after_the_other(kind: Kind) {
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
 }
 
-on_both!(
+compat_tests::pairs!(
     too_soon,
     switched_off,
     rights,

@@ -9,27 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-/// Tests of this module on Apache's server and on ours.
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        $(mod $name {
-            use compat_tests::{maven::apache_or_skip, server::Kind};
-
-            #[test]
-            fn apache() {
-                if apache_or_skip(concat!(module_path!(), "::apache")).is_some() {
-                    super::$name(Kind::Apache);
-                }
-            }
-
-            #[test]
-            fn ours() {
-                super::$name(Kind::Ours);
-            }
-        })*
-    };
-}
-
 mod ensemble;
 mod https;
 mod limits;

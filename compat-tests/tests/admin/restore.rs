@@ -256,4 +256,4 @@ fn members(kind: Kind) {
     }
 }
 
-on_both!(members);
+compat_tests::pairs!(members);

@@ -231,7 +231,7 @@ const ENVIRONMENT: [&str; 20] = [
     "error",
 ];
 
-on_both!(commands, of_the_machine, response_sizes);
+compat_tests::pairs!(commands, of_the_machine, response_sizes);
 
 /// OP-111, a deliberate difference: Apache's server shows them.
 #[test]
