@@ -129,17 +129,17 @@ fn compiled_or_skip(
 }
 
 fn compile(folder: &str) -> Result<Java, String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let built = build(&sources, folder)?;
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let built = build(&project, &[project.join("src")], folder)?;
     Ok(Java {
         classes: built.join("classes").display().to_string(),
         jars: libraries(&built)?,
     })
 }
 
-/// Lets Maven build the project in `sources` unless that was done, and returns the directory with the
-/// classes. `name` only makes that directory readable.
-pub fn build(sources: &Path, name: &str) -> Result<PathBuf, String> {
+/// Lets Maven build a project, whose `sources` are below these directories, unless that was done, and
+/// returns the directory with the classes. `name` only makes that directory readable.
+pub fn build(project: &Path, sources: &[PathBuf], name: &str) -> Result<PathBuf, String> {
     let base = target_dir().join("java");
     fs::create_dir_all(&base).map_err(|error| format!("{}: {error}", base.display()))?;
     let lock_path = base.join(format!("{name}.lock"));
@@ -147,8 +147,13 @@ pub fn build(sources: &Path, name: &str) -> Result<PathBuf, String> {
     lock.lock()
         .map_err(|error| format!("{}: {error}", lock_path.display()))?;
 
+    let pom = project.join("pom.xml");
+    let mut files = vec![pom.clone()];
+    for directory in sources {
+        files.extend(files_below(directory)?);
+    }
     let mut hasher = DefaultHasher::new();
-    for file in files_below(sources)? {
+    for file in files {
         file.hash(&mut hasher);
         fs::read(&file)
             .map_err(|error| error.to_string())?
@@ -157,7 +162,7 @@ pub fn build(sources: &Path, name: &str) -> Result<PathBuf, String> {
     let built = base.join(format!("{name}-{:016x}", hasher.finish()));
     // Maven writes the class path after all compilation, so its presence means success.
     if !built.join(CLASSPATH).is_file() {
-        run_maven(&sources.join("pom.xml"), &built)?;
+        run_maven(&pom, &built)?;
     }
     Ok(built)
 }
@@ -188,8 +193,7 @@ fn files_below(directory: &Path) -> Result<Vec<PathBuf>, String> {
     let entries = fs::read_dir(directory).map_err(|error| error.to_string())?;
     for entry in entries {
         let path = entry.map_err(|error| error.to_string())?.path();
-        // What Maven built when someone ran it by hand is no source.
-        if path.is_dir() && !path.ends_with("target") {
+        if path.is_dir() {
             files.extend(files_below(&path)?);
         } else if path.is_file() {
             files.push(path);

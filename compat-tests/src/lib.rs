@@ -17,7 +17,7 @@
 //! - [`kerberos`]: a realm with a KDC, and our server with Kerberos.
 //! - [`languages`]: our programs in C, Go and Node.js, built once; [`clients`]: the steps that they and others
 //!   take, and what happens to servers and programs meanwhile.
-//! - [`suite`]: the JUnit suite of Apache's own build.
+//! - [`suite`]: the tests that Apache and Curator publish, each held against a list of how they fare.
 //! - [`python`]: our Python programs in their virtual environment.
 //! - [`ocsp`]: who says whether certificates are revoked.
 //! - [`wire`]: framed bytes, written without the `jute` crate so that a test shares no bug with it.

@@ -1,21 +1,30 @@
-//! The checked-in list of the suite's classes, `suites/apache/list.txt`.
+//! The checked-in list of a suite's classes, `suites/<suite>/list.txt`.
 //!
 //! ```text
 //! run <class> <tests that pass on both> <how many of them start a server> [part]
+//!     slow <test> <test> ..
 //!     neither <test> <what of a server's Java it reaches into, or what else keeps it>
 //!     lacks <test> <what our server does not have yet>
 //!     differs <test> <what our server does otherwise on purpose>
 //!     ours <test> <why Apache's server fails it in a JVM of its own>
+//!     unsteady <test> <why it now passes and now fails, on either>
+//!     disabled <test> <why its authors have switched it off>
+//!     omits <test> <why it is not run>
 //! left <class> <why none of its tests can run>
 //! waits <class> <why it was not run on both yet>
 //! ```
 //!
 //! The tests named below a class are those that do not pass on both; all others do. `part` marks a class
-//! of which every run of the tests takes a look.
+//! of which every run of the tests takes what is not `slow`. Where a suite has modules, a class is
+//! `<module>/<class>`.
 
-use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs,
+    path::PathBuf,
+};
 
-use super::runner::{Outcome, Verdict};
+use super::runner::{CLASS, Outcome, Tests, Verdict, method};
 use crate::server::Kind;
 
 /// Why a test is named.
@@ -29,26 +38,52 @@ pub enum Word {
     Differs,
     /// It passes on ours and not on Apache's server.
     Ours,
+    /// On either server it now passes and now fails, by a race in the test or the client.
+    Unsteady,
+    /// The suite's authors have switched it off.
+    Disabled,
+    /// It is not run.
+    Omits,
 }
 
 impl Word {
-    const ALL: [Self; 4] = [Self::Neither, Self::Lacks, Self::Differs, Self::Ours];
+    const ALL: [(Self, &'static str); 7] = [
+        (Self::Neither, "neither"),
+        (Self::Lacks, "lacks"),
+        (Self::Differs, "differs"),
+        (Self::Ours, "ours"),
+        (Self::Unsteady, "unsteady"),
+        (Self::Disabled, "disabled"),
+        (Self::Omits, "omits"),
+    ];
+
+    fn parse(text: &str) -> Option<Self> {
+        let known = Self::ALL.into_iter().find(|(_, known)| *known == text);
+        known.map(|(word, _)| word)
+    }
 
     fn text(self) -> &'static str {
+        let known = Self::ALL.into_iter().find(|(word, _)| *word == self);
+        known.map_or("", |(_, text)| text)
+    }
+
+    /// Whether a test of this word may end so.
+    fn allows(self, kind: Kind, verdict: Verdict) -> bool {
+        let passes = verdict == Verdict::Passed;
         match self {
-            Self::Neither => "neither",
-            Self::Lacks => "lacks",
-            Self::Differs => "differs",
-            Self::Ours => "ours",
+            Self::Neither => !passes,
+            Self::Lacks | Self::Differs => passes == kind.is_apache(),
+            Self::Ours => passes != kind.is_apache(),
+            Self::Disabled => verdict == Verdict::Skipped,
+            Self::Unsteady | Self::Omits => true,
         }
     }
 
-    fn passes_on(self, kind: Kind) -> bool {
-        match self {
-            Self::Neither => false,
-            Self::Lacks | Self::Differs => kind.is_apache(),
-            Self::Ours => !kind.is_apache(),
-        }
+    /// Whether this and the other say the same of who passes.
+    fn agrees(self, other: Self) -> bool {
+        [Kind::Apache, Kind::Ours]
+            .into_iter()
+            .all(|kind| self.allows(kind, Verdict::Passed) == other.allows(kind, Verdict::Passed))
     }
 }
 
@@ -58,6 +93,8 @@ pub struct Run {
     pub passed: usize,
     pub with_server: usize,
     pub part: bool,
+    /// They wait for longer than the part that always runs can.
+    pub slow: BTreeSet<String>,
     pub named: BTreeMap<String, (Word, String)>,
 }
 
@@ -75,18 +112,20 @@ pub struct List {
 }
 
 impl List {
-    fn path() -> PathBuf {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("suites/apache/list.txt")
+    fn path(suite: &str) -> PathBuf {
+        let suites = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("suites");
+        suites.join(suite).join("list.txt")
     }
 
     /// The list as it is checked in.
-    pub fn read() -> Self {
-        let text = fs::read_to_string(Self::path()).expect("the list is checked in");
-        Self::parse(&text).unwrap_or_else(|why| panic!("{}: {why}", Self::path().display()))
+    pub fn read(suite: &str) -> Self {
+        let path = Self::path(suite);
+        let text = fs::read_to_string(&path).expect("the list is checked in");
+        Self::parse(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
     }
 
-    pub fn write(&self) {
-        fs::write(Self::path(), self.to_string()).expect("the list can be written");
+    pub fn write(&self, suite: &str) {
+        fs::write(Self::path(suite), self.to_string()).expect("the list can be written");
     }
 
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -103,7 +142,7 @@ impl List {
                         passed: number(passed)?,
                         with_server: number(with_server)?,
                         part: rest == ["part"],
-                        named: BTreeMap::new(),
+                        ..Run::default()
                     };
                     current = Some((class.to_owned(), run));
                 }
@@ -117,9 +156,12 @@ impl List {
                     };
                     finish_entry(&mut entries, class.to_owned(), entry)?;
                 }
+                ["slow", ref tests @ ..] if !tests.is_empty() => {
+                    let (_, run) = current.as_mut().ok_or(line)?;
+                    run.slow.extend(tests.iter().map(|&test| test.to_owned()));
+                }
                 [word, test, ref why @ ..] if !why.is_empty() => {
-                    let word = Word::ALL.into_iter().find(|known| known.text() == word);
-                    let (Some(word), Some((_, run))) = (word, &mut current) else {
+                    let (Some(word), Some((_, run))) = (Word::parse(word), &mut current) else {
                         return Err(line.to_owned());
                     };
                     run.named.insert(test.to_owned(), (word, why.join(" ")));
@@ -168,6 +210,10 @@ impl fmt::Display for List {
                 Entry::Run(run) => {
                     let part = if run.part { " part" } else { "" };
                     writeln!(f, "run {class} {} {}{part}", run.passed, run.with_server)?;
+                    if !run.slow.is_empty() {
+                        let slow: Vec<_> = run.slow.iter().map(String::as_str).collect();
+                        writeln!(f, "    slow {}", slow.join(" "))?;
+                    }
                     for (test, (word, why)) in &run.named {
                         writeln!(f, "    {} {test} {why}", word.text())?;
                     }
@@ -179,12 +225,37 @@ impl fmt::Display for List {
 }
 
 const HEADER: &str = "\
-# Every class of Apache's JUnit suite; src/suite/list.rs says how to read this.
+# Every class of the suite; src/suite/list.rs says how to read this.
 ";
 
 impl Run {
-    /// What is otherwise than the list says, a line each.
-    pub fn complaints(&self, kind: Kind, outcomes: &[Outcome]) -> Vec<String> {
+    /// What of the class is run, in the part that always runs or else.
+    pub fn tests(&self, is_part: bool) -> Tests {
+        let omitted = self.of(Word::Omits).map(String::as_str);
+        let slow = self.slow.iter().filter(|_| is_part).map(String::as_str);
+        let without: BTreeSet<&str> = omitted.chain(slow).collect();
+        match without.len() {
+            0 => Tests::All,
+            _ => Tests::Without(without.into_iter().map(str::to_owned).collect()),
+        }
+    }
+
+    /// The tests named by this word.
+    pub fn of(&self, word: Word) -> impl Iterator<Item = &String> {
+        let is_it =
+            move |(test, (known, _)): (_, &(Word, String))| (*known == word).then_some(test);
+        self.named.iter().filter_map(is_it)
+    }
+
+    /// Whether a test is one that passes on this kind of server, so that it is worth another try if it fails.
+    pub fn should_pass(&self, kind: Kind, test: &str) -> bool {
+        self.named.get(test).is_none_or(|(word, _)| {
+            word.allows(kind, Verdict::Passed) && !word.allows(kind, Verdict::Failed)
+        })
+    }
+
+    /// What is otherwise than the list says of these tests, a line each.
+    pub fn complaints(&self, kind: Kind, tests: &Tests, outcomes: &[Outcome]) -> Vec<String> {
         let mut complaints = Vec::new();
         let mut passed = 0;
         for outcome in outcomes {
@@ -194,7 +265,7 @@ impl Run {
                 None if does_pass => passed += 1,
                 None if outcome.verdict == Verdict::Skipped => {}
                 None => complaints.push(format!("{test} fails: {}", outcome.reason)),
-                Some((word, _)) if does_pass != word.passes_on(kind) => {
+                Some((word, _)) if !word.allows(kind, outcome.verdict) => {
                     let is = if does_pass { "passes" } else { "fails" };
                     let word = word.text();
                     complaints.push(format!("{test} {is}, listed as {word}: {}", outcome.reason));
@@ -202,17 +273,30 @@ impl Run {
                 Some(_) => {}
             }
         }
-        for test in self.named.keys() {
+        for test in self.named.keys().filter(|test| tests.has(test)) {
             // Where what comes before all its tests fails, a class has no tests.
-            let was_run = |outcome: &Outcome| &outcome.test == test || outcome.test == "class";
+            let was_run = |outcome: &Outcome| &outcome.test == test || outcome.test == CLASS;
             if !outcomes.iter().any(was_run) {
                 complaints.push(format!("{test} is listed and was not run"));
             }
         }
-        if passed != self.passed {
-            complaints.push(format!("{passed} tests pass, listed are {}", self.passed));
+        let expected = self.passed_of(tests);
+        if passed != expected {
+            complaints.push(format!("{passed} tests pass, listed are {expected}"));
         }
         complaints
+    }
+
+    /// How many of these pass and are named by no word. What is chosen by its method counts as one test.
+    fn passed_of(&self, tests: &Tests) -> usize {
+        let is_named = |name: &&String| self.named.keys().any(|test| method(test) == *name);
+        match tests {
+            Tests::All => self.passed,
+            Tests::Only(only) => only.iter().filter(|test| !is_named(test)).count(),
+            Tests::Without(without) => {
+                self.passed - without.iter().filter(|test| !is_named(test)).count()
+            }
+        }
     }
 
     /// This class as a run on each kind of server showed it; reasons that are known stay.
@@ -222,12 +306,22 @@ impl Run {
             passed: 0,
             with_server: 0,
             part: self.part,
+            slow: self.slow.clone(),
             named: BTreeMap::new(),
         };
+        let stays = |(_, (word, _)): &(&String, &(Word, String))| *word == Word::Omits;
+        let omitted = self.named.iter().filter(stays);
+        run.named
+            .extend(omitted.map(|(test, why)| (test.clone(), why.clone())));
         for outcome in on_apache {
+            let known = self.named.get(&outcome.test);
             let ours = on_ours.iter().find(|other| other.test == outcome.test);
             let passes_on_ours = ours.is_some_and(|ours| ours.verdict == Verdict::Passed);
             let word = match (outcome.verdict, passes_on_ours) {
+                _ if known.is_some_and(|(word, _)| *word == Word::Unsteady) => Word::Unsteady,
+                (Verdict::Skipped, _) if known.is_some_and(|(word, _)| *word == Word::Disabled) => {
+                    Word::Disabled
+                }
                 (Verdict::Skipped, _) => continue,
                 (Verdict::Passed, true) => {
                     run.passed += 1;
@@ -247,12 +341,7 @@ impl Run {
                 };
                 (word, why.to_owned())
             };
-            let known = self.named.get(&outcome.test);
-            let known = known.filter(|(before, _)| {
-                [Kind::Apache, Kind::Ours]
-                    .iter()
-                    .all(|&kind| before.passes_on(kind) == word.passes_on(kind))
-            });
+            let known = known.filter(|(before, _)| before.agrees(word));
             run.named
                 .insert(outcome.test.clone(), known.cloned().unwrap_or_else(new));
         }
@@ -266,6 +355,7 @@ mod tests {
 
     const TEXT: &str = "\
 run org.A 2 1 part
+    slow three two
     neither one DataTree
     lacks two[3] TLS
 left org.B Apache's own DataTree
@@ -299,6 +389,8 @@ waits org.C hours
             "left org.A",
             "neither one DataTree",
             "run org.A 2",
+            "slow",
+            "slow one",
             "passes",
         ] {
             assert!(List::parse(line).is_err(), "{line}");
@@ -317,7 +409,8 @@ waits org.C hours
             ]
         };
         use Verdict::{Failed, Passed};
-        let complaints = |kind, outcomes: &[Outcome]| run().complaints(kind, outcomes).len();
+        let complaints =
+            |kind, outcomes: &[Outcome]| run().complaints(kind, &Tests::All, outcomes).len();
         assert_eq!(complaints(Kind::Apache, &as_listed(Failed, Passed)), 0);
         assert_eq!(complaints(Kind::Ours, &as_listed(Failed, Failed)), 0);
         assert_eq!(complaints(Kind::Ours, &as_listed(Failed, Passed)), 1);
@@ -350,7 +443,75 @@ waits org.C hours
         let (fails, passes) = (only(Verdict::Failed), only(Verdict::Passed));
         let better = Run::default().rewritten(&fails, &passes);
         assert_eq!(better.named["one"].0, Word::Ours);
-        assert!(better.complaints(Kind::Apache, &fails).is_empty());
-        assert!(better.complaints(Kind::Ours, &passes).is_empty());
+        let complaints = |kind, outcomes| better.complaints(kind, &Tests::All, outcomes);
+        assert!(complaints(Kind::Apache, &fails).is_empty());
+        assert!(complaints(Kind::Ours, &passes).is_empty());
+    }
+
+    #[test]
+    fn a_part_is_held_against_what_of_the_list_it_is() {
+        let part = run().tests(true);
+        let without = ["three", "two"].map(str::to_owned).to_vec();
+        assert_eq!(part, Tests::Without(without));
+        assert_eq!(run().tests(false), Tests::All);
+        let outcomes = [
+            outcome("one", Verdict::Failed),
+            outcome("four", Verdict::Passed),
+        ];
+        let complaints = |tests: &Tests| run().complaints(Kind::Ours, tests, &outcomes).len();
+        assert_eq!(complaints(&part), 0);
+        // Without what is slow, a test that is listed and one that passes are missing.
+        assert_eq!(complaints(&Tests::All), 2);
+        let only = |test: &str| Tests::Only(vec![test.to_owned()]);
+        let four = [outcome("four", Verdict::Passed)];
+        assert!(
+            run()
+                .complaints(Kind::Ours, &only("four"), &four)
+                .is_empty()
+        );
+        assert_eq!(run().complaints(Kind::Ours, &only("four"), &[]).len(), 1);
+    }
+
+    /// For each word the ends that it does not allow, on Apache's server and on ours.
+    #[test]
+    fn other_ends_are_complained_of_also_better_ones() {
+        use Verdict::{Failed, Passed, Skipped};
+        let refused = |word: Word, kind| {
+            let ends = [Passed, Failed, Skipped].into_iter();
+            ends.filter(|&end| !word.allows(kind, end))
+                .collect::<Vec<_>>()
+        };
+        let expected: [(&[Verdict], &[Verdict]); 7] = [
+            (&[Passed], &[Passed]),
+            (&[Failed, Skipped], &[Passed]),
+            (&[Failed, Skipped], &[Passed]),
+            (&[Passed], &[Failed, Skipped]),
+            (&[], &[]),
+            (&[Passed, Failed], &[Passed, Failed]),
+            (&[], &[]),
+        ];
+        for ((word, text), (on_apache, on_ours)) in Word::ALL.into_iter().zip(expected) {
+            assert_eq!(refused(word, Kind::Apache), on_apache, "{text}");
+            assert_eq!(refused(word, Kind::Ours), on_ours, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_said_of_a_test_that_is_not_judged_stays() {
+        let text = "\
+run org.A 0 0
+    disabled off by its authors
+    unsteady race of a client
+    omits within another class of Apache's
+";
+        let list = List::parse(text).unwrap();
+        let (_, run) = list.runs().next().unwrap();
+        let outcomes = [
+            outcome("off", Verdict::Skipped),
+            outcome("race", Verdict::Passed),
+        ];
+        assert_eq!(&run.rewritten(&outcomes, &outcomes), run);
+        assert!(!run.tests(false).has("within"));
+        assert!(!run.should_pass(Kind::Ours, "race") && run.should_pass(Kind::Ours, "another"));
     }
 }

@@ -1,7 +1,10 @@
 package org.apache.curator.test;
 
-import gamekeeper.suite.ServerProgram;
+import gamekeeper.suite.Ports;
+import gamekeeper.suite.Program;
 import java.io.IOException;
+import java.io.StringWriter;
+import java.util.List;
 import java.util.Properties;
 import org.apache.zookeeper.server.quorum.QuorumPeerConfig;
 
@@ -10,8 +13,10 @@ import org.apache.zookeeper.server.quorum.QuorumPeerConfig;
  * server. Curator's runs Apache's server inside the test's own JVM; this one runs a program.
  */
 public class ZooKeeperServerEmbeddedAdapter implements ZooKeeperMainFace {
-    private volatile ServerProgram program;
+    private volatile Program program;
+    private volatile int clientPort;
 
+    /** Returns when Apache's embedded one does: alone it serves, in an ensemble it has opened its client port. */
     @Override
     public void start(QuorumPeerConfigBuilder configBuilder) {
         try {
@@ -22,15 +27,26 @@ public class ZooKeeperServerEmbeddedAdapter implements ZooKeeperMainFace {
             if (QuorumPeerConfig.isReconfigEnabled()) {
                 config.setProperty("reconfigEnabled", "true");
             }
-            program = ServerProgram.start(config);
+            int port = Integer.parseInt(config.getProperty("clientPort"));
+            clientPort = port == 0 ? Ports.free() : port;
+            config.setProperty("clientPort", Integer.toString(clientPort));
+            StringWriter text = new StringWriter();
+            config.store(text, null);
+            program = Program.launch(Program.writeConfig(List.of(text.toString())), "127.0.0.1", clientPort);
+            if (config.stringPropertyNames().stream().anyMatch(name -> name.startsWith("server."))) {
+                program.awaitAnswering();
+            } else {
+                program.awaitServing();
+            }
         } catch (Exception e) {
+            kill();
             throw new FailedServerStartException(e);
         }
     }
 
     @Override
     public int getClientPort() {
-        return program.clientPort();
+        return clientPort;
     }
 
     @Override
@@ -42,8 +58,8 @@ public class ZooKeeperServerEmbeddedAdapter implements ZooKeeperMainFace {
 
     @Override
     public void close() throws IOException {
-        if (program != null) {
-            program.stop();
+        if (program != null && !program.stop()) {
+            throw new IOException("the server on port " + clientPort + " does not stop");
         }
     }
 }

@@ -1,20 +1,41 @@
 package gamekeeper.suite;
 
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClasspathRoots;
 
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Locale;
+import java.util.Set;
+import java.util.TreeSet;
+import org.junit.platform.engine.FilterResult;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.engine.UniqueId;
+import org.junit.platform.engine.support.descriptor.MethodSource;
+import org.junit.platform.launcher.PostDiscoveryFilter;
 import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.TestPlan;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 
 /**
- * Runs the tests of one class and prints a line for each: <code>result, name, programs started, milliseconds,
- * reason</code>, separated by tabs. Results are passed, failed, aborted, skipped, and internals for a failure whose
- * cause is that the test wants what only a server in its own JVM has.
+ * Finds and runs the tests of JUnit on the class path.
+ *
+ * <pre>
+ * list ROOT                       the classes with tests below a jar or directory, one a line
+ * run CLASS                       all tests of a class
+ * run CLASS only|without METHOD..
+ * </pre>
+ *
+ * <p>Of a run it prints a line for each test: <code>result, name, programs started, milliseconds, reason</code>,
+ * separated by tabs, and <code>end</code>. Results are passed, failed, aborted, skipped, and internals for a failure
+ * whose cause is that the test wants what only a server in its own JVM has.
  */
 public final class Runner implements TestExecutionListener {
     private final PrintStream out;
@@ -29,17 +50,68 @@ public final class Runner implements TestExecutionListener {
         PrintStream out = System.out;
         // Some tests print; their lines are no results.
         System.setOut(System.err);
-        Beans.install();
-        Counters.install();
+        switch (arguments[0]) {
+            case "list" -> list(arguments[1], out);
+            case "run" -> run(arguments, out);
+            default -> throw new IllegalArgumentException(arguments[0]);
+        }
+        out.flush();
+        end(0);
+    }
+
+    private static void list(String root, PrintStream out) {
+        LauncherDiscoveryRequestBuilder request = LauncherDiscoveryRequestBuilder.request();
+        TestPlan plan = LauncherFactory.create()
+                .discover(request.selectors(selectClasspathRoots(Set.of(Path.of(root)))).build());
+        Set<String> names = new TreeSet<>();
+        for (TestIdentifier engine : plan.getRoots()) {
+            for (TestIdentifier test : plan.getDescendants(engine)) {
+                if (test.getSource().orElse(null) instanceof MethodSource method) {
+                    names.add(method.getClassName());
+                }
+            }
+        }
+        names.forEach(out::println);
+    }
+
+    private static void run(String[] arguments, PrintStream out) throws ClassNotFoundException {
+        endWithStarter();
         Internals.watchThreads();
         LauncherDiscoveryRequestBuilder request = LauncherDiscoveryRequestBuilder.request();
-        request.selectors(selectClass(Class.forName(arguments[0], false, Runner.class.getClassLoader())));
+        request.selectors(selectClass(Class.forName(arguments[1], false, Runner.class.getClassLoader())));
+        if (arguments.length > 2) {
+            Set<String> methods = Set.copyOf(Arrays.asList(arguments).subList(3, arguments.length));
+            request.filters(methods(arguments[2].equals("only"), methods));
+        }
         LauncherFactory.create().execute(request.build(), new Runner(out));
         out.println("end");
-        out.flush();
+    }
+
+    private static PostDiscoveryFilter methods(boolean areWanted, Set<String> methods) {
+        return test -> FilterResult.includedIf(!(test.getSource().orElse(null) instanceof MethodSource method)
+                || methods.contains(method.getMethodName()) == areWanted);
+    }
+
+    /** Who started us holds our standard input open. Tests find theirs empty. */
+    private static void endWithStarter() {
+        InputStream in = System.in;
+        System.setIn(new ByteArrayInputStream(new byte[0]));
+        Thread thread = new Thread(() -> {
+            try {
+                in.transferTo(OutputStream.nullOutputStream());
+            } catch (IOException e) {
+                e.printStackTrace();
+            }
+            end(1);
+        });
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    /** Threads that tests leave behind do not keep the JVM. */
+    private static void end(int code) {
         Program.killAll();
-        // Threads that tests leave behind do not keep the JVM.
-        Runtime.getRuntime().halt(0);
+        Runtime.getRuntime().halt(code);
     }
 
     @Override

@@ -14,6 +14,7 @@ import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 
 /**
  * A server program, Apache's or ours, that stands in for a server in this JVM.
@@ -23,7 +24,9 @@ import java.util.concurrent.atomic.AtomicInteger;
  * definitions. Those are the server's properties that the test has set in this JVM by then.
  */
 public final class Program {
-    static final String COMMAND = "gamekeeper.suite.command";
+    private static final String COMMAND = "gamekeeper.suite.command";
+    /** The directory that takes what programs print, and their zoo.cfg. */
+    private static final String WORK = "gamekeeper.suite.work";
 
     private static final AtomicInteger LAUNCHES = new AtomicInteger();
     private static final List<Program> RUNNING = new CopyOnWriteArrayList<>();
@@ -59,9 +62,7 @@ public final class Program {
             }
         }
         int number = LAUNCHES.incrementAndGet();
-        File logs = new File(System.getProperty("build.test.dir"), "programs");
-        Files.createDirectories(logs.toPath());
-        File log = new File(logs, number + ".log");
+        File log = new File(directory("programs"), number + ".log");
         Process process = new ProcessBuilder(command)
                 .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")))
                 .redirectErrorStream(true)
@@ -74,11 +75,15 @@ public final class Program {
 
     /** A zoo.cfg of these lines, in a place of its own. */
     public static File writeConfig(List<String> lines) throws IOException {
-        File base = new File(System.getProperty("build.test.dir"), "configs");
-        Files.createDirectories(base.toPath());
-        File config = File.createTempFile("zoo", ".cfg", base);
+        File config = File.createTempFile("zoo", ".cfg", directory("configs"));
         Files.write(config.toPath(), lines);
         return config;
+    }
+
+    private static File directory(String name) throws IOException {
+        File directory = new File(System.getProperty(WORK), name);
+        Files.createDirectories(directory.toPath());
+        return directory;
     }
 
     /** How many were started in this JVM so far. */
@@ -94,31 +99,44 @@ public final class Program {
 
     /** Waits until it serves; throws what it complained of if it ends instead. */
     public void awaitServing() throws IOException {
+        await("serve", this::isServing);
+    }
+
+    /** Waits until it answers, if only that it has nobody to serve with yet. */
+    public void awaitAnswering() throws IOException {
+        await("answer", () -> !ask("srvr").isEmpty());
+    }
+
+    private void await(String what, BooleanSupplier does) throws IOException {
         long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(START_PATIENCE_MS);
         while (System.nanoTime() < deadline) {
             if (!isAlive()) {
                 throw new IOException("the server ended with " + process.exitValue() + ": " + output());
             }
-            if (isServing()) {
+            if (does.getAsBoolean()) {
                 return;
             }
             pause();
         }
-        throw new IOException("the server does not serve: " + output());
+        throw new IOException("the server does not " + what + ": " + output());
     }
 
-    /** Asks it to end, insists after a while, and returns once it has ended. */
-    public void stop() {
+    /** Asks it to end, insists after a while, and returns once it has ended, whether it did when asked. */
+    public boolean stop() {
         process.destroy();
+        boolean hasEnded = false;
         try {
-            if (!process.waitFor(END_PATIENCE_MS, TimeUnit.MILLISECONDS)) {
-                process.destroyForcibly();
-                process.waitFor();
-            }
+            hasEnded = process.waitFor(END_PATIENCE_MS, TimeUnit.MILLISECONDS);
         } catch (InterruptedException interrupted) {
-            process.destroyForcibly();
             Thread.currentThread().interrupt();
         }
+        kill();
+        return hasEnded;
+    }
+
+    /** As a machine loses it. Does nothing to one that has ended. */
+    public void kill() {
+        process.destroyForcibly().onExit().join();
         RUNNING.remove(this);
     }
 
