@@ -78,6 +78,14 @@ pub fn set_data_body(path: &str, data: &[u8]) -> Body {
     Body::new().string(path).buffer(data).int(-1)
 }
 
+/// The body of a multi or a multiRead: the code and the body of each part.
+pub fn multi(parts: &[(i32, Body)]) -> Body {
+    let parts = parts.iter().fold(Body::new(), |body, (op, part)| {
+        body.int(*op).boolean(false).int(-1).append(part)
+    });
+    parts.int(-1).boolean(true).int(-1)
+}
+
 /// Waits until the client's server knows what the leader had committed.
 pub fn sync(client: &mut Client, path: &str) {
     let reply = call(client, SYNC, &Body::new().string(path));
@@ -93,6 +101,21 @@ pub fn exists(client: &mut Client, path: &str) -> bool {
     let reply = call(client, EXISTS, &Body::new().string(path).boolean(false));
     assert!([0, -101].contains(&reply.error), "{path}: {reply:?}");
     reply.error == 0
+}
+
+/// A node's `Stat`.
+pub fn stat(client: &mut Client, path: &str) -> Vec<u8> {
+    let reply = call(client, EXISTS, &Body::new().string(path).boolean(false));
+    assert_eq!(reply.error, 0, "{path} is there");
+    reply.body
+}
+
+/// The session that an ephemeral node belongs to.
+pub fn owner(client: &mut Client, path: &str) -> i64 {
+    let stat = stat(client, path);
+    let mut reader = Reader::new(&stat);
+    reader.raw(4 * 8 + 3 * 4).expect("zxids, times, versions");
+    reader.long().expect("an owner")
 }
 
 pub fn children(client: &mut Client, path: &str) -> BTreeSet<String> {

@@ -194,6 +194,11 @@ impl Cluster {
         self.line(id, id, "participant")
     }
 
+    /// One of each.
+    pub fn server_lines(&self, ids: &[usize]) -> Vec<String> {
+        ids.iter().map(|id| self.server_line(*id)).collect()
+    }
+
     /// The same with the ports of `at`, and another role.
     pub fn line(&self, id: usize, at: usize, role: &str) -> String {
         self.line_for_clients(id, at, role, self.ports(at - 1).start)

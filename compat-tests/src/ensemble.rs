@@ -25,6 +25,7 @@ use crate::{
     network::Network,
     ports::Ports,
     server::{Kind, Server, ServerOptions, four_letter_word},
+    wire::Session,
 };
 
 /// An election among JVMs that start together on two busy cores.
@@ -329,6 +330,14 @@ impl Ensemble {
             (1..self.len())
                 .all(|member| zxid(member).as_ref() == Some(&first))
                 .then_some(())
+        });
+    }
+
+    /// Waits until a member knows nothing more of a session. To come back with it would keep it alive.
+    pub fn await_forgotten(&self, member: usize, session: &Session) {
+        eventually("the session is forgotten", ENSEMBLE_PATIENCE, || {
+            let dump = four_letter_word(self.address(member), "dump").ok()?;
+            (!dump.contains(&format!("0x{:x}", session.id))).then_some(())
         });
     }
 

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, iter, thread};
 use compat_tests::{
     calls::{
         ADD_WATCH, CLOSE_SESSION, EPHEMERAL, EXISTS, MULTI, PERSISTENT, SET_DATA, call, create,
-        data_and_version, exists, header, set_data_body, sync,
+        data_and_version, exists, header, multi, owner, set_data_body, stat, sync,
     },
     ensemble::{Ensemble, EnsembleOptions, can_run_or_skip},
     eventually::{PATIENCE, eventually},
@@ -127,7 +127,7 @@ fn a_session_moves_and_is_lost_where_it_was(ensemble: &mut Ensemble) {
         // Back where it was, and there again, with the other kind of write.
         let mut back = come_back(ensemble, from, &session);
         let part = set_data_body(&path, b"stale");
-        moved.request(2, MULTI, &multi_of(SET_DATA, &part));
+        moved.request(2, MULTI, &multi(&[(SET_DATA, part)]));
         moved.expect_close();
         assert_eq!(set_data(&mut back, &path, b"2"), 0, "it goes on");
 
@@ -334,30 +334,9 @@ fn set_data(client: &mut Client, path: &str, data: &[u8]) -> i32 {
     call(client, SET_DATA, &set_data_body(path, data)).error
 }
 
-/// A transaction of one part.
-fn multi_of(op: i32, part: &Body) -> Body {
-    let part_header = |op: i32, is_end: bool| Body::new().int(op).boolean(is_end).int(-1);
-    part_header(op, false)
-        .append(part)
-        .append(&part_header(-1, true))
-}
-
-fn stat(client: &mut Client, path: &str) -> Vec<u8> {
-    let reply = call(client, EXISTS, &Body::new().string(path).boolean(false));
-    assert_eq!(reply.error, 0, "{path} is there");
-    reply.body
-}
-
 fn times(stat: &[u8]) -> (i64, i64) {
     let mut reader = Reader::new(stat);
     reader.raw(2 * 8).expect("czxid, mzxid");
     let mut time = || reader.long().expect("a time");
     (time(), time())
-}
-
-fn owner(client: &mut Client, path: &str) -> i64 {
-    let stat = stat(client, path);
-    let mut reader = Reader::new(&stat);
-    reader.raw(4 * 8 + 3 * 4).expect("zxids, times, versions");
-    reader.long().expect("an owner")
 }

@@ -6,7 +6,7 @@
 use compat_tests::{
     calls::{
         CLOSE_SESSION, CREATE, CREATE_CONTAINER, DELETE, EPHEMERAL, MULTI, PERSISTENT, PING, Reply,
-        SET_DATA, call, create, create_body, delete, exists, set_data_body, sync,
+        SET_DATA, call, create, create_body, delete, exists, multi, owner, set_data_body, sync,
     },
     ensemble::{ENSEMBLE_PATIENCE, Ensemble, EnsembleOptions, can_run_or_skip},
     eventually::eventually,
@@ -171,11 +171,7 @@ fn a_local_session_expires_where_it_is(ensemble: &Ensemble) {
         let (mut client, session) =
             Client::open_session(ensemble.address(server), SHORT_TIMEOUT_MS);
         client.expect_close();
-        // Coming back would keep it alive.
-        eventually("it is forgotten", ENSEMBLE_PATIENCE, || {
-            let dump = four_letter_word(ensemble.address(server), "dump").ok()?;
-            (!dump.contains(&format!("0x{:x}", session.id))).then_some(())
-        });
+        ensemble.await_forgotten(server, &session);
         assert!(come_back(ensemble, server, &session).is_none());
         assert_eq!(zxid(ensemble, server), before, "no transaction says so");
     }
@@ -358,16 +354,6 @@ fn await_zxid(ensemble: &Ensemble, expected: i64) {
     });
 }
 
-fn multi(parts: &[(i32, Body)]) -> Body {
-    let header = |op: i32, is_end: bool| Body::new().int(op).boolean(is_end).int(-1);
-    let append =
-        |body: Body, (op, part): &(i32, Body)| body.append(&header(*op, false)).append(part);
-    parts
-        .iter()
-        .fold(Body::new(), append)
-        .append(&header(-1, true))
-}
-
 /// The codes of a multi that failed.
 fn errors(reply: &Reply) -> Vec<i32> {
     let mut body = Reader::new(&reply.body);
@@ -382,13 +368,4 @@ fn errors(reply: &Reply) -> Vec<i32> {
         assert_eq!(op, -1, "an error");
         errors.push(body.int().expect("a code"));
     }
-}
-
-fn owner(client: &mut Client, path: &str) -> i64 {
-    const EXISTS: i32 = 3;
-    let reply = call(client, EXISTS, &Body::new().string(path).boolean(false));
-    assert_eq!(reply.error, 0, "{path} is there");
-    let mut stat = Reader::new(&reply.body);
-    stat.raw(4 * 8 + 3 * 4).expect("zxids, times, versions");
-    stat.long().expect("an owner")
 }

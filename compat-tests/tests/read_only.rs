@@ -218,11 +218,7 @@ fn its_sessions_expire(ensemble: &Ensemble) {
     let (mut client, session) =
         connect(ensemble, SHORT_TIMEOUT_MS, 0, &[0; 16]).expect("it takes readers");
     client.expect_close();
-    // Coming back would keep it alive.
-    eventually("it is forgotten", ENSEMBLE_PATIENCE, || {
-        let dump = four_letter_word(ensemble.address(ALONE), "dump").ok()?;
-        (!dump.contains(&format!("0x{:x}", session.id))).then_some(())
-    });
+    ensemble.await_forgotten(ALONE, &session);
     let (_, answer) = come_back(ensemble, &session).expect("an answer");
     assert_eq!(answer.id, 0);
 }

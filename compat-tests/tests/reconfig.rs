@@ -85,12 +85,19 @@ fn ids(kinds: &[Kind]) -> Vec<usize> {
     (1..=kinds.len()).collect()
 }
 
+/// All of these as an ensemble: with their numbers, and the lines that their configuration has.
+fn started(kinds: &[Kind]) -> (Cluster, Vec<usize>, Vec<String>) {
+    let mut cluster = Cluster::start(kinds);
+    let ids = ids(kinds);
+    let lines = cluster.server_lines(&ids);
+    cluster.await_config(&ids, &lines);
+    (cluster, ids, lines)
+}
+
 /// The first leader gives the configuration its version, everybody writes it down, and a restart
 /// goes on with it.
 fn first_start(kinds: &[Kind]) {
-    let mut cluster = Cluster::start(kinds);
-    let ids = ids(kinds);
-    let lines: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
+    let (mut cluster, ids, lines) = started(kinds);
     let config = cluster.await_config(&ids, &lines);
     assert_eq!(version_of(&config), "100000000");
     for id in &ids {
@@ -119,10 +126,7 @@ fn first_start(kinds: &[Kind]) {
 /// From three to five, then back to the first three.
 fn grow_and_shrink(kinds: &[Kind]) {
     let mut cluster = Cluster::start(&kinds[..3]);
-    let line = |cluster: &Cluster, ids: &[usize]| -> Vec<String> {
-        ids.iter().map(|id| cluster.server_line(*id)).collect()
-    };
-    let first = line(&cluster, &[1, 2, 3]);
+    let first = cluster.server_lines(&[1, 2, 3]);
     cluster.await_config(&[1, 2, 3], &first);
     for id in [4, 5] {
         let mut known = first.clone();
@@ -130,10 +134,10 @@ fn grow_and_shrink(kinds: &[Kind]) {
         cluster.launch(id, kinds[id - 1], &known);
         cluster.await_serving(id);
     }
-    let both = line(&cluster, &[4, 5]);
+    let both = cluster.server_lines(&[4, 5]);
     cluster.reconfigure(1, &Change::join(&both));
     let all = [1, 2, 3, 4, 5];
-    let five = line(&cluster, &all);
+    let five = cluster.server_lines(&all);
     cluster.await_config(&all, &five);
     cluster.expect_writes(&all);
     // Two of the first three are not a quorum of five.
@@ -155,10 +159,7 @@ fn grow_and_shrink(kinds: &[Kind]) {
 /// QP-137: followers get other ports for clients, for elections and for learners; who was connected
 /// before stays connected.
 fn ports_change(kinds: &[Kind]) {
-    let mut cluster = Cluster::start(kinds);
-    let ids = ids(kinds);
-    let first: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
-    cluster.await_config(&ids, &first);
+    let (mut cluster, ids, first) = started(kinds);
     let mut connected = cluster.client(1);
     // Only the port for clients.
     let spare = cluster.ports(MEMBERS_MAX);
@@ -172,7 +173,7 @@ fn ports_change(kinds: &[Kind]) {
     cluster.reconfigure(2, &Change::join(std::slice::from_ref(&moved)));
     let port = spare.start;
     cluster.moved(1, port);
-    let mut lines = first.clone();
+    let mut lines = first;
     lines[0] = moved;
     cluster.await_config(&ids, &lines);
     calls::sync(&mut connected, "/");
@@ -204,10 +205,7 @@ fn ports_change(kinds: &[Kind]) {
 
 /// A voter becomes an observer and a voter again.
 fn roles_change(kinds: &[Kind]) {
-    let mut cluster = Cluster::start(kinds);
-    let ids = ids(kinds);
-    let first: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
-    cluster.await_config(&ids, &first);
+    let (mut cluster, ids, first) = started(kinds);
     let observer = cluster.line(1, 1, "observer");
     cluster.reconfigure(2, &Change::join(std::slice::from_ref(&observer)));
     let mut lines = first.clone();
@@ -223,15 +221,12 @@ fn roles_change(kinds: &[Kind]) {
 
 /// The leader is removed, joins again, and is made an observer while it leads.
 fn the_leader_goes(kinds: &[Kind]) {
-    let mut cluster = Cluster::start(kinds);
-    let ids = ids(kinds);
-    let first: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
-    cluster.await_config(&ids, &first);
+    let (mut cluster, ids, first) = started(kinds);
     let leader = cluster.leader();
     assert_eq!(leader, kinds.len());
     cluster.reconfigure(1, &Change::leave(&[leader]));
     let rest: Vec<usize> = ids.iter().copied().filter(|id| *id != leader).collect();
-    let lines: Vec<String> = rest.iter().map(|id| cluster.server_line(*id)).collect();
+    let lines = cluster.server_lines(&rest);
     cluster.await_config(&rest, &lines);
     let next = cluster.leader();
     assert_ne!(next, leader);
@@ -260,10 +255,7 @@ fn a_client_follows(kinds: &[Kind]) {
         return;
     };
     let mut cluster = Cluster::start(&kinds[..1]);
-    let all: Vec<String> = ids(kinds)
-        .iter()
-        .map(|id| cluster.server_line(*id))
-        .collect();
+    let all = cluster.server_lines(&ids(kinds));
     cluster.await_config(&[1], &all[..1]);
     let connect = cluster.address(1).to_string();
     let scenario = "reattach_to_other_members";
@@ -338,10 +330,7 @@ fn one_to_three_and_back(kinds: &[Kind]) {
         cluster.launch(id, kinds[id - 1], &known);
         cluster.await_serving(id);
     }
-    let three: Vec<String> = [1, 2, 3]
-        .iter()
-        .map(|id| cluster.server_line(*id))
-        .collect();
+    let three = cluster.server_lines(&[1, 2, 3]);
     cluster.reconfigure(1, &Change::join(&three[1..]));
     cluster.await_config(&[1, 2, 3], &three);
     cluster.expect_writes(&[1, 2, 3]);
@@ -465,10 +454,7 @@ impl Membership {
 
 /// What is refused, and with which code.
 fn refusals(kinds: &[Kind]) {
-    let mut cluster = Cluster::start(kinds);
-    let ids = ids(kinds);
-    let first: Vec<String> = ids.iter().map(|id| cluster.server_line(*id)).collect();
-    cluster.await_config(&ids, &first);
+    let (mut cluster, ids, first) = started(kinds);
     let mut admin = cluster.admin(3);
     let code = |client: &mut Client, change: Change| reconfig(client, &change).error;
     let other = |version| Change {
@@ -482,11 +468,7 @@ fn refusals(kinds: &[Kind]) {
         "three of four are there"
     );
     assert_eq!(code(&mut admin, Change::leave(&[4])), 0);
-    let two = Change::join(&[
-        cluster.server_line(4),
-        cluster.server_line(5),
-        cluster.server_line(6),
-    ]);
+    let two = Change::join(&cluster.server_lines(&[4, 5, 6]));
     assert_eq!(code(&mut admin, two.clone()), NEW_CONFIG_NO_QUORUM);
     for (number, (body, expected)) in refused_requests().iter().enumerate() {
         assert_eq!(
@@ -508,60 +490,32 @@ fn refusals(kinds: &[Kind]) {
 
 /// What is refused whatever the members are, with its code.
 fn refused_requests() -> Vec<(Body, i32)> {
-    let text = |joining: Option<&str>, leaving: Option<&str>, all: Option<&str>| {
-        let text = |body: Body, text: Option<&str>| match text {
-            None => body.null(),
-            Some(text) => body.string(text),
-        };
-        text(text(text(Body::new(), joining), leaving), all).long(-1)
-    };
-    vec![
-        (text(Some("nonsense"), None, None), BAD_ARGUMENTS),
+    let joining = |text: &str| Body::new().string(text).null().null();
+    let leaving = |text: &str| Body::new().null().string(text).null();
+    let all = |text: &str| Body::new().null().null().string(text);
+    let requests = [
+        (joining("nonsense"), BAD_ARGUMENTS),
+        (joining("server.x=127.0.0.1:1:2;3"), MARSHALLING_ERROR),
+        (joining("server.4=127.0.0.1:1;3"), BAD_ARGUMENTS),
+        (joining("server.4=127.0.0.1:1:2"), BAD_ARGUMENTS),
+        (joining("server.4=127.0.0.1:1:1;3"), BAD_ARGUMENTS),
+        (leaving("x"), MARSHALLING_ERROR),
+        (leaving("1,2,3"), BAD_ARGUMENTS),
+        (all("nonsense"), BAD_ARGUMENTS),
+        (all(""), MARSHALLING_ERROR),
+        (all("server.x=127.0.0.1:1:2;3"), MARSHALLING_ERROR),
+        (all("server.1=127.0.0.1:1;3"), BAD_ARGUMENTS),
+        (all("server.1=127.0.0.1:1:2:observer;3"), MARSHALLING_ERROR),
+        (all("server.1=127.0.0.1:1:2;3,group.1=2"), BAD_ARGUMENTS),
+        (all("server.1=127.0.0.1:1:2;3,weight.1=1"), BAD_ARGUMENTS),
         (
-            text(Some("server.x=127.0.0.1:1:2;3"), None, None),
+            all("server.1=127.0.0.1:1:2;3,version=zz"),
             MARSHALLING_ERROR,
         ),
-        (
-            text(Some("server.4=127.0.0.1:1;3"), None, None),
-            BAD_ARGUMENTS,
-        ),
-        (
-            text(Some("server.4=127.0.0.1:1:2"), None, None),
-            BAD_ARGUMENTS,
-        ),
-        (
-            text(Some("server.4=127.0.0.1:1:1;3"), None, None),
-            BAD_ARGUMENTS,
-        ),
-        (text(None, Some("x"), None), MARSHALLING_ERROR),
-        (text(None, Some("1,2,3"), None), BAD_ARGUMENTS),
-        (text(None, None, Some("nonsense")), BAD_ARGUMENTS),
-        (text(None, None, Some("")), MARSHALLING_ERROR),
-        (
-            text(None, None, Some("server.x=127.0.0.1:1:2;3")),
-            MARSHALLING_ERROR,
-        ),
-        (
-            text(None, None, Some("server.1=127.0.0.1:1;3")),
-            BAD_ARGUMENTS,
-        ),
-        (
-            text(None, None, Some("server.1=127.0.0.1:1:2:observer;3")),
-            MARSHALLING_ERROR,
-        ),
-        (
-            text(None, None, Some("server.1=127.0.0.1:1:2;3,group.1=2")),
-            BAD_ARGUMENTS,
-        ),
-        (
-            text(None, None, Some("server.1=127.0.0.1:1:2;3,weight.1=1")),
-            BAD_ARGUMENTS,
-        ),
-        (
-            text(None, None, Some("server.1=127.0.0.1:1:2;3,version=zz")),
-            MARSHALLING_ERROR,
-        ),
-    ]
+    ];
+    requests
+        .map(|(members, code)| (members.long(-1), code))
+        .to_vec()
 }
 
 /// Nothing is written, nothing is taken over, and the request is refused.
