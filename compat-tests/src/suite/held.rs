@@ -226,8 +226,11 @@ fn run_all<S: Suite, const N: usize>(
             known.retain(|old| !tests.has(&old.test));
             known.extend(new);
         }
-        if !again.is_empty() {
-            announce(&format!("{} runs again: {again:#?}", S::TITLE));
+        for (index, class, tests) in &again {
+            announce(&format!(
+                "run again on {}: {class} {tests:?}",
+                kinds[*index]
+            ));
         }
         jobs = again;
     }
