@@ -79,14 +79,14 @@ fn get_data_refuses() {
 fn get_children_gives_names_and_the_second_kind_the_stat_too() {
     let world = World::new().with(&["/a", "/a/x", "/a/y"]);
     let children = world.body(Op::GetChildren, &ask(Some("/a"), true));
-    assert_eq!(children, strings(&["y", "x"]));
+    assert_eq!(children, strings(&["x", "y"]), "the first made first");
     assert_eq!(world.watch_counts(), (0, 1));
     let both = world.body(Op::GetChildren2, &ask(Some("/a"), true));
     assert_eq!(both, bytes_of(&[&children, &world.stat("/a").to_vec()]));
     let none = world.body(Op::GetChildren, &ask(Some("/a/x"), false));
     assert_eq!(none, strings(&[]));
     let root = world.body(Op::GetChildren, &ask(Some("/"), false));
-    assert_eq!(root, strings(&["a", "zookeeper"]));
+    assert_eq!(root, strings(&["zookeeper", "a"]));
 }
 
 #[test]
