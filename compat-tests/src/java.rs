@@ -34,6 +34,15 @@ impl Java {
         Program::start(self.command(&self.jars, class, properties, arguments))
     }
 
+    /// Starts a class that uses this package, which the JDK keeps for itself: `module/package`.
+    pub fn start_with_package(&self, package: &str, class: &str) -> Program {
+        let mut command = java();
+        command
+            .arg(format!("--add-exports={package}=ALL-UNNAMED"))
+            .args(["-cp", &self.classes, class]);
+        Program::start(command)
+    }
+
     /// Starts a class that prints both its standard output and its errors into `output`.
     pub fn start_into(
         &self,
@@ -75,10 +84,8 @@ impl Java {
         arguments: &[&str],
     ) -> Command {
         let classpath = format!("{}:{libraries}", self.classes);
-        let mut command = Command::new("java");
+        let mut command = java();
         command
-            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-            .arg("-XX:-UsePerfData")
             .args(
                 properties
                     .iter()
@@ -88,6 +95,15 @@ impl Java {
             .args(arguments);
         command
     }
+}
+
+/// A JVM for a small program that does not live long.
+fn java() -> Command {
+    let mut command = Command::new("java");
+    command
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .arg("-XX:-UsePerfData");
+    command
 }
 
 /// The programs in `compat-tests/java`, or `None` after saying on the terminal why `test` is skipped. With

@@ -2,14 +2,23 @@
 //!
 //! One authority, `ca`, and what it signs. A store has its owner's key with the certificates up to the
 //! authority, `trust` has the authority alone. All passwords are [`PASSWORD`].
+//!
+//! A store of one owner takes five commands, and a JVM takes most of a second of processor time to start: the
+//! tests of one process share a JVM for it, `gamekeeper.compat.Keytool`.
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use tempfile::TempDir;
+
+use crate::{
+    java::{Java, java_or_skip},
+    program::Program,
+};
 
 pub const PASSWORD: &str = "secret";
 
@@ -17,19 +26,19 @@ pub const PASSWORD: &str = "secret";
 #[derive(Debug)]
 pub struct Keys {
     dir: TempDir,
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// `keytool`, which all tests of this process share.
+    keytool: &'static Keytool,
 }
 
 impl Keys {
-    /// An authority, and `trust.p12` and `trust.jks` that trust it.
-    pub fn new() -> Self {
+    /// An authority, and `trust.p12` and `trust.jks` that trust it; or `None` after saying on the terminal why
+    /// `test` is skipped. With `GAMEKEEPER_REQUIRE_JAVA=1` there is no skipping.
+    pub fn or_skip(test: &str) -> Option<Self> {
+        static KEYTOOL: OnceLock<Keytool> = OnceLock::new();
+        let java = java_or_skip(test)?;
         let keys = Self {
             dir: TempDir::new().expect("a temporary directory"),
+            keytool: KEYTOOL.get_or_init(|| Keytool::new(java)),
         };
         keys.make("ca", "CN=Test CA", &["-ext", "bc:c"]);
         let ca = keys.path("ca.pem");
@@ -50,7 +59,7 @@ impl Keys {
                 PASSWORD,
             ]);
         }
-        keys
+        Some(keys)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -147,7 +156,7 @@ impl Keys {
             "-storepass",
             PASSWORD,
         ];
-        run("keytool", &of, &[])
+        self.keytool(&of).join("\n").into_bytes()
     }
 
     /// A line of OpenSSL's database.
@@ -266,10 +275,53 @@ impl Keys {
         self.keytool(&[arguments, &of[..]].concat());
     }
 
-    fn keytool(&self, arguments: &[&str]) {
-        run("keytool", arguments, &[]);
+    /// What it prints, line by line.
+    fn keytool(&self, arguments: &[&str]) -> Vec<String> {
+        self.keytool.run(arguments)
     }
 }
+
+/// The program that obeys one command after the other; started by the first, and ended by the end of this
+/// process, which closes its standard input.
+#[derive(Debug)]
+struct Keytool {
+    java: &'static Java,
+    program: Mutex<Option<Program>>,
+}
+
+impl Keytool {
+    fn new(java: &'static Java) -> Self {
+        Self {
+            java,
+            program: Mutex::new(None),
+        }
+    }
+
+    /// What it prints, line by line; panics with its complaints if it fails, and the next command starts anew.
+    fn run(&self, arguments: &[&str]) -> Vec<String> {
+        let separated = arguments.iter().all(|word| !word.contains(['\t', '\n']));
+        assert!(separated, "tabs separate words: {arguments:?}");
+        let mut shared = self.program.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut program = shared.take().unwrap_or_else(|| {
+            self.java
+                .start_with_package("java.base/sun.security.tools.keytool", KEYTOOL)
+        });
+        program.say(&arguments.join("\t"));
+        let mut lines = Vec::new();
+        loop {
+            match program.line() {
+                Some(line) if line == END_OF_OUTPUT => break,
+                Some(line) => lines.push(line),
+                None => panic!("keytool {arguments:?}: {lines:#?}{}", program.stderr()),
+            }
+        }
+        *shared = Some(program);
+        lines
+    }
+}
+
+const KEYTOOL: &str = "gamekeeper.compat.Keytool";
+const END_OF_OUTPUT: &str = ".";
 
 fn shown(path: &Path) -> String {
     path.display().to_string()

@@ -53,7 +53,7 @@ impl World {
         stores: impl FnOnce(&Keys) -> [std::path::PathBuf; 2],
     ) -> Option<Self> {
         let java = java_or_skip(test)?;
-        let keys = Keys::new();
+        let keys = Keys::or_skip(test)?;
         let [key, trust] = stores(&keys);
         let ports = Ports::reserve(1);
         let secure = SocketAddr::from(([127, 0, 0, 1], ports.port(0)));
@@ -459,7 +459,9 @@ fn between(test: &str, kinds: [Kind; 3]) {
     if !can_run_or_skip(test, &kinds) {
         return;
     }
-    let keys = Keys::new();
+    let Some(keys) = Keys::or_skip(test) else {
+        return;
+    };
     let elsewhere = keys.signed("elsewhere", "CN=elsewhere", "ip:10.9.8.7");
     let options = peer_options(&keys).config("sslQuorum", "true");
     let mut ensemble = Ensemble::start(&kinds, &options);
@@ -533,7 +535,9 @@ fn rolling_change(test: &str, kinds: [Kind; 3]) {
     if !can_run_or_skip(test, &kinds) {
         return;
     }
-    let keys = Keys::new();
+    let Some(keys) = Keys::or_skip(test) else {
+        return;
+    };
     let options = peer_options(&keys)
         .config("sslQuorum", "false")
         .config("portUnification", "false");

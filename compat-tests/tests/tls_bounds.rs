@@ -41,7 +41,9 @@ fn crowd(kind: Kind, test: &str) {
     if !can_run_or_skip(test, &[kind]) {
         return;
     }
-    let keys = Keys::new();
+    let Some(keys) = Keys::or_skip(test) else {
+        return;
+    };
     let key = keys.signed("server", "CN=server", "dns:localhost,ip:127.0.0.1");
     let options = ServerOptions::new()
         .config("serverCnxnFactory", NETTY)
@@ -90,7 +92,9 @@ fn early_drop(test: &str, kind: Kind) {
     if !can_run_or_skip(test, &kinds) {
         return;
     }
-    let keys = Keys::new();
+    let Some(keys) = Keys::or_skip(test) else {
+        return;
+    };
     let key = keys.signed("server", "CN=server", "dns:localhost,ip:127.0.0.1");
     let ports = Ports::reserve(3);
     let mut options = EnsembleOptions::new()

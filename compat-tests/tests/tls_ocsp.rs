@@ -78,7 +78,9 @@ fn clients(kind: Kind, test: &str) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
-    let keys = Keys::new();
+    let Some(keys) = Keys::or_skip(test) else {
+        return;
+    };
     let responder = Responder::start(&keys);
     let named = responder.extension();
     let (empty, full) = (keys.path("empty.crl"), keys.path("full.crl"));
@@ -149,7 +151,9 @@ fn between(test: &str, kinds: [Kind; 3]) {
     if !can_run_or_skip(test, &kinds) {
         return;
     }
-    let keys = Keys::new();
+    let Some(keys) = Keys::or_skip(test) else {
+        return;
+    };
     let responder = Responder::start(&keys);
     let named = responder.extension();
     let own = keys.signed_with("server", "CN=server", &["-ext", &named]);

@@ -12,12 +12,15 @@ use compat_tests::{
     server::{Kind, Server, ServerOptions},
 };
 
-/// Those of a server, whose password is in a file.
-fn keys() -> Keys {
-    let keys = Keys::new();
+/// Those of a server, whose password is in a file; or `None` after saying on the terminal why `test` is skipped.
+fn keys_or_skip(test: &str) -> Option<Keys> {
+    if !http::https_or_skip(test) {
+        return None;
+    }
+    let keys = Keys::or_skip(test)?;
     keys.signed("server", "CN=server", "dns:localhost,ip:127.0.0.1");
     std::fs::write(keys.path("password"), PASSWORD).unwrap();
-    keys
+    Some(keys)
 }
 
 fn options(keys: &Keys, settings: &[(&str, bool)]) -> ServerOptions {
@@ -69,10 +72,9 @@ fn send(admin: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 
 /// Both on one port; those who come without TLS are counted.
 fn unified(kind: Kind) {
-    if !http::https_or_skip("admin::https::unified") {
+    let Some(keys) = keys_or_skip("admin::https::unified") else {
         return;
-    }
-    let keys = keys();
+    };
     let server = Server::start(kind, &options(&keys, &[("admin.portUnification", true)]));
     let admin = server.admin_address();
     assert_eq!(status(admin, &keys, None), Some(200));
@@ -97,10 +99,9 @@ fn unified(kind: Kind) {
 /// ours alone.
 #[test]
 fn silence() {
-    if !http::https_or_skip("admin::https::silence") {
+    let Some(keys) = keys_or_skip("admin::https::silence") else {
         return;
-    }
-    let keys = keys();
+    };
     let options = options(&keys, &[("admin.portUnification", true)]);
     let server = Server::start(Kind::Ours, &options);
     let admin = server.admin_address();
@@ -119,11 +120,10 @@ fn silence() {
 
 /// HTTP gets nothing.
 fn forced(kind: Kind) {
-    if !http::https_or_skip("admin::https::forced") {
-        return;
-    }
     for is_unified in [false, true] {
-        let keys = keys();
+        let Some(keys) = keys_or_skip("admin::https::forced") else {
+            return;
+        };
         let settings = [
             ("admin.forceHttps", true),
             ("admin.portUnification", is_unified),
@@ -139,10 +139,9 @@ fn forced(kind: Kind) {
 
 /// Only a certificate of the authority gets an answer; HTTP goes on where it is spoken.
 fn client_certificates(kind: Kind) {
-    if !http::https_or_skip("admin::https::client_certificates") {
+    let Some(keys) = keys_or_skip("admin::https::client_certificates") else {
         return;
-    }
-    let keys = keys();
+    };
     keys.signed("alice", "CN=alice", "");
     keys.unsigned("stranger", "CN=Test CA");
     for key in ["admin.portUnification", "admin.forceHttps"] {
@@ -162,10 +161,9 @@ fn client_certificates(kind: Kind) {
 /// without its AdminServer.
 #[test]
 fn stores_that_cannot_be_read_stop_the_start() {
-    if !http::https_or_skip("admin::https::stores_that_cannot_be_read_stop_the_start") {
+    let Some(keys) = keys_or_skip("admin::https::stores_that_cannot_be_read_stop_the_start") else {
         return;
-    }
-    let keys = keys();
+    };
     let wrong = options(&keys, &[("admin.forceHttps", true)]);
     let wrong = wrong.config("ssl.quorum.trustStore.password", "wrong");
     let trust = keys.path("trust.p12").display().to_string();
