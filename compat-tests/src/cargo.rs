@@ -6,16 +6,21 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::maven::target_dir;
+use crate::maven;
 
-/// Builds what these arguments of `cargo build` choose, with the profile under test, and gives the
-/// directory of that profile.
-pub fn build(chosen: &[&str]) -> PathBuf {
-    build_into(&target_dir(), chosen)
+/// Builds the server and the example that tests run, with the profile under test, and gives the directory of that
+/// profile.
+pub fn build() -> PathBuf {
+    build_into(&maven::target_dir(), &[])
 }
 
-/// The same into another target directory, where other features do not undo what others have built.
-pub fn build_into(target_dir: &Path, chosen: &[&str]) -> PathBuf {
+/// The same with these features, as `<package>/<feature>`, into another target directory, where they do not undo what
+/// others have built.
+///
+/// They are chosen as `cargo test --workspace` chooses: all packages, and a target that takes the libraries of
+/// tests. With any other choice some libraries have other features, by which most of them are built once more. What
+/// is built on the way lies beside what others have built, in one directory for all.
+pub fn build_into(target_dir: &Path, features: &[&str]) -> PathBuf {
     let executable = env::current_exe().expect("a running test has a path");
     let profile_dir = executable
         .ancestors()
@@ -30,10 +35,13 @@ pub fn build_into(target_dir: &Path, chosen: &[&str]) -> PathBuf {
         directory
     };
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet"])
-        .args(chosen)
+        .args(["build", "--quiet", "--workspace"])
+        .args(["--bin", "gamekeeper", "--example", "rust_steps"])
+        .arg("--features")
+        .arg(features.join(","))
         .arg("--target-dir")
         .arg(target_dir)
+        .env("CARGO_BUILD_BUILD_DIR", maven::target_dir())
         .arg("--profile")
         .arg(profile)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -41,6 +49,9 @@ pub fn build_into(target_dir: &Path, chosen: &[&str]) -> PathBuf {
         .output()
         .expect("cargo built this test, so it can be run");
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{chosen:?} do not build:\n{log}");
+    assert!(
+        output.status.success(),
+        "the server with the features {features:?} does not build:\n{log}"
+    );
     target_dir.join(directory)
 }

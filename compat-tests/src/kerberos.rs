@@ -96,15 +96,8 @@ fn has_libclang() -> bool {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let chosen = [
-            "-p",
-            "gamekeeper",
-            "--bin",
-            "gamekeeper",
-            "--features",
-            "gssapi",
-        ];
-        cargo::build_into(&target_dir().join("kerberos"), &chosen).join("gamekeeper")
+        let directory = target_dir().join("kerberos");
+        cargo::build_into(&directory, &["gamekeeper/gssapi"]).join("gamekeeper")
     })
 }
 

@@ -373,9 +373,7 @@ static BINARY: OnceLock<PathBuf> = OnceLock::new();
 
 /// The `gamekeeper` binary of the profile under test, built now if its sources are newer.
 pub fn gamekeeper_binary() -> &'static Path {
-    BINARY.get_or_init(|| {
-        cargo::build(&["-p", "gamekeeper", "--bin", "gamekeeper"]).join("gamekeeper")
-    })
+    BINARY.get_or_init(|| cargo::build().join("gamekeeper"))
 }
 
 /// Has this process start another build of ours than it would. Nothing of ours may have been started.

@@ -35,8 +35,7 @@ fn run(kind: Kind, site: fn(Kind) -> Site, test: &str) {
 
     let mut steps = site.steps(&[]);
     steps.retain(|step| STEPS.contains(step));
-    let built = cargo::build(&["-p", "compat-tests", "--example", "rust_steps"]);
-    let mut command = Command::new(built.join("examples/rust_steps"));
+    let mut command = Command::new(cargo::build().join("examples/rust_steps"));
     command.arg(site.connect_string()).args(&steps);
     site.accompany(Program::start(command), &steps);
 }
