@@ -201,17 +201,19 @@ fn text_of(output: &Output) -> String {
 }
 
 /// Cargo builds a package's own programs for its tests, but not those of another package.
+///
+/// All of the workspace is chosen, as for tests: a part of it has libraries with fewer features, which would be built
+/// besides. And cargo is not told that it runs for this package, or it builds some libraries anew.
 fn our_server() -> PathBuf {
     let load = Path::new(env!("CARGO_BIN_EXE_load"));
     let mut build = Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--package",
-        "gamekeeper",
-        "--bin",
-        "gamekeeper",
-    ]);
+    build.args(["build", "--quiet", "--workspace", "--bins", "--examples"]);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            build.env_remove(&*name);
+        }
+    }
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }

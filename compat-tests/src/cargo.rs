@@ -34,7 +34,11 @@ pub fn build_into(target_dir: &Path, features: &[&str]) -> PathBuf {
     } else {
         directory
     };
-    let output = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    for name in told_to_tests() {
+        cargo.env_remove(name);
+    }
+    let output = cargo
         .args(["build", "--quiet", "--workspace"])
         .args(["--bin", "gamekeeper", "--example", "rust_steps"])
         .arg("--features")
@@ -54,4 +58,11 @@ pub fn build_into(target_dir: &Path, features: &[&str]) -> PathBuf {
         "the server with the features {features:?} does not build:\n{log}"
     );
     target_dir.join(directory)
+}
+
+/// What cargo has told this test of its package. Some libraries are built anew, and with them all that stands on them,
+/// if that is another package than when they were built, or none.
+fn told_to_tests() -> impl Iterator<Item = String> {
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
 }
