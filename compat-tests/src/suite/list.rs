@@ -3,6 +3,7 @@
 //! ```text
 //! run <class> <tests that pass on both> <how many of them start a server> [part]
 //!     slow <test> <test> ..
+//!     races <test> <with what, so that it passes on both, but not every time>
 //!     neither <test> <what of a server's Java it reaches into, or what else keeps it>
 //!     lacks <test> <what our server does not have yet>
 //!     differs <test> <what our server does otherwise on purpose>
@@ -95,6 +96,8 @@ pub struct Run {
     pub part: bool,
     /// They wait for longer than the part that always runs can.
     pub slow: BTreeSet<String>,
+    /// They pass, on both, but not every time, and why: they are run again more often than others.
+    pub races: BTreeMap<String, String>,
     pub named: BTreeMap<String, (Word, String)>,
 }
 
@@ -160,6 +163,10 @@ impl List {
                     let (_, run) = current.as_mut().ok_or(line)?;
                     run.slow.extend(tests.iter().map(|&test| test.to_owned()));
                 }
+                ["races", test, ref why @ ..] if !why.is_empty() => {
+                    let (_, run) = current.as_mut().ok_or(line)?;
+                    run.races.insert(test.to_owned(), why.join(" "));
+                }
                 [word, test, ref why @ ..] if !why.is_empty() => {
                     let (Some(word), Some((_, run))) = (Word::parse(word), &mut current) else {
                         return Err(line.to_owned());
@@ -213,6 +220,9 @@ impl fmt::Display for List {
                     if !run.slow.is_empty() {
                         let slow: Vec<_> = run.slow.iter().map(String::as_str).collect();
                         writeln!(f, "    slow {}", slow.join(" "))?;
+                    }
+                    for (test, why) in &run.races {
+                        writeln!(f, "    races {test} {why}")?;
                     }
                     for (test, (word, why)) in &run.named {
                         writeln!(f, "    {} {test} {why}", word.text())?;
@@ -307,6 +317,7 @@ impl Run {
             with_server: 0,
             part: self.part,
             slow: self.slow.clone(),
+            races: self.races.clone(),
             named: BTreeMap::new(),
         };
         let stays = |(_, (word, _)): &(&String, &(Word, String))| *word == Word::Omits;
@@ -356,6 +367,7 @@ mod tests {
     const TEXT: &str = "\
 run org.A 2 1 part
     slow three two
+    races four with the answer
     neither one DataTree
     lacks two[3] TLS
 left org.B Apache's own DataTree
@@ -391,6 +403,7 @@ waits org.C hours
             "run org.A 2",
             "slow",
             "slow one",
+            "run org.A 2 1\nraces one",
             "passes",
         ] {
             assert!(List::parse(line).is_err(), "{line}");
