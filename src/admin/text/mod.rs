@@ -1,7 +1,7 @@
 //! Answers of the four-letter words, each as Apache's class of the same name prints it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use crate::admin::VERSION;
 use crate::admin::facts::{
@@ -286,24 +286,20 @@ pub fn wchs(connections: usize, paths: usize, watches: usize) -> String {
 
 /// `wchp`: paths with the sessions that watch them.
 pub fn wchp(by_path: &[(String, Vec<SessionId>)]) -> String {
-    let mut out = String::new();
-    for (path, sessions) in by_path {
-        let _ = writeln!(out, "{path}");
-        for session in sessions {
-            let _ = writeln!(out, "\t{session}");
-        }
-    }
-    out.push('\n');
-    out
+    watches(by_path)
 }
 
 /// `wchc`: sessions with the paths they watch.
 pub fn wchc(by_session: &[(SessionId, Vec<String>)]) -> String {
+    watches(by_session)
+}
+
+fn watches<By: Display, Of: Display>(groups: &[(By, Vec<Of>)]) -> String {
     let mut out = String::new();
-    for (session, paths) in by_session {
-        let _ = writeln!(out, "{session}");
-        for path in paths {
-            let _ = writeln!(out, "\t{path}");
+    for (by, group) in groups {
+        let _ = writeln!(out, "{by}");
+        for of in group {
+            let _ = writeln!(out, "\t{of}");
         }
     }
     out.push('\n');
