@@ -73,22 +73,18 @@ fn the_client_part_of_the_only_line() {
 
 #[test]
 fn a_client_port_that_the_own_line_contradicts() {
-    let differs = ZooCfg::member("server.1=a:1:2;2182\nserver.2=b:1:2;2181\nserver.3=c:1:2\n");
-    assert_eq!(
-        differs.errors(&[]),
-        ["zoo.cfg:4: server.1 = \"a:1:2;2182\": \
-          the client address differs from clientPort and clientPortAddress"]
-    );
-    let (flagged, _) = differs.load(&["--client-port", "2183"]).unwrap();
-    assert_eq!(flagged.listen.address.as_ref().unwrap().port, 2183);
+    let member = ZooCfg::member("server.1=a:1:2;2182\nserver.2=b:1:2;2181\nserver.3=c:1:2\n");
     let alone = ZooCfg::with("server.1=a:2888:3888;2182\n");
-    assert_eq!(
-        alone.errors(&[]),
-        ["zoo.cfg:3: server.1 = \"a:2888:3888;2182\": \
-          the client address differs from clientPort and clientPortAddress"]
-    );
-    let (flagged, _) = alone.load(&["--client-port", "2183"]).unwrap();
-    assert_eq!(flagged.listen.address.as_ref().unwrap().port, 2183);
+    let table = [
+        (member, "zoo.cfg:4: server.1 = \"a:1:2;2182\""),
+        (alone, "zoo.cfg:3: server.1 = \"a:2888:3888;2182\""),
+    ];
+    for (file, place) in table {
+        let reason = "the client address differs from clientPort and clientPortAddress";
+        assert_eq!(file.errors(&[]), [format!("{place}: {reason}")]);
+        let (flagged, _) = file.load(&["--client-port", "2183"]).unwrap();
+        assert_eq!(flagged.listen.address.as_ref().unwrap().port, 2183);
+    }
     let address = ZooCfg::member(&format!(
         "clientPortAddress=127.0.0.1\n{}",
         THREE.replacen("3888", "3888;2181", 1)
