@@ -16,6 +16,8 @@ use std::{
     thread,
 };
 
+use compat_tests::server::gamekeeper_binary;
+
 #[test]
 fn every_workload_runs_against_a_stub() {
     let target = start_stub();
@@ -75,7 +77,7 @@ fn a_comparison_of_our_own_server_fills_the_tables() {
         ])
         .args([
             Path::new("--gamekeeper"),
-            &our_server(),
+            gamekeeper_binary(),
             Path::new("--dir"),
             &dir,
         ])
@@ -139,7 +141,7 @@ fn three_of_ours_are_measured_and_lose_their_leader() {
             .args(arguments)
             .args([
                 Path::new("--gamekeeper"),
-                &our_server(),
+                gamekeeper_binary(),
                 Path::new("--dir"),
                 &dir,
             ])
@@ -198,30 +200,6 @@ fn text_of(output: &Output) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
-}
-
-/// Cargo builds a package's own programs for its tests, but not those of another package.
-///
-/// All of the workspace is chosen, as for tests: a part of it has libraries with fewer features, which would be built
-/// besides. And cargo is not told that it runs for this package, or it builds some libraries anew.
-fn our_server() -> PathBuf {
-    let load = Path::new(env!("CARGO_BIN_EXE_load"));
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--workspace", "--bins", "--examples"]);
-    for (name, _) in env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            build.env_remove(&*name);
-        }
-    }
-    if !cfg!(debug_assertions) {
-        build.arg("--release");
-    }
-    assert!(
-        build.status().unwrap().success(),
-        "our server does not build"
-    );
-    load.with_file_name("gamekeeper")
 }
 
 /// A server that grants every session and answers every request with success and an empty body.
