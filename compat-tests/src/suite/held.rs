@@ -215,7 +215,8 @@ fn run_all<S: Suite, const N: usize>(
     };
     let mut jobs: Vec<Job<'_>> = (0..N).flat_map(of_kind).collect();
     let mut outcomes = [(); N].map(|()| Outcomes::new());
-    for further in 0.. {
+    let mut further = 0;
+    while !jobs.is_empty() {
         let mut again = Vec::new();
         for ((index, class, tests), new) in run_jobs(suite, &kinds, jobs) {
             let run = run_of(list, class);
@@ -232,10 +233,8 @@ fn run_all<S: Suite, const N: usize>(
                 kinds[*index]
             ));
         }
-        if again.is_empty() {
-            break;
-        }
         jobs = again;
+        further += 1;
     }
     outcomes
 }

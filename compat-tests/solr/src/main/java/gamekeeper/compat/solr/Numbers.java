@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import org.apache.solr.client.solrj.SolrClient;
 import org.apache.solr.client.solrj.SolrQuery;
 import org.apache.solr.client.solrj.SolrServerException;
@@ -98,15 +99,11 @@ public final class Numbers {
         return "created";
     }
 
-    private interface Wanted {
-        boolean is(Replica replica);
-    }
-
-    private String leader(Wanted wanted) throws Exception {
+    private String leader(Predicate<Replica> wanted) throws Exception {
         String[] found = new String[1];
         state.waitForState(COLLECTION, 60, TimeUnit.SECONDS, (live, collection) -> {
             Replica leads = collection == null ? null : shard(collection).getLeader();
-            if (leads == null || !leads.isActive(live) || !wanted.is(leads)) {
+            if (leads == null || !leads.isActive(live) || !wanted.test(leads)) {
                 return false;
             }
             found[0] = port(leads);
