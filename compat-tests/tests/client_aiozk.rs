@@ -8,7 +8,7 @@ use compat_tests::{
 /// makes plain nodes.
 const FURTHER: [&str; 1] = ["election"];
 
-fn run(kind: Kind, site: fn(Kind) -> Site, test: &str) {
+fn run(test: &str, kind: Kind, site: fn(Kind) -> Site) {
     if !can_run_or_skip(test, &[kind]) {
         return;
     }
@@ -24,22 +24,9 @@ fn run(kind: Kind, site: fn(Kind) -> Site, test: &str) {
     site.accompany(program, &steps);
 }
 
-#[test]
-fn apache() {
-    run(Kind::Apache, Site::one, "client_aiozk::apache");
-}
-
-#[test]
-fn ours() {
-    run(Kind::Ours, Site::one, "client_aiozk::ours");
-}
-
-#[test]
-fn three_of_apache() {
-    run(Kind::Apache, Site::three, "client_aiozk::three_of_apache");
-}
-
-#[test]
-fn three_of_ours() {
-    run(Kind::Ours, Site::three, "client_aiozk::three_of_ours");
+compat_tests::cases! {
+    apache: run(Kind::Apache, Site::one);
+    ours: run(Kind::Ours, Site::one);
+    three_of_apache: run(Kind::Apache, Site::three);
+    three_of_ours: run(Kind::Ours, Site::three);
 }

@@ -33,7 +33,7 @@ fn testdata(name: &str) -> PathBuf {
         .collect()
 }
 
-fn compare(kind: Kind, test: &str) {
+fn compare(test: &str, kind: Kind) {
     if !can_run_or_skip(test, &[kind]) {
         return;
     }
@@ -124,12 +124,7 @@ fn masked(answer: &str) -> String {
     masked
 }
 
-#[test]
-fn apache() {
-    compare(Kind::Apache, "client_c_shell::apache");
-}
-
-#[test]
-fn ours() {
-    compare(Kind::Ours, "client_c_shell::ours");
+compat_tests::cases! {
+    apache: compare(Kind::Apache);
+    ours: compare(Kind::Ours);
 }

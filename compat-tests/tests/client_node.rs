@@ -2,26 +2,13 @@
 
 use compat_tests::{clients::Site, languages::Language, server::Kind};
 
-fn run(kind: Kind, site: fn(Kind) -> Site, test: &str) {
+fn run(test: &str, kind: Kind, site: fn(Kind) -> Site) {
     Language::Node.take_steps(kind, site, &[], test);
 }
 
-#[test]
-fn apache() {
-    run(Kind::Apache, Site::one, "client_node::apache");
-}
-
-#[test]
-fn ours() {
-    run(Kind::Ours, Site::one, "client_node::ours");
-}
-
-#[test]
-fn three_of_apache() {
-    run(Kind::Apache, Site::three, "client_node::three_of_apache");
-}
-
-#[test]
-fn three_of_ours() {
-    run(Kind::Ours, Site::three, "client_node::three_of_ours");
+compat_tests::cases! {
+    apache: run(Kind::Apache, Site::one);
+    ours: run(Kind::Ours, Site::one);
+    three_of_apache: run(Kind::Apache, Site::three);
+    three_of_ours: run(Kind::Ours, Site::three);
 }

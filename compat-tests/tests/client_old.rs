@@ -12,7 +12,7 @@ use compat_tests::{
 /// the bytes of the wire tests.
 const VERSIONS: [&str; 3] = ["3.5.10", "3.6.4", "3.8.6"];
 
-fn run(kind: Kind, test: &str) {
+fn run(test: &str, kind: Kind) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
@@ -20,7 +20,7 @@ fn run(kind: Kind, test: &str) {
     run_all(java, &server.connect_string());
 }
 
-fn run_on_ensemble(kind: Kind, test: &str) {
+fn run_on_ensemble(test: &str, kind: Kind) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
@@ -41,22 +41,9 @@ fn run_all(java: &Java, connect: &str) {
     }
 }
 
-#[test]
-fn apache() {
-    run(Kind::Apache, "client_old::apache");
-}
-
-#[test]
-fn ours() {
-    run(Kind::Ours, "client_old::ours");
-}
-
-#[test]
-fn three_of_apache() {
-    run_on_ensemble(Kind::Apache, "client_old::three_of_apache");
-}
-
-#[test]
-fn three_of_ours() {
-    run_on_ensemble(Kind::Ours, "client_old::three_of_ours");
+compat_tests::cases! {
+    apache: run(Kind::Apache);
+    ours: run(Kind::Ours);
+    three_of_apache: run_on_ensemble(Kind::Apache);
+    three_of_ours: run_on_ensemble(Kind::Ours);
 }

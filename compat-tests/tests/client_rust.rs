@@ -26,7 +26,7 @@ const PERSISTENT: &CreateOptions<'static> = &CreateMode::Persistent.with_acls(Ac
 
 const STEPS: [&str; 3] = ["moves", "leader", "expiry"];
 
-fn run(kind: Kind, site: fn(Kind) -> Site, test: &str) {
+fn run(test: &str, kind: Kind, site: fn(Kind) -> Site) {
     if !can_run_or_skip(test, &[kind]) {
         return;
     }
@@ -40,24 +40,11 @@ fn run(kind: Kind, site: fn(Kind) -> Site, test: &str) {
     site.accompany(Program::start(command), &steps);
 }
 
-#[test]
-fn apache() {
-    run(Kind::Apache, Site::one, "client_rust::apache");
-}
-
-#[test]
-fn ours() {
-    run(Kind::Ours, Site::one, "client_rust::ours");
-}
-
-#[test]
-fn three_of_apache() {
-    run(Kind::Apache, Site::three, "client_rust::three_of_apache");
-}
-
-#[test]
-fn three_of_ours() {
-    run(Kind::Ours, Site::three, "client_rust::three_of_ours");
+compat_tests::cases! {
+    apache: run(Kind::Apache, Site::one);
+    ours: run(Kind::Ours, Site::one);
+    three_of_apache: run(Kind::Apache, Site::three);
+    three_of_ours: run(Kind::Ours, Site::three);
 }
 
 fn scenarios(address: &str) {

@@ -32,7 +32,7 @@ fn testdata(name: &str) -> PathBuf {
         .collect()
 }
 
-fn compare(kind: Kind, test: &str) {
+fn compare(test: &str, kind: Kind) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
@@ -188,12 +188,7 @@ fn first_difference(expected: &str, found: &str) -> String {
     )
 }
 
-#[test]
-fn apache() {
-    compare(Kind::Apache, "client_zkcli::apache");
-}
-
-#[test]
-fn ours() {
-    compare(Kind::Ours, "client_zkcli::ours");
+compat_tests::cases! {
+    apache: compare(Kind::Apache);
+    ours: compare(Kind::Ours);
 }

@@ -295,7 +295,7 @@ fn unhex(text: &str) -> Vec<u8> {
 
 /// Apache's own tools for a stopped server's files read those of `kind`: every transaction passes its
 /// checksum, and a snapshot shows nodes and sessions.
-fn apaches_tools_read(kind: Kind, test: &str) {
+fn apaches_tools_read(test: &str, kind: Kind) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
@@ -381,14 +381,9 @@ fn files(data: &Path, prefix: &str) -> Vec<String> {
     files.into_iter().map(|(_, path)| path).collect()
 }
 
-#[test]
-fn apaches_tools_read_apache() {
-    apaches_tools_read(Apache, "disk_format::apaches_tools_read_apache");
-}
-
-#[test]
-fn apaches_tools_read_ours() {
-    apaches_tools_read(Ours, "disk_format::apaches_tools_read_ours");
+compat_tests::cases! {
+    apaches_tools_read_apache: apaches_tools_read(Apache);
+    apaches_tools_read_ours: apaches_tools_read(Ours);
 }
 
 /// What time would have done while no server was there, it does after the restart: a session nobody

@@ -55,7 +55,7 @@ const TIMEOUT_MS: i32 = 30_000;
 /// Ticks are of 500 ms, and two of them are the least.
 const SHORT_TIMEOUT_MS: i32 = 1000;
 
-fn on(kind: Kind, test: &str) {
+fn on(test: &str, kind: Kind) {
     let kinds = [kind; SERVERS];
     if !can_run_or_skip(test, &kinds) {
         return;
@@ -66,14 +66,9 @@ fn on(kind: Kind, test: &str) {
     }
 }
 
-#[test]
-fn of_apache() {
-    on(Kind::Apache, "ensemble_clients::of_apache");
-}
-
-#[test]
-fn of_ours() {
-    on(Kind::Ours, "ensemble_clients::of_ours");
+compat_tests::cases! {
+    of_apache: on(Kind::Apache);
+    of_ours: on(Kind::Ours);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn expect(program: &mut Program, line: &str) {
     assert_eq!(found.as_deref(), Some(line), "{}", program.stderr());
 }
 
-fn run(kind: Kind, test: &str) {
+fn run(test: &str, kind: Kind) {
     let Some(hadoop) = hadoop_or_skip(test) else {
         return;
     };
@@ -107,12 +107,7 @@ fn run(kind: Kind, test: &str) {
     }
 }
 
-#[test]
-fn three_of_apache() {
-    run(Kind::Apache, "hadoop::three_of_apache");
-}
-
-#[test]
-fn three_of_ours() {
-    run(Kind::Ours, "hadoop::three_of_ours");
+compat_tests::cases! {
+    three_of_apache: run(Kind::Apache);
+    three_of_ours: run(Kind::Ours);
 }

@@ -44,7 +44,7 @@ fn ask(numbers: &mut Program, line: &str) -> String {
     answer.unwrap_or_else(|| panic!("no answer to {line:?}:\n{}", numbers.stderr()))
 }
 
-fn run(kind: Kind, test: &str) {
+fn run(test: &str, kind: Kind) {
     let Some(solr) = solr_or_skip(test) else {
         return;
     };
@@ -92,12 +92,7 @@ fn run(kind: Kind, test: &str) {
     assert!(numbers.finish().is_empty());
 }
 
-#[test]
-fn three_of_apache() {
-    run(Kind::Apache, "solr::three_of_apache");
-}
-
-#[test]
-fn three_of_ours() {
-    run(Kind::Ours, "solr::three_of_ours");
+compat_tests::cases! {
+    three_of_apache: run(Kind::Apache);
+    three_of_ours: run(Kind::Ours);
 }

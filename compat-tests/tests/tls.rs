@@ -153,7 +153,7 @@ fn last(lines: Vec<String>) -> String {
 
 /// Those who are let in get the words, also in plain text on the other port; those who are not get
 /// nothing.
-fn ports(kind: Kind, test: &str) {
+fn ports(test: &str, kind: Kind) {
     let Some(world) = World::start(kind, test, &[]) else {
         return;
     };
@@ -210,18 +210,13 @@ fn figure(server: &Server, key: &str) -> u64 {
     text.parse().expect("a number")
 }
 
-#[test]
-fn ports_apache() {
-    ports(Apache, "tls::ports_apache");
-}
-
-#[test]
-fn ports_ours() {
-    ports(Ours, "tls::ports_ours");
+compat_tests::cases! {
+    ports_apache: ports(Apache);
+    ports_ours: ports(Ours);
 }
 
 /// Who a client is by its certificate, what belongs to it, and who is super.
-fn identities(kind: Kind, test: &str) {
+fn identities(test: &str, kind: Kind) {
     let super_user = ("X509AuthenticationProvider.superUser", "CN=boss,O=Acme");
     let Some(world) = World::start(kind, test, &[super_user]) else {
         return;
@@ -259,18 +254,13 @@ fn identities(kind: Kind, test: &str) {
     assert_eq!(shown, ["ip:127.0.0.1", "x509:CN=boss,O=Acme"]);
 }
 
-#[test]
-fn identities_apache() {
-    identities(Apache, "tls::identities_apache");
-}
-
-#[test]
-fn identities_ours() {
-    identities(Ours, "tls::identities_ours");
+compat_tests::cases! {
+    identities_apache: identities(Apache);
+    identities_ours: identities(Ours);
 }
 
 /// One port for both, and clients that need no certificate.
-fn unified(kind: Kind, test: &str) {
+fn unified(test: &str, kind: Kind) {
     let settings = [
         ("client.portUnification", "true"),
         // Apache's server makes this of the line above, but may have read its schemes before.
@@ -293,18 +283,13 @@ fn unified(kind: Kind, test: &str) {
     }
 }
 
-#[test]
-fn unified_apache() {
-    unified(Apache, "tls::unified_apache");
-}
-
-#[test]
-fn unified_ours() {
-    unified(Ours, "tls::unified_ours");
+compat_tests::cases! {
+    unified_apache: unified(Apache);
+    unified_ours: unified(Ours);
 }
 
 /// Stores of every kind, and a client whose address its certificate must name.
-fn stores(kind: Kind, test: &str) {
+fn stores(test: &str, kind: Kind) {
     for format in ["jks", "pem"] {
         let settings = [
             ("fips-mode", "false"),
@@ -340,18 +325,13 @@ fn stores(kind: Kind, test: &str) {
     }
 }
 
-#[test]
-fn stores_apache() {
-    stores(Apache, "tls::stores_apache");
-}
-
-#[test]
-fn stores_ours() {
-    stores(Ours, "tls::stores_ours");
+compat_tests::cases! {
+    stores_apache: stores(Apache);
+    stores_ours: stores(Ours);
 }
 
 /// With `ssl.crl` a certificate must name a list, and must not be on it.
-fn revocation(kind: Kind, test: &str) {
+fn revocation(test: &str, kind: Kind) {
     let Some(world) = World::start(kind, test, &[("ssl.crl", "true")]) else {
         return;
     };
@@ -372,18 +352,13 @@ fn revocation(kind: Kind, test: &str) {
     }
 }
 
-#[test]
-fn revocation_apache() {
-    revocation(Apache, "tls::revocation_apache");
-}
-
-#[test]
-fn revocation_ours() {
-    revocation(Ours, "tls::revocation_ours");
+compat_tests::cases! {
+    revocation_apache: revocation(Apache);
+    revocation_ours: revocation(Ours);
 }
 
 /// A new certificate is for new connections, and who is connected stays.
-fn reload(kind: Kind, test: &str) {
+fn reload(test: &str, kind: Kind) {
     let Some(world) = World::start(kind, test, &[("client.certReload", "true")]) else {
         return;
     };
@@ -432,14 +407,9 @@ fn reload(kind: Kind, test: &str) {
     held.finish();
 }
 
-#[test]
-fn reload_apache() {
-    reload(Apache, "tls::reload_apache");
-}
-
-#[test]
-fn reload_ours() {
-    reload(Ours, "tls::reload_ours");
+compat_tests::cases! {
+    reload_apache: reload(Apache);
+    reload_ours: reload(Ours);
 }
 
 /// What each member of an ensemble with TLS has.
@@ -516,14 +486,9 @@ fn refusals(ensemble: &Ensemble) -> usize {
     logs.map(|log| log.lines().filter(is_refusal).count()).sum()
 }
 
-#[test]
-fn between_servers_of_apache() {
-    between("tls::between_servers_of_apache", [Apache; 3]);
-}
-
-#[test]
-fn between_servers_of_ours() {
-    between("tls::between_servers_of_ours", [Ours; 3]);
+compat_tests::cases! {
+    between_servers_of_apache: between([Apache; 3]);
+    between_servers_of_ours: between([Ours; 3]);
 }
 
 #[test]
@@ -563,17 +528,8 @@ fn rolling_change(test: &str, kinds: [Kind; 3]) {
     ensemble.await_same_zxid();
 }
 
-#[test]
-fn rolling_change_of_apache() {
-    rolling_change("tls::rolling_change_of_apache", [Apache; 3]);
-}
-
-#[test]
-fn rolling_change_of_ours() {
-    rolling_change("tls::rolling_change_of_ours", [Ours; 3]);
-}
-
-#[test]
-fn rolling_change_of_both() {
-    rolling_change("tls::rolling_change_of_both", [Ours, Apache, Ours]);
+compat_tests::cases! {
+    rolling_change_of_apache: rolling_change([Apache; 3]);
+    rolling_change_of_ours: rolling_change([Ours; 3]);
+    rolling_change_of_both: rolling_change([Ours, Apache, Ours]);
 }

@@ -37,7 +37,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 
 /// Those beyond the limit are closed at once, and who leaves makes room. On a port that takes plain text too,
 /// without which Apache's server has no such limit: it is read before it is known whose port it is.
-fn crowd(kind: Kind, test: &str) {
+fn crowd(test: &str, kind: Kind) {
     if !can_run_or_skip(test, &[kind]) {
         return;
     }
@@ -76,14 +76,9 @@ fn crowd(kind: Kind, test: &str) {
     });
 }
 
-#[test]
-fn crowd_apache() {
-    crowd(Apache, "tls_bounds::crowd_apache");
-}
-
-#[test]
-fn crowd_ours() {
-    crowd(Ours, "tls_bounds::crowd_ours");
+compat_tests::cases! {
+    crowd_apache: crowd(Apache);
+    crowd_ours: crowd(Ours);
 }
 
 /// A member that has lost its quorum closes connections of clients before their handshake.
@@ -120,14 +115,9 @@ fn early_drop(test: &str, kind: Kind) {
     assert!(!is_closed(&mut silent(secure)), "it serves again");
 }
 
-#[test]
-fn early_drop_apache() {
-    early_drop("tls_bounds::early_drop_apache", Apache);
-}
-
-#[test]
-fn early_drop_ours() {
-    early_drop("tls_bounds::early_drop_ours", Ours);
+compat_tests::cases! {
+    early_drop_apache: early_drop(Apache);
+    early_drop_ours: early_drop(Ours);
 }
 
 const NETTY: &str = "org.apache.zookeeper.server.NettyServerCnxnFactory";

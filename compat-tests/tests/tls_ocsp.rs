@@ -74,7 +74,7 @@ impl World {
 
 /// Clients get in if the responder that their certificate names says that it is good, and says so in a way
 /// that can be relied on; or if it cannot tell, and a list can.
-fn clients(kind: Kind, test: &str) {
+fn clients(test: &str, kind: Kind) {
     let Some(java) = java_or_skip(test) else {
         return;
     };
@@ -136,14 +136,9 @@ fn clients(kind: Kind, test: &str) {
     assert_eq!(gets("alice"), "refused");
 }
 
-#[test]
-fn clients_apache() {
-    clients(Apache, "tls_ocsp::clients_apache");
-}
-
-#[test]
-fn clients_ours() {
-    clients(Ours, "tls_ocsp::clients_ours");
+compat_tests::cases! {
+    clients_apache: clients(Apache);
+    clients_ours: clients(Ours);
 }
 
 /// Servers ask for each other, and one whose certificate is revoked stays out until it is good again.
@@ -193,14 +188,9 @@ fn between(test: &str, kinds: [Kind; 3]) {
     ensemble.await_same_zxid();
 }
 
-#[test]
-fn between_servers_of_apache() {
-    between("tls_ocsp::between_servers_of_apache", [Apache; 3]);
-}
-
-#[test]
-fn between_servers_of_ours() {
-    between("tls_ocsp::between_servers_of_ours", [Ours; 3]);
+compat_tests::cases! {
+    between_servers_of_apache: between([Apache; 3]);
+    between_servers_of_ours: between([Ours; 3]);
 }
 
 #[test]

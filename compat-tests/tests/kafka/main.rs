@@ -44,7 +44,7 @@ struct World<'a> {
 }
 
 /// All that may happen, on servers of one kind.
-fn run(kind: Kind, test: &str) {
+fn run(test: &str, kind: Kind) {
     let kinds = [kind; 3];
     run_on(kinds, test, |world| {
         world.operate();
@@ -390,14 +390,9 @@ fn allow_reading(kafka: &Java, zookeeper: &str) {
         .finish();
 }
 
-#[test]
-fn three_of_apache() {
-    run(Kind::Apache, "kafka::three_of_apache");
-}
-
-#[test]
-fn three_of_ours() {
-    run(Kind::Ours, "kafka::three_of_ours");
+compat_tests::cases! {
+    three_of_apache: run(Kind::Apache);
+    three_of_ours: run(Kind::Ours);
 }
 
 /// What an operator does who moves to ours, and back.
